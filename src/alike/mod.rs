@@ -1,0 +1,167 @@
+//! Submissions that share large parts: a place to look, and no verdict.
+//!
+//! Programs are compared by fingerprints of their tokens, chosen by winnowing (Schleimer, Wilkerson,
+//! Aiken: *Winnowing: local algorithms for document fingerprinting*, SIGMOD 2003). Names, numbers, texts,
+//! comments and layout make no difference. What students were given, and what most of a large class
+//! has, counts for nobody.
+
+mod places;
+mod prints;
+mod tokens;
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    Result,
+    error::Context,
+    submission::{Bounds, walk},
+};
+use prints::{Print, prints};
+
+pub use places::{Place, Span};
+
+/// In a class of at least so many, what more than half have is what everybody writes.
+const CLASS: usize = 6;
+/// Fewer fingerprints than these in common, some twenty lines, are chance.
+const FEWEST: usize = 12;
+
+/// Two submissions that share a part.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pair {
+    /// One of them.
+    pub a: String,
+    /// The other one.
+    pub b: String,
+    /// How much of the smaller one is in the other one, from 0 to 1.
+    pub share: f64,
+    /// Where to look, the longest part first.
+    pub places: Vec<Place>,
+}
+
+/// A submission to compare: whose it is, and the fingerprints of its files.
+#[derive(Clone, Debug)]
+pub struct Work {
+    name: String,
+    files: Vec<(PathBuf, Vec<Print>)>,
+}
+
+impl Work {
+    /// The programs in a folder.
+    pub fn read(name: &str, folder: &Path) -> Result<Self> {
+        let mut files = Vec::new();
+        for found in walk::sources(folder, Bounds::SUBMISSION)? {
+            let bytes = fs::read(&found.path).or_usage(|| format!("cannot read {}", found.path.display()))?;
+            let tokens = tokens::of(&found.name, &String::from_utf8_lossy(&bytes));
+            files.push((found.name, prints(&tokens)));
+        }
+        Ok(Self { name: name.to_owned(), files })
+    }
+
+    fn hashes(&self) -> HashSet<u64> {
+        self.files.iter().flat_map(|(_, prints)| prints.iter().map(|print| print.hash)).collect()
+    }
+
+    fn without(&mut self, common: &HashSet<u64>) {
+        for (_, prints) in &mut self.files {
+            prints.retain(|print| !common.contains(&print.hash));
+        }
+    }
+}
+
+/// The pairs that share at least so much, the most alike first. What was `given` counts for nobody.
+pub fn pairs(mut works: Vec<Work>, given: &[Work], least: f64) -> Vec<Pair> {
+    let mut common: HashSet<u64> = given.iter().flat_map(Work::hashes).collect();
+    common.extend(everybodys(&works));
+    works.iter_mut().for_each(|work| work.without(&common));
+    let hashes: Vec<HashSet<u64>> = works.iter().map(Work::hashes).collect();
+    let mut pairs = Vec::new();
+    for (i, a) in works.iter().enumerate() {
+        for (j, b) in works.iter().enumerate().skip(i + 1) {
+            let shared: HashSet<u64> = hashes[i].intersection(&hashes[j]).copied().collect();
+            let smaller = hashes[i].len().min(hashes[j].len());
+            let share = shared.len() as f64 / smaller.max(1) as f64;
+            if shared.len() >= FEWEST && share >= least {
+                let places = places::of(&a.files, &b.files, &shared);
+                pairs.push(Pair { a: a.name.clone(), b: b.name.clone(), share, places });
+            }
+        }
+    }
+    pairs.sort_by(|a, b| b.share.total_cmp(&a.share));
+    pairs
+}
+
+/// What more than half of a large class has.
+fn everybodys(works: &[Work]) -> HashSet<u64> {
+    if works.len() < CLASS {
+        return HashSet::new();
+    }
+    let mut owners: HashMap<u64, usize> = HashMap::new();
+    for hash in works.iter().flat_map(Work::hashes) {
+        *owners.entry(hash).or_default() += 1;
+    }
+    owners.into_iter().filter(|(_, n)| 2 * n > works.len()).map(|(hash, _)| hash).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program of `n` functions that no other `seed` makes.
+    fn program(seed: usize, n: usize) -> String {
+        let signs = ["+", "-", "*", "/", "%", "&", "|", "^"];
+        let line = |i: usize| {
+            let sign = |k: usize| signs[(seed * 31 + i * 7 + k * (seed + 3)) % signs.len()];
+            format!(
+                "int f{i}(int a, int b) {{\n  return a {} b {} (a {} {i}) {} b;\n}}\n",
+                sign(1),
+                sign(2),
+                sign(5),
+                sign(9)
+            )
+        };
+        (0..n).map(line).collect()
+    }
+
+    fn work(name: &str, text: &str) -> Work {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("server.c"), text).unwrap();
+        Work::read(name, folder.path()).unwrap()
+    }
+
+    #[test]
+    fn a_copy_with_other_names_and_layout_is_found() {
+        let mine = program(1, 40);
+        let theirs =
+            mine.replace("int a", "int first").replace(" a ", " first  ").replace('\n', " /* x */\n\n");
+        let found = pairs(vec![work("a", &mine), work("b", &theirs), work("c", &program(2, 40))], &[], 0.5);
+        let [pair] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((pair.a.as_str(), pair.b.as_str()), ("a", "b"));
+        assert!(pair.share > 0.9, "{}", pair.share);
+        let place = &pair.places[0];
+        assert!(place.a.to - place.a.from > 100, "{place:?}");
+        assert!(place.b.to > place.a.to, "the lines of each: {place:?}");
+    }
+
+    #[test]
+    fn what_students_were_given_counts_for_nobody() {
+        let given = program(1, 40);
+        let works = || {
+            vec![work("a", &(given.clone() + &program(3, 9))), work("b", &(given.clone() + &program(4, 9)))]
+        };
+        assert_eq!(pairs(works(), &[], 0.5).len(), 1);
+        assert_eq!(pairs(works(), &[work("starter", &given)], 0.5).len(), 0);
+    }
+
+    #[test]
+    fn what_everybody_writes_counts_for_nobody() {
+        let common = program(1, 40);
+        let works = (0..6).map(|n| work(&n.to_string(), &(common.clone() + &program(10 + n, 20)))).collect();
+        assert_eq!(pairs(works, &[], 0.5).len(), 0);
+    }
+}

@@ -1,0 +1,166 @@
+//! `lab-init [--links N] [--forward] [--route SUBNET VIA]… [--ready FILE] [--] [COMMAND…]`: process 1
+//! of every lab host.
+//!
+//! It readies the host's network from inside, starts the host's own command and then does what
+//! process 1 is there for: it waits for every orphan that ends, so that the only zombies in a host's
+//! process table are those that a student's server neglects.
+//!
+//! `lab-init exec …` is not process 1, but becomes any other program (see [`launch`]).
+
+mod launch;
+mod link;
+mod options;
+mod route;
+
+use std::{
+    fs,
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode, Stdio},
+};
+
+use netlab::errno::strerror;
+use nix::{
+    libc,
+    sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask},
+    unistd::{dup2_stdin, setsid},
+};
+
+use options::Options;
+
+const USAGE: &str =
+    "usage: lab-init [--links N] [--forward] [--route SUBNET VIA]... [--ready FILE] [--] [COMMAND...]";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|first| first == "exec").is_some() {
+        return launch::run(arguments);
+    }
+    let options = match Options::parse(arguments) {
+        Ok(options) => options,
+        Err(why) => {
+            tell(&why);
+            tell(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    default_dispositions();
+    // The kernel drops a signal that process 1 has no handler for, unless it is blocked.
+    let awaited: SigSet = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    if let Err(e) = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&awaited), None) {
+        tell(&format!("can't block signals: {}", strerror(e)));
+        return ExitCode::FAILURE;
+    }
+    ready_network(&options);
+    close_input();
+    if let Some(command) = &options.command {
+        start(command);
+    }
+    loop {
+        match awaited.wait() {
+            Ok(Signal::SIGCHLD) => reap(),
+            Ok(_) => return ExitCode::SUCCESS,
+            Err(e) => tell(&format!("can't wait for a signal: {}", strerror(e))),
+        }
+    }
+}
+
+/// A host whose network is not quite as planned is told of, and still a host to look around in.
+fn ready_network(options: &Options) {
+    if let Err(e) = link::wait_for(options.links) {
+        tell(&format!("can't wait for the links: {}", strerror(e)));
+    }
+    if let Err(e) = route::remove_default() {
+        tell(&format!("can't remove the default route: {}", strerror(e)));
+    }
+    link::disable_tx_checksum_offload();
+    if options.forward
+        && let Err(e) = fs::write("/proc/sys/net/ipv4/ip_forward", "1")
+    {
+        tell(&format!("can't turn on forwarding: {}", strerror(e)));
+    }
+    for route in &options.routes {
+        if let Err(e) = route::replace(route) {
+            tell(&format!("can't add the route to {} via {}: {}", route.to, route.via, strerror(e)));
+        }
+    }
+    if let Some(ready) = &options.ready
+        && let Err(e) = fs::write(ready, "")
+    {
+        tell(&format!("can't make {}: {}", ready.display(), strerror(e)));
+    }
+}
+
+/// Nothing is read from standard input: that it is closed tells whoever holds its other end that the
+/// network is ready.
+fn close_input() {
+    // Without /dev/null a host has worse to tell.
+    if let Ok(null) = fs::File::open("/dev/null") {
+        let _ = dup2_stdin(null);
+    }
+}
+
+/// Starts the host's own command in a session of its own, as from a terminal: default signals, none
+/// blocked. A blocked signal would stay blocked through fork and exec.
+fn start(command: &str) {
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-c").arg(script(command)).stdin(Stdio::null());
+    // SAFETY: both calls are async-signal-safe and there is no other thread.
+    #[allow(unsafe_code)]
+    unsafe {
+        shell.pre_exec(|| {
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+            setsid().map(drop).map_err(Into::into)
+        });
+    }
+    // The child is not kept: `reap` waits for whoever ends.
+    if let Err(e) = shell.spawn() {
+        tell(&format!("can't start /bin/sh: {}", strerror(e)));
+    }
+}
+
+/// What the shell is told. It is there to split words: one program takes its place, so that the
+/// host's process table shows the program alone. Debian's shell would stay and wait for it.
+fn script(command: &str) -> String {
+    let first = command.split_whitespace().next().unwrap_or_default();
+    let several = command.replace(">&", ">").contains([';', '&', '|', '(', '{', '\n']);
+    let needs_shell = several || first.contains('=') || ["exec", "!"].contains(&first);
+    if needs_shell { command.to_owned() } else { format!("exec {command}") }
+}
+
+/// Waits for all that have ended. One SIGCHLD may stand for several.
+fn reap() {
+    // SAFETY: a null pointer says that we want no status.
+    #[allow(unsafe_code)]
+    while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+}
+
+/// An ignored signal stays ignored through fork and exec: whoever started us may ignore some, and
+/// Rust's own start ignores SIGPIPE. No program of the host is to inherit that.
+fn default_dispositions() {
+    for number in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is no handler. SIGKILL, SIGSTOP and the C library's own two refuse.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::signal(number, libc::SIG_DFL);
+        }
+    }
+}
+
+/// Says on standard error, which is the host's log, what did not work.
+fn tell(what: &str) {
+    eprintln!("lab-init: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::script;
+
+    #[test]
+    fn one_program_takes_the_shells_place() {
+        assert_eq!(script("tcpechod 8007"), "exec tcpechod 8007");
+        assert_eq!(script("tcpechod 8007 >/tmp/log 2>&1"), "exec tcpechod 8007 >/tmp/log 2>&1");
+        for shells in ["a; b", "a && b", "a | b", "A=1 b", "exec a", "(a)", "a\nb", "a &"] {
+            assert_eq!(script(shells), shells);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `processes`: what becomes of a variable in a fork(2).
+//!
+//! The child starts with a copy of all of its parent's memory. What it writes there, its parent never
+//! sees.
+
+use nix::{
+    sys::wait::wait,
+    unistd::{ForkResult, fork, getpid},
+};
+
+fn main() -> nix::Result<()> {
+    let mut test = 100;
+    println!("parent {}: test = {test}", getpid());
+
+    // SAFETY: this program has one thread, so the child finds no lock held by another.
+    #[allow(unsafe_code)]
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            println!("child {}: test = {test}", getpid());
+            for _ in 0..10 {
+                test += 1;
+                println!("child {}: test = {test}", getpid());
+            }
+        }
+        ForkResult::Parent { .. } => {
+            wait()?;
+            println!("parent {}: test = {test}, now that the child has ended", getpid());
+        }
+    }
+    Ok(())
+}

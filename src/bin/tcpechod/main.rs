@@ -1,0 +1,110 @@
+//! `tcpechod [port]`: the concurrent echo server. One process a client.
+//!
+//! The parent owns the passive socket and does nothing but accept and fork; each child owns one
+//! connection and echoes what comes on it until the client closes. Read `main`, `concurrent_server`
+//! and `echo` here, then `reaper` in `signals.rs`: that is the whole program. The rest are variants,
+//! each with one thing done otherwise, to see what that thing is there for (`tcpechod --help`).
+//!
+//! Rust's standard library would do some of this in fewer lines, and differently from the C
+//! program that the assignment is about: it sets `SO_REUSEADDR`, listens with a queue of its own
+//! length, ignores SIGPIPE and sends with `MSG_NOSIGNAL`. So the calls here are the system's own.
+
+mod options;
+mod passive;
+mod print;
+mod signals;
+mod variants;
+
+use std::{
+    net::TcpListener,
+    os::fd::{IntoRawFd, OwnedFd},
+};
+
+use netlab::errno::strerror;
+use nix::{
+    sys::signal::{SigHandler, Signal},
+    unistd::{ForkResult, fork, getpid, read},
+};
+
+use options::{Mode, Options, Sigpipe};
+use print::{exit, fail, say, write_all};
+use signals::handle;
+
+/// Where one read(2) puts what has come.
+const BUFFER_SIZE: usize = 8192;
+
+fn main() {
+    let options = Options::from_arguments();
+
+    // Rust starts every program with SIGPIPE ignored and with handlers for the other two. A C
+    // program does not, and part of the assignment is to see what signals do.
+    for which in [Signal::SIGPIPE, Signal::SIGSEGV, Signal::SIGBUS] {
+        handle(which, SigHandler::SigDfl);
+    }
+    if options.sigpipe == Sigpipe::Handler {
+        handle(Signal::SIGPIPE, SigHandler::Handler(signals::tell_sigpipe));
+    }
+
+    let msock = passive::passive_tcp(&options);
+    match options.mode {
+        Mode::Fork => concurrent_server(msock, &options),
+        Mode::Sequential => variants::sequential_server(&msock, &options),
+        Mode::Pool(size) => variants::pool_of_servers(&msock, size, &options),
+        Mode::Threads => variants::threaded_server(&msock),
+    }
+}
+
+/// The server of the assignment: accepts, and forks a child for each connection.
+fn concurrent_server(msock: TcpListener, options: &Options) -> ! {
+    handle(Signal::SIGCHLD, options.reaper.handler());
+    loop {
+        let ssock = accept(&msock);
+        // SAFETY: in this mode the program has one thread, so the child finds no lock held by another.
+        #[allow(unsafe_code)]
+        match unsafe { fork() } {
+            Ok(ForkResult::Child) => {
+                drop(msock); // close(2): only the parent accepts.
+                echo(&ssock, &format!("child {}", getpid())).unwrap_or_else(|why| fail(why));
+                exit(0)
+            }
+            // The child has the connection. The client would never see it end while the parent
+            // keeps it open too.
+            Ok(ForkResult::Parent { .. }) => close(ssock, options),
+            Err(e) => fail(format!("fork: {}", strerror(e))),
+        }
+    }
+}
+
+/// Waits for a client and tells who it is.
+fn accept(msock: &TcpListener) -> OwnedFd {
+    let (ssock, peer) = msock.accept().unwrap_or_else(|e| fail(format!("accept: {}", strerror(e))));
+    say(format!("connection from {} port {}", peer.ip(), peer.port()));
+    ssock.into()
+}
+
+/// close(2), or with `--keep-open` the classic omission: the descriptor stays open and forgotten.
+fn close(ssock: OwnedFd, options: &Options) {
+    if options.keep_open {
+        let _forgotten = ssock.into_raw_fd();
+    } else {
+        drop(ssock);
+    }
+}
+
+/// Sends back whatever comes on a connection, until its other end closes. `who` is this process or
+/// thread. An error is one line for standard error.
+fn echo(ssock: &OwnedFd, who: &str) -> Result<(), String> {
+    let mut buffer = [0; BUFFER_SIZE];
+    loop {
+        let received = match read(ssock, &mut buffer) {
+            Ok(0) => break,
+            Ok(n) => &buffer[..n],
+            Err(e) => return Err(format!("echo read: {}", strerror(e))),
+        };
+        // Quoted, so that no client can send our terminal an escape sequence.
+        say(format!("{who} received {:?}", String::from_utf8_lossy(received)));
+        write_all(ssock, received).map_err(|e| format!("echo write: {}", strerror(e)))?;
+    }
+    say(format!("{who} is done: the client closed"));
+    Ok(())
+}

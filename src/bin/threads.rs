@@ -1,0 +1,86 @@
+//! `threads [--mutex | --no-mutex]`: what threads share, and what goes wrong when they do.
+//!
+//! First two threads run beside the parent and say so: the order changes from run to run, because the
+//! kernel decides who goes next. Then two threads add to one counter, without a mutex and with one.
+
+use std::{
+    process::exit,
+    sync::{
+        Barrier, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    thread,
+};
+
+/// How often each thread adds one.
+const ADDITIONS: u32 = 1_000_000;
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let ways: &[bool] = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => &[false, true],
+        ["--no-mutex"] => &[false],
+        ["--mutex"] => &[true],
+        _ => {
+            eprintln!("usage: threads [--mutex | --no-mutex]");
+            exit(1);
+        }
+    };
+    take_turns();
+    for &with_mutex in ways {
+        let counter = count(with_mutex);
+        let lost = 2 * ADDITIONS - counter;
+        let way = if with_mutex { "with a mutex" } else { "without a mutex" };
+        println!("{way}: 2 threads added {ADDITIONS} each, the counter is {counter}, {lost} lost");
+    }
+}
+
+/// Two threads and the parent, each of which prints when its turn comes.
+fn take_turns() {
+    // All three begin at once; otherwise the first would be done before the next is created.
+    let begin = Barrier::new(3);
+    let run = |who: &str| {
+        begin.wait();
+        for turn in 1..=3 {
+            println!("{who}: turn {turn}");
+            thread::yield_now();
+        }
+    };
+    // Leaving the scope joins both threads, as pthread_join does.
+    thread::scope(|scope| {
+        scope.spawn(|| run("thread A"));
+        scope.spawn(|| run("thread B"));
+        run("parent");
+    });
+}
+
+/// Lets two threads add to one counter, and gives what it holds in the end.
+///
+/// In C, `counter++` of two threads is a data race: the processor reads, adds and writes, and what
+/// the other thread writes in between is lost. (C also says that anything at all may happen then.) A
+/// `u32` that two threads write to does not compile in Rust. So the counter is an atomic, whose single
+/// reads and writes are sound, and the race is spelled out: a read, and later a write.
+fn count(with_mutex: bool) -> u32 {
+    let counter = AtomicU32::new(0);
+    let mutex = Mutex::new(());
+    let begin = Barrier::new(2);
+    let add = || {
+        begin.wait();
+        for n in 0..ADDITIONS {
+            // Held until the end of this turn of the loop: pthread_mutex_lock and _unlock.
+            let _held = with_mutex.then(|| mutex.lock());
+            let value = counter.load(Relaxed);
+            // The kernel may let the other thread run right here. Where threads share one processor
+            // that is rare, so now and then we ask for it.
+            if n % 1000 == 0 {
+                thread::yield_now();
+            }
+            counter.store(value + 1, Relaxed);
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(add);
+        scope.spawn(add);
+    });
+    counter.into_inner()
+}

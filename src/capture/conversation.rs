@@ -1,0 +1,183 @@
+//! What is told of one TCP connection.
+
+use std::{fmt, net::SocketAddr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Flags;
+use crate::observer::protocol::Nanos;
+
+/// One TCP connection, as its packets tell it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// Who opened it: the sender of the SYN. Where none was seen, the end with the higher port.
+    pub client: SocketAddr,
+    /// The other end.
+    pub server: SocketAddr,
+    /// The client's host name, where one is known.
+    pub client_name: Option<String>,
+    /// The server's host name, where one is known.
+    pub server_name: Option<String>,
+    /// Packets, both ways.
+    pub packets: u64,
+    /// Bytes of those packets' frames, both ways.
+    pub bytes: u64,
+    /// Whether the handshake is complete: each SYN seen, and each acknowledged.
+    pub handshake: bool,
+    /// How much of the handshake was seen.
+    pub opening: Handshake,
+    /// How it ended.
+    pub close: Close,
+    /// Who sent the first FIN.
+    pub fin_by: Option<Side>,
+    /// Who sent the first RST, unless the connection had been closed by then.
+    pub rst_by: Option<Side>,
+    /// The segments that closed it: the FINs, the segments without data that acknowledged them, and
+    /// each side's first RST. No retransmission is among them. Three are enough: a FIN, a FIN that
+    /// also acknowledges, and an ACK.
+    pub closing: Vec<Step>,
+    /// Segments that carried again what had passed before, both ways.
+    pub retransmissions: u64,
+    /// From the SYN that was answered to the end of the handshake, in nanoseconds.
+    pub rtt_ns: Option<Nanos>,
+    /// When the first packet passed.
+    pub first: Nanos,
+    /// When the last packet passed.
+    pub last: Nanos,
+    /// What the client sent.
+    pub to_server: Flow,
+    /// What the server sent.
+    pub to_client: Flow,
+}
+
+impl Conversation {
+    /// What that side sent.
+    pub fn sent_by(&self, side: Side) -> &Flow {
+        match side {
+            Side::Client => &self.to_server,
+            Side::Server => &self.to_client,
+        }
+    }
+
+    /// That side's address.
+    pub fn address(&self, side: Side) -> SocketAddr {
+        match side {
+            Side::Client => self.client,
+            Side::Server => self.server,
+        }
+    }
+}
+
+/// What one side of a connection sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Flow {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of those packets' frames.
+    pub bytes: u64,
+    /// Bytes of data in them, without what was sent again.
+    pub payload: u64,
+    /// Segments that carried again what had passed before.
+    pub retransmissions: u64,
+    /// Segments that came late and filled a gap: lost before the wire that was watched and sent
+    /// again, or overtaken.
+    pub out_of_order: u64,
+    /// Segments that only asked whether the other side is still there.
+    pub keepalives: u64,
+    /// Segments that only asked whether the other side's window is still shut.
+    pub window_probes: u64,
+    /// Packets that had been seen on another interface of the same capture already; counted among
+    /// the packets, told nowhere else.
+    pub copies: u64,
+}
+
+/// One of a connection's two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Who opened it.
+    Client,
+    /// Who was asked.
+    Server,
+}
+
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        })
+    }
+}
+
+/// A segment of the closing: who sent it, and its control bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Who sent it.
+    pub by: Side,
+    /// Its control bits.
+    pub flags: Flags,
+}
+
+impl Step {
+    /// Whether that side resets the connection with it.
+    pub(super) fn is_rst_of(self, side: Side) -> bool {
+        self.by == side && self.flags.has(Flags::RST)
+    }
+}
+
+/// How much of a handshake was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Handshake {
+    /// No SYN: the capture began later.
+    None,
+    /// Not all of it: refused, unanswered, or in part before the capture.
+    Partial,
+    /// Both SYNs, and an acknowledgment of each.
+    Complete,
+}
+
+impl fmt::Display for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::None => "none",
+            Self::Partial => "partial",
+            Self::Complete => "complete",
+        })
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Close {
+    /// Each side sent its FIN.
+    Fin,
+    /// A side reset it before both FINs were acknowledged.
+    Rst,
+    /// Not closed, or by one side only.
+    Open,
+}
+
+impl fmt::Display for Close {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Fin => "fin",
+            Self::Rst => "rst",
+            Self::Open => "open",
+        })
+    }
+}

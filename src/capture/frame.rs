@@ -1,0 +1,56 @@
+//! One captured frame, whatever it was captured with.
+
+use crate::observer::protocol::{Nanos, RawPacket};
+
+/// A frame as it was captured.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// When it passed.
+    pub at: Nanos,
+    /// Which of the capture's interfaces saw it, from 0.
+    pub interface: u32,
+    /// What its first bytes are.
+    pub link: LinkType,
+    /// Its length on the wire, in bytes.
+    pub len: u32,
+    /// What was captured of it.
+    pub data: &'a [u8],
+}
+
+impl<'a> From<&'a RawPacket> for Frame<'a> {
+    fn from(packet: &'a RawPacket) -> Self {
+        Self {
+            at: packet.at,
+            interface: packet.segment.into(),
+            link: LinkType::ETHERNET,
+            len: packet.original_len,
+            data: &packet.data,
+        }
+    }
+}
+
+/// What a frame begins with, by its number in the
+/// [registry of link-layer types](https://www.tcpdump.org/linktypes.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback: the address family in the byte order of the machine that captured.
+    pub const NULL: Self = Self(0);
+    /// An Ethernet header.
+    pub const ETHERNET: Self = Self(1);
+    /// An IP header, version 4 or 6.
+    pub const RAW: Self = Self(101);
+    /// OpenBSD loopback: the address family in network byte order.
+    pub const LOOP: Self = Self(108);
+    /// Linux "cooked" capture, as on interface `any`.
+    pub const LINUX_SLL: Self = Self(113);
+    /// An IPv4 header.
+    pub const IPV4: Self = Self(228);
+    /// An IPv6 header.
+    pub const IPV6: Self = Self(229);
+    /// Linux "cooked" capture, version 2.
+    pub const LINUX_SLL2: Self = Self(276);
+    /// What `LINKTYPE_RAW` is called in captures whose writer wrote its own DLT number.
+    pub(super) const DLT_RAW: [Self; 2] = [Self(12), Self(14)];
+}

@@ -1,0 +1,102 @@
+//! Bytes of a capture file as they come, a whole record at a time.
+
+use std::io::{ErrorKind, Read};
+
+/// How much is read at once.
+const CHUNK: usize = 256 * 1024;
+/// The longest record one has to hold at once. No capture of a network interface comes near.
+const LONGEST: usize = 16 * 1024 * 1024;
+
+/// Why reading stopped.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// At the end, between two records.
+    End,
+    /// In the middle of something, for this reason.
+    Damaged(String),
+}
+
+/// Shorthand for a damage.
+pub(super) fn damaged<T>(why: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Damaged(why.into()))
+}
+
+/// A stream of bytes with a window on what comes next.
+#[derive(Debug)]
+pub(super) struct Input<R> {
+    source: R,
+    buffer: Vec<u8>,
+    /// What was read and not yet taken is `buffer[at..end]`.
+    at: usize,
+    end: usize,
+    /// How many bytes were taken.
+    pub offset: u64,
+}
+
+impl<R: Read> Input<R> {
+    pub fn new(source: R) -> Self {
+        Self { source, buffer: vec![0; CHUNK], at: 0, end: 0, offset: 0 }
+    }
+
+    /// The next `len` bytes, which stay. The end of the file is [`Stop::End`] where nothing comes.
+    pub fn peek(&mut self, len: usize) -> Result<&[u8], Stop> {
+        if self.end - self.at < len {
+            self.fill(len)?;
+        }
+        Ok(&self.buffer[self.at..self.at + len])
+    }
+
+    /// Takes the next `len` bytes; [`Input::taken`] shows them until the next call.
+    pub fn take(&mut self, len: usize) -> Result<(), Stop> {
+        self.peek(len)?;
+        self.at += len;
+        self.offset += len as u64;
+        Ok(())
+    }
+
+    /// The last `len` bytes taken.
+    pub fn taken(&self, len: usize) -> &[u8] {
+        &self.buffer[self.at - len..self.at]
+    }
+
+    /// Takes `len` bytes that nobody wants to see, however many.
+    pub fn skip(&mut self, mut len: u64) -> Result<(), Stop> {
+        while len > 0 {
+            let step = usize::try_from(len).unwrap_or(CHUNK).min(CHUNK);
+            self.take(step)?;
+            len -= step as u64;
+        }
+        Ok(())
+    }
+
+    /// What comes next, at most `len` bytes of it.
+    pub fn beginning(&mut self, len: usize) -> Result<&[u8], Stop> {
+        match self.peek(len).err() {
+            Some(stop) if self.at == self.end => return Err(stop),
+            _ => {}
+        }
+        Ok(&self.buffer[self.at..self.end.min(self.at + len)])
+    }
+
+    fn fill(&mut self, len: usize) -> Result<(), Stop> {
+        if len > LONGEST {
+            return damaged(format!("it says that {len} bytes follow, more than any packet has"));
+        }
+        self.buffer.copy_within(self.at..self.end, 0);
+        (self.at, self.end) = (0, self.end - self.at);
+        while self.end < len {
+            // Grows with what is there, not with what the file claims.
+            if self.end == self.buffer.len() {
+                self.buffer.resize(self.end * 2, 0);
+            }
+            match self.source.read(&mut self.buffer[self.end..]) {
+                Ok(0) if self.end == 0 => return Err(Stop::End),
+                Ok(0) => return damaged(format!("the file ends {} bytes early", len - self.end)),
+                Ok(read) => self.end += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return damaged(format!("cannot read on: {error}")),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! A ladder diagram: hosts side by side, time downwards, an arrow a packet. This is what is to be
+//! drawn; how is another file's matter.
+
+mod text;
+
+use std::net::IpAddr;
+
+use super::{Novelty, Seen, Segment, Side, states::States};
+use crate::observer::{TcpState, protocol::Nanos};
+
+pub use text::{Charset, draw};
+
+/// What is to be drawn.
+#[derive(Clone, Debug, Default)]
+pub struct Ladder {
+    /// The hosts, from left to right: in the order in which they met, so that most are neighbours of
+    /// whom they talk to.
+    pub hosts: Vec<IpAddr>,
+    /// The arrows, from the top down.
+    pub rungs: Vec<Rung>,
+    /// Each connection's states so far, by [`Seen::conversation`].
+    states: Vec<Option<States>>,
+}
+
+/// One packet on its way.
+#[derive(Clone, Debug)]
+pub struct Rung {
+    /// When it passed.
+    pub at: Nanos,
+    /// Its sender, as an index into the hosts.
+    pub from: usize,
+    /// Its receiver.
+    pub to: usize,
+    /// Its connection, as [`Seen::conversation`].
+    pub conversation: usize,
+    /// The client's port, which tells a host's connections apart.
+    pub client_port: u16,
+    /// Control bits and length: `PSH+ACK len 6`.
+    pub label: String,
+    /// Whether it carried anything new.
+    pub novelty: Novelty,
+    /// The sender's state after it, if it is another than before.
+    pub from_state: Option<TcpState>,
+    /// The receiver's state after it, likewise.
+    pub to_state: Option<TcpState>,
+}
+
+impl Ladder {
+    /// Nothing to draw yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a segment. One that was seen on another interface before adds no second arrow.
+    pub fn push(&mut self, segment: &Segment<'_>, seen: &Seen) {
+        if seen.novelty == Novelty::Copy {
+            return;
+        }
+        if self.states.len() <= seen.conversation {
+            self.states.resize(seen.conversation + 1, None);
+        }
+        let states = self.states[seen.conversation].get_or_insert_with(|| States::before(segment));
+        let before = *states;
+        states.push(segment, seen);
+        let after = *states;
+        let changed = |side| (before.of(side) != after.of(side)).then(|| after.of(side));
+        let client = if seen.by == Side::Client { segment.src } else { segment.dst };
+        let (from, to) = (self.host(segment.src.ip()), self.host(segment.dst.ip()));
+        self.rungs.push(Rung {
+            at: segment.at,
+            from,
+            to,
+            conversation: seen.conversation,
+            client_port: client.port(),
+            label: label(segment),
+            novelty: seen.novelty,
+            from_state: changed(seen.by),
+            to_state: changed(seen.by.peer()),
+        });
+    }
+
+    fn host(&mut self, address: IpAddr) -> usize {
+        self.hosts.iter().position(|host| *host == address).unwrap_or_else(|| {
+            self.hosts.push(address);
+            self.hosts.len() - 1
+        })
+    }
+}
+
+fn label(segment: &Segment<'_>) -> String {
+    match segment.len {
+        0 => segment.flags.to_string(),
+        len => format!("{} len {len}", segment.flags),
+    }
+}

@@ -1,0 +1,124 @@
+//! A ladder in plain characters.
+
+use std::fmt::Write as _;
+
+use super::{Ladder, Rung};
+use crate::capture::{Names, Novelty};
+
+/// Columns for the time, and between two hosts' lines.
+const TIME: usize = 12;
+const GAP: usize = 32;
+
+/// What lines are drawn with.
+#[derive(Clone, Copy, Debug)]
+pub struct Charset {
+    line: char,
+    shaft: char,
+    again: char,
+    right: char,
+    left: char,
+}
+
+impl Charset {
+    /// Box-drawing characters.
+    pub const UNICODE: Self = Self { line: '│', shaft: '─', again: '╌', right: '▶', left: '◀' };
+    /// Where those cannot be shown.
+    pub const ASCII: Self = Self { line: '|', shaft: '-', again: '.', right: '>', left: '<' };
+}
+
+/// Draws a ladder: a line an arrow, and one below it where a state changes. What was sent again is
+/// dashed.
+pub fn draw(ladder: &Ladder, names: &Names, charset: Charset) -> String {
+    let mut drawn = heads(ladder, names);
+    let start = ladder.rungs.iter().map(|rung| rung.at).min().unwrap_or_default();
+    let several = ladder.rungs.iter().any(|rung| rung.conversation != ladder.rungs[0].conversation);
+    for rung in &ladder.rungs {
+        let micros = rung.at.abs_diff(start) / 1000;
+        let time = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+        push(&mut drawn, &time, arrow(ladder.hosts.len(), rung, charset));
+        if rung.from_state.is_some() || rung.to_state.is_some() {
+            push(&mut drawn, "", states(ladder.hosts.len(), rung, several, charset));
+        }
+    }
+    drawn
+}
+
+/// A row of characters, with the host's vertical lines in it.
+struct Row(Vec<char>);
+
+impl Row {
+    fn new(hosts: usize, charset: Charset) -> Self {
+        let mut row = Self(vec![' '; hosts * GAP]);
+        for host in 0..hosts {
+            row.0[host * GAP] = charset.line;
+        }
+        row
+    }
+
+    /// Writes over what is there; what goes beyond the end makes the row longer.
+    fn write(&mut self, at: usize, text: &str) {
+        for (n, c) in text.chars().enumerate() {
+            if self.0.len() <= at + n {
+                self.0.push(' ');
+            }
+            self.0[at + n] = c;
+        }
+    }
+}
+
+fn push(drawn: &mut String, time: &str, row: Row) {
+    let row: String = row.0.into_iter().collect();
+    // Writing to a string cannot fail.
+    let _ = writeln!(drawn, "{time:>TIME$}  {}", row.trim_end());
+}
+
+/// The hosts' names, each over its line; a long one is cut before the next.
+fn heads(ladder: &Ladder, names: &Names) -> String {
+    let mut row = Row(Vec::new());
+    for (n, host) in ladder.hosts.iter().enumerate() {
+        row.0.resize(n * GAP, ' ');
+        row.write(n * GAP, &names.host(*host).chars().take(GAP - 1).collect::<String>());
+    }
+    let mut drawn = String::new();
+    push(&mut drawn, "", row);
+    drawn
+}
+
+fn arrow(hosts: usize, rung: &Rung, charset: Charset) -> Row {
+    let mut row = Row::new(hosts, charset);
+    let label = match rung.novelty {
+        Novelty::New | Novelty::Copy => rung.label.clone(),
+        Novelty::Retransmission => format!("{} again", rung.label),
+        Novelty::OutOfOrder => format!("{} late", rung.label),
+        Novelty::KeepAlive => format!("{} keepalive", rung.label),
+        Novelty::WindowProbe => format!("{} window probe", rung.label),
+    };
+    // A host may talk to itself.
+    if rung.from == rung.to {
+        row.write(rung.from * GAP + 2, &format!("{label} (to itself)"));
+        return row;
+    }
+    let (first, last) = (rung.from.min(rung.to) * GAP + 1, rung.from.max(rung.to) * GAP - 1);
+    let shaft = if rung.novelty == Novelty::Retransmission { charset.again } else { charset.shaft };
+    row.0[first..=last].fill(shaft);
+    if rung.to > rung.from {
+        row.0[last] = charset.right;
+    } else {
+        row.0[first] = charset.left;
+    }
+    let room = GAP - 6;
+    let label: String = label.chars().take(room).collect();
+    row.write(first + (GAP - 1 - label.chars().count() - 2) / 2, &format!(" {label} "));
+    row
+}
+
+/// The states that changed, each right of its host's line.
+fn states(hosts: usize, rung: &Rung, several: bool, charset: Charset) -> Row {
+    let mut row = Row::new(hosts, charset);
+    for (host, state) in [(rung.from, rung.from_state), (rung.to, rung.to_state)] {
+        let Some(state) = state else { continue };
+        let port = if several { format!(" ({})", rung.client_port) } else { String::new() };
+        row.write(host * GAP + 2, &format!("{state}{port}"));
+    }
+    row
+}

@@ -1,0 +1,36 @@
+//! Captures: what passed on the wire, and what it tells of the TCP connections on it.
+//!
+//! The way in is straight: a file's bytes → [`Reader`] → [`Frame`] → [`Decoder`] → [`Segment`] →
+//! [`Conversations`]. Live packets join at [`Frame`].
+
+mod conversation;
+mod conversations;
+mod decode;
+mod describe;
+mod fragments;
+mod frame;
+mod input;
+pub mod ladder;
+mod names;
+mod newest;
+mod pcap;
+mod pcapng;
+mod read;
+mod record;
+pub mod recordings;
+mod segment;
+mod sender;
+pub mod show;
+mod states;
+
+pub use conversation::{Close, Conversation, Flow, Handshake, Side, Step};
+pub use conversations::{Conversations, Novelty, Seen};
+pub use decode::{Datagram, Decoder, Network, network};
+pub use frame::{Frame, LinkType};
+pub use names::Names;
+pub use newest::newest;
+pub use read::{Damage, Reader};
+pub use record::Recorder;
+pub use recordings::Recording;
+pub use segment::{Flags, Segment};
+pub use states::States;

@@ -1,0 +1,81 @@
+//! The pcap format: `draft-ietf-opsawg-pcap`, and the variants that were in use before it.
+
+use std::io::Read;
+
+use super::{
+    LinkType,
+    input::{Input, Stop},
+    read::{Record, check_captured},
+};
+
+/// The file's header, in bytes.
+const HEADER: usize = 24;
+
+/// What a file's first four bytes say about the rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Magic {
+    /// Numbers have their most significant byte first.
+    big_endian: bool,
+    /// Nanoseconds in one unit of a timestamp's fraction.
+    unit: u64,
+    /// The length of a record's header; a patch of 1999 made it longer.
+    record: usize,
+}
+
+impl Magic {
+    pub fn of(bytes: [u8; 4]) -> Option<Self> {
+        [true, false].into_iter().find_map(|big_endian| {
+            let (unit, record) = match number(big_endian, bytes) {
+                0xa1b2_c3d4 => (1000, 16),
+                0xa1b2_3c4d => (1, 16),
+                0xa1b2_cd34 => (1000, 24),
+                _ => return None,
+            };
+            Some(Self { big_endian, unit, record })
+        })
+    }
+}
+
+/// What a file's header says about its records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
+    magic: Magic,
+    link: LinkType,
+    /// Versions up to 2.3 had the two lengths the other way round in some writers.
+    old: bool,
+}
+
+impl Header {
+    pub fn read<R: Read>(input: &mut Input<R>, magic: Magic) -> Result<Self, Stop> {
+        input.take(HEADER)?;
+        let header = input.taken(HEADER);
+        let field = |at: usize| field(magic.big_endian, header, at);
+        let minor = u16::try_from(if magic.big_endian { field(4) & 0xffff } else { field(4) >> 16 });
+        // The upper half says whether frames end in a checksum; no matter, as IP knows its length.
+        let link = LinkType(u16::try_from(field(20) & 0xffff).unwrap_or_default());
+        Ok(Self { magic, link, old: minor.is_ok_and(|minor| minor <= 3) })
+    }
+
+    /// Takes the next packet.
+    pub fn next<R: Read>(&self, input: &mut Input<R>) -> Result<Record, Stop> {
+        let Magic { big_endian, unit, record } = self.magic;
+        let header = input.peek(record)?;
+        let field = |at: usize| field(big_endian, header, at);
+        let (seconds, fraction, mut captured, mut len) = (field(0), field(4), field(8), field(12));
+        if self.old && captured > len {
+            (captured, len) = (len, captured);
+        }
+        let captured = check_captured(captured)?;
+        input.take(record + captured)?;
+        let at = u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * unit;
+        Ok(Record { at, interface: 0, link: self.link, len, taken: captured, captured })
+    }
+}
+
+fn field(big_endian: bool, header: &[u8], at: usize) -> u32 {
+    number(big_endian, [header[at], header[at + 1], header[at + 2], header[at + 3]])
+}
+
+fn number(big_endian: bool, bytes: [u8; 4]) -> u32 {
+    if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+}

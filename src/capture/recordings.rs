@@ -1,0 +1,103 @@
+//! Captures in a folder, and which of them are still being written, and by whom.
+//!
+//! Whoever writes one holds a POSIX lock on it, which names its process to whoever asks and goes with
+//! that process, however it ends. So there is no list of recordings that could be wrong.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use nix::{
+    fcntl::{FcntlArg, fcntl},
+    libc,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{Error, Result, error::Context};
+
+/// How long a writer may take to end after it was told to.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A capture file.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was last written to.
+    pub modified: SystemTime,
+    /// The process that writes it, if one does.
+    pub writer: Option<i32>,
+}
+
+/// Shows others that this process writes the capture, for as long as what is returned is kept.
+pub fn mark(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let file = file.or_lab(|| format!("cannot open {}", path.display()))?;
+    fcntl(&file, FcntlArg::F_SETLK(&whole_file())).or_lab(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
+}
+
+/// The captures of a folder and of the run folders in it, the newest first. No folder, no captures.
+pub fn list(folder: &Path) -> Result<Vec<Recording>> {
+    let mut all = Vec::new();
+    gather(folder, true, &mut all)?;
+    all.sort_by(|a, b| b.modified.cmp(&a.modified).then_with(|| a.path.cmp(&b.path)));
+    Ok(all)
+}
+
+fn gather(folder: &Path, deeper: bool, into: &mut Vec<Recording>) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.or_usage(|| format!("cannot read folder {}", folder.display()))?,
+    };
+    for entry in entries {
+        let path = entry.or_usage(|| format!("cannot read folder {}", folder.display()))?.path();
+        // A file may go away meanwhile; then it is not there.
+        let Ok(meta) = fs::metadata(&path) else { continue };
+        if meta.is_dir() && deeper {
+            gather(&path, false, into)?;
+        } else if path.extension().is_some_and(|e| e == "pcapng" || e == "pcap") {
+            let writer = writer(&path);
+            let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            into.push(Recording { path, size: meta.len(), modified, writer });
+        }
+    }
+    Ok(())
+}
+
+/// Tells the writer to end, and waits until it has.
+pub async fn stop(recording: &Recording) -> Result<()> {
+    let Some(writer) = recording.writer else { return Ok(()) };
+    kill(Pid::from_raw(writer), Signal::SIGTERM)
+        .or_lab(|| format!("cannot end process {writer}, which writes {}", recording.path.display()))?;
+    let path = recording.path.clone();
+    let wait = tokio::task::spawn_blocking(move || {
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        fcntl(&file, FcntlArg::F_SETLKW(&whole_file())).map_err(std::io::Error::from)
+    });
+    match tokio::time::timeout(PATIENCE, wait).await {
+        Ok(Ok(ended)) => ended.map(drop).or_lab(|| format!("cannot lock {}", recording.path.display())),
+        _ => Err(Error::lab(format!("process {writer} goes on writing {}", recording.path.display()))),
+    }
+}
+
+/// Who holds the lock. None where the file cannot be opened: then we could not stop it, either.
+fn writer(path: &Path) -> Option<i32> {
+    let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
+    let mut lock = whole_file();
+    fcntl(&file, FcntlArg::F_GETLK(&mut lock)).ok()?;
+    (i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock.l_pid)
+}
+
+/// A write lock from the first byte to the last, wherever that is.
+fn whole_file() -> libc::flock {
+    let write = libc::c_short::try_from(libc::F_WRLCK).unwrap_or_default();
+    let from_start = libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default();
+    libc::flock { l_type: write, l_whence: from_start, l_start: 0, l_len: 0, l_pid: 0 }
+}

@@ -1,0 +1,175 @@
+//! Packets as lines of text in tcpdump's manner, and connections as a table.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, LineStyle, Table, presets};
+
+use super::{
+    Close, Conversation, Conversations, Flags, Frame, Names, Novelty, Seen, Segment, describe::describe,
+};
+use crate::observer::protocol::Nanos;
+
+/// How many characters of a packet's data a line shows.
+const TEXT: usize = 40;
+
+const COLUMNS: [&str; 8] =
+    ["client", "server", "packets", "bytes", "handshake", "close", "retransmissions", "RTT"];
+
+/// Tells packets as they come, a line each, and their connections in the end.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// The names that stand for addresses.
+    pub names: Names,
+    /// The connections so far.
+    pub conversations: Conversations,
+    start: Option<Nanos>,
+}
+
+impl Lines {
+    /// With these names; times count from the first packet.
+    pub fn new(names: Names) -> Self {
+        Self { names, ..Self::default() }
+    }
+
+    /// Takes note of a segment and tells it.
+    pub fn segment(&mut self, segment: &Segment<'_>) -> String {
+        let start = *self.start.get_or_insert(segment.at);
+        let seen = self.conversations.push(segment);
+        format!("{} {}", Elapsed { start, at: segment.at }, line(segment, &seen, &self.names))
+    }
+
+    /// Tells a frame that no segment came of.
+    pub fn frame(&mut self, frame: &Frame<'_>) -> String {
+        let start = *self.start.get_or_insert(frame.at);
+        format!("{} {}", Elapsed { start, at: frame.at }, describe(frame, &self.names))
+    }
+}
+
+/// Seconds from the first packet on.
+struct Elapsed {
+    start: Nanos,
+    at: Nanos,
+}
+
+impl std::fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A capture of several interfaces may be out of order.
+        let sign = if self.at < self.start { "-" } else { "" };
+        let micros = self.at.abs_diff(self.start) / 1000;
+        write!(f, "{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+    }
+}
+
+/// A segment without its time: `client1.40312 > server.8007: Flags [S], seq 0, win 64240, length 0`.
+/// Numbers count from each side's SYN, which is 0.
+pub fn line(segment: &Segment<'_>, seen: &Seen, names: &Names) -> String {
+    let mut line = format!(
+        "{} > {}: Flags [{}]",
+        names.endpoint(segment.src),
+        names.endpoint(segment.dst),
+        segment.flags.letters()
+    );
+    // Writing to a string cannot fail.
+    if segment.len > 0 {
+        let _ = write!(line, ", seq {}:{}", seen.seq, seen.seq.wrapping_add(segment.len));
+    } else if segment.flags.any(Flags::SYN | Flags::FIN | Flags::RST) {
+        let _ = write!(line, ", seq {}", seen.seq);
+    }
+    if segment.flags.has(Flags::ACK) {
+        let _ = write!(line, ", ack {}", seen.ack);
+    }
+    let _ = write!(line, ", win {}, length {}", segment.window, segment.len);
+    if !segment.payload.is_empty() {
+        let _ = write!(line, ": {}", text(&segment.payload));
+    }
+    line + match seen.novelty {
+        Novelty::New => "",
+        Novelty::Retransmission => " [retransmission]",
+        Novelty::OutOfOrder => " [out of order]",
+        Novelty::KeepAlive => " [keepalive]",
+        Novelty::WindowProbe => " [window probe]",
+        Novelty::Copy => " [same packet, other interface]",
+    }
+}
+
+/// The beginning of some data, in quotes, with whatever a terminal could obey escaped.
+pub fn text(data: &[u8]) -> String {
+    let mut text = String::from("\"");
+    let mut left = TEXT;
+    for chunk in data[..data.len().min(4 * TEXT)].utf8_chunks() {
+        for c in chunk.valid().chars().take(left) {
+            left -= 1;
+            if c == '\'' { text.push(c) } else { text.extend(c.escape_debug()) }
+        }
+        for byte in chunk.invalid().iter().take(left) {
+            left -= 1;
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    let shown_all = left > 0 || data.len() <= TEXT;
+    text + if shown_all { "\"" } else { "\"…" }
+}
+
+/// Connections as a table, a line each.
+pub fn table<'a>(conversations: impl IntoIterator<Item = &'a Conversation>, names: &Names) -> Table {
+    let mut table = Table::new();
+    let rule = LineStyle::new('─', '─', '─', '─');
+    table.load_style(presets::NOTHING.header_separator(rule));
+    table.set_header(COLUMNS);
+    for number in [2, 3, 6, 7] {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.add_rows(conversations.into_iter().map(|c| {
+        [
+            names.endpoint(c.client),
+            names.endpoint(c.server),
+            c.packets.to_string(),
+            c.bytes.to_string(),
+            c.opening.to_string(),
+            close(c),
+            c.retransmissions.to_string(),
+            c.rtt_ns.map_or_else(|| "-".into(), milliseconds),
+        ]
+    }));
+    table
+}
+
+/// How it closed and by whom first: `fin by client`.
+fn close(c: &Conversation) -> String {
+    match (c.close, c.rst_by, c.fin_by) {
+        (Close::Rst, Some(by), _) | (Close::Fin, _, Some(by)) => format!("{} by {by}", c.close),
+        (Close::Open, _, Some(by)) => format!("open, fin by {by}"),
+        _ => c.close.to_string(),
+    }
+}
+
+fn milliseconds(time: Nanos) -> String {
+    format!("{}.{:03} ms", time / 1_000_000, time / 1000 % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_quoted_and_harmless() {
+        assert_eq!(text(b"hola\r\n"), r#""hola\r\n""#);
+        assert_eq!(text("¿qué? it's".as_bytes()), "\"¿qué? it's\"");
+        assert_eq!(text(b"\x1b[2J\xff\0\"\\"), r#""\u{1b}[2J\xff\0\"\\""#);
+        assert_eq!(text("\u{202e}\u{9b}31m".as_bytes()), r#""\u{202e}\u{9b}31m""#);
+        assert_eq!(text(&[b'a'; 50]), format!("\"{}\"…", "a".repeat(40)));
+        assert_eq!(text(&[b'a'; 40]), format!("\"{}\"", "a".repeat(40)));
+        assert_eq!(text("é".repeat(41).as_bytes()), format!("\"{}\"…", "é".repeat(40)));
+    }
+
+    #[test]
+    fn time_may_run_backwards() {
+        assert_eq!(Elapsed { start: 5_000_000, at: 1_000_000 }.to_string(), "-0.004000");
+        assert_eq!(Elapsed { start: 0, at: 61_000_002_999 }.to_string(), "61.000002");
+    }
+}

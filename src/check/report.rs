@@ -1,0 +1,99 @@
+//! What came of judging, for people and for graders.
+
+use std::error::Error as _;
+
+use serde::Serialize;
+
+use super::Build;
+use crate::{
+    Error,
+    exercise::{
+        Artifacts, CheckResult, Outcome, Verdict,
+        model::{Check, Exercise},
+    },
+};
+
+/// Of all sections.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Of all checks together.
+    pub verdict: Verdict,
+    /// How compiling went, if there was something to compile.
+    pub build: Option<Build>,
+    /// Each section, in the order asked for; those that judge none of the programs are left out.
+    pub sections: Vec<Section>,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
+/// What came of one section.
+#[derive(Clone, Debug, Serialize)]
+pub struct Section {
+    /// The exercise's id.
+    pub exercise: String,
+    /// Its title.
+    pub title: String,
+    /// Of its checks together.
+    pub verdict: Verdict,
+    /// The checks that judge the programs.
+    pub checks: Vec<CheckResult>,
+    /// What each run of it left; empty where none came to its end.
+    pub runs: Vec<Artifacts>,
+    /// How long the runs took.
+    pub elapsed_ms: u64,
+}
+
+impl Default for Report {
+    /// Of nothing yet, about which nothing can be told.
+    fn default() -> Self {
+        Self { verdict: Verdict::Error, build: None, sections: Vec::new(), elapsed_ms: 0 }
+    }
+}
+
+impl Report {
+    /// Adds a section, if it judged anything.
+    pub(super) fn add(&mut self, section: Section) {
+        if !section.checks.is_empty() {
+            self.sections.push(section);
+            self.verdict = Verdict::of_all(self.sections.iter().map(|s| s.verdict));
+        }
+    }
+}
+
+impl Section {
+    /// Nothing judged yet.
+    pub(super) fn new(exercise: &Exercise) -> Self {
+        Self {
+            exercise: exercise.id.clone(),
+            title: exercise.title.clone(),
+            verdict: Verdict::Error,
+            checks: Vec::new(),
+            runs: Vec::new(),
+            elapsed_ms: 0,
+        }
+    }
+
+    /// Adds what came of a run.
+    pub(super) fn add(&mut self, outcome: Outcome) {
+        self.runs.push(outcome.artifacts);
+        self.elapsed_ms += outcome.elapsed_ms;
+        self.extend(outcome.checks);
+    }
+
+    /// Adds that a run could not tell anything of this program.
+    pub(super) fn broke(&mut self, program: &str, exercise: &Exercise, error: &Error) {
+        let mut why = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            why += &format!(": {error}");
+            cause = error.source();
+        }
+        let about = exercise.checks.iter().filter(|check| check.about.as_deref() == Some(program));
+        self.extend(about.map(|check: &Check| CheckResult::unknown(check, &why)).collect());
+    }
+
+    fn extend(&mut self, checks: Vec<CheckResult>) {
+        self.checks.extend(checks);
+        self.verdict = Verdict::of_all(self.checks.iter().map(|c| c.verdict));
+    }
+}

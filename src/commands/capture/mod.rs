@@ -1,0 +1,38 @@
+//! `netlab capture`: record what passes, and read it.
+
+mod follow;
+mod record;
+mod show;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// Record what passes on a lab's wires, and read it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Start(record::StartArgs),
+    Stop(record::StopArgs),
+    List(record::ListArgs),
+    Show(show::Args),
+    Follow(follow::Args),
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        match self.verb {
+            Verb::Start(args) => args.run(),
+            Verb::Stop(args) => args.run(),
+            Verb::List(args) => args.run(),
+            Verb::Show(args) => args.run(),
+            Verb::Follow(args) => args.run(),
+        }
+    }
+}

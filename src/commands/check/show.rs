@@ -1,0 +1,116 @@
+//! What came of checking, for a person or a program.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use netlab::{
+    check::{News, Report, Section},
+    exercise::{CheckResult, Verdict},
+    timeline::What,
+};
+
+use crate::{
+    commands::exercise::{mark, style},
+    ui,
+};
+
+/// So many rows of evidence are shown here; the report has them all.
+const ROWS: usize = 12;
+
+/// How to show it.
+#[derive(Clone, Copy)]
+pub struct Show {
+    pub json: bool,
+    /// How many hints to give for a check that failed.
+    pub hints: usize,
+}
+
+impl Show {
+    /// Tells what is being done, on stderr.
+    pub fn news(self, news: &News<'_>) {
+        match news {
+            _ if self.json => {}
+            News::Building(command) => eprintln!("compiling: {command}"),
+            News::Section(exercise, command) => {
+                eprintln!("section {}, {}: {command}", exercise.id, exercise.title);
+            }
+            News::Event(event) => {
+                if let What::Say { text } = &event.what {
+                    eprintln!("  {text}");
+                }
+            }
+        }
+    }
+
+    /// Shows the whole report on stdout.
+    pub fn report(self, report: &Report) -> Result<()> {
+        let text = if self.json { serde_json::to_string(report)? + "\n" } else { self.text(report) };
+        ui::print(&text)?;
+        Ok(())
+    }
+
+    fn text(self, report: &Report) -> String {
+        let unbuilt = report.build.as_ref().and_then(netlab::check::Build::why_not);
+        if let Some(why) = unbuilt {
+            return format!("\n{} {why}\n", mark(Verdict::Error));
+        }
+        let mut text = String::new();
+        for section in &report.sections {
+            let title = style().paint("1", &format!("{}. {}", section.exercise, section.title));
+            let _ = writeln!(text, "\n{title}");
+            section.checks.iter().for_each(|check| self.check(check, &mut text));
+            for run in &section.runs {
+                let _ = writeln!(text, "report: {}", run.report.display());
+            }
+        }
+        if report.sections.is_empty() {
+            text += "no check of this section is about these programs\n";
+        }
+        if report.sections.len() > 1 {
+            let _ = write!(text, "\n{}", ui::table(["section", "verdict", "checks", "took"], rows(report)));
+        }
+        text
+    }
+
+    fn check(self, check: &CheckResult, text: &mut String) {
+        let _ = writeln!(text, "{} {}: {}", mark(check.verdict), check.id, check.expected);
+        if check.verdict == Verdict::Pass {
+            return;
+        }
+        let _ = writeln!(text, "      observed: {}", check.observed.replace('\n', "\n      "));
+        for row in check.evidence.iter().take(ROWS) {
+            let _ = writeln!(text, "        {row}");
+        }
+        if check.evidence.len() > ROWS {
+            let _ = writeln!(text, "        … and {} more", check.evidence.len() - ROWS);
+        }
+        for command in &check.by_hand {
+            let _ = writeln!(text, "      by hand: {command}");
+        }
+        if check.verdict != Verdict::Fail {
+            return;
+        }
+        for hint in check.hints.iter().take(self.hints) {
+            let _ = writeln!(text, "      hint: {hint}");
+        }
+        match check.hints.len() {
+            n if n > self.hints => {
+                let _ = writeln!(text, "      {} gives a hint", vec!["--hint"; self.hints + 1].join(" "));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A line a section.
+fn rows(report: &Report) -> impl Iterator<Item = [String; 4]> {
+    report.sections.iter().map(|section: &Section| {
+        let passed = section.checks.iter().filter(|c| c.verdict == Verdict::Pass).count();
+        [
+            section.exercise.clone(),
+            section.verdict.to_string(),
+            format!("{passed} of {}", section.checks.len()),
+            format!("{} ms", section.elapsed_ms),
+        ]
+    })
+}

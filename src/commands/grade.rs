@@ -1,0 +1,177 @@
+//! `netlab grade`: replays a class's submissions, and gives marks.
+
+use std::{
+    num::NonZero,
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+    thread::available_parallelism,
+};
+
+use anyhow::Result;
+use netlab::{
+    alike::{self, Pair, Span, Work},
+    course::Course,
+    grade::{
+        self, News, Record, Settings, Status,
+        report::{Grades, points},
+    },
+    runtime::{self, Step},
+    submission::Class,
+    workspace,
+};
+use serde_json::json;
+
+use super::lab::{Choice, block_on, interrupted};
+use crate::ui;
+
+/// Grade a class: replay every submission from its sources in a lab of its own.
+///
+/// What a submission brings along as evidence is not looked at. A program that hangs, multiplies or fills the
+/// disk costs nobody else anything. It may be stopped at any time, and goes on where it was when it is
+/// started again: a submission is graded anew when its sources or the course's rules have changed.
+///
+/// The grades go to grades.html, grades.csv, grades.xml (JUnit) and grades.json, and each student's
+/// results.json (Gradescope) and runs to a folder of their own.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The submissions: a folder of archives or of students' folders, or the zip that Moodle gives.
+    #[arg(value_name = "FOLDER")]
+    class: PathBuf,
+    /// What counts how much, until when, and within which limits.
+    #[arg(long, value_name = "FILE")]
+    course: Option<PathBuf>,
+    /// How many submissions are replayed at a time; as many as there are cores if not said.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
+    /// Where the grades go.
+    #[arg(long, value_name = "DIR", default_value = "grades")]
+    out: PathBuf,
+    /// Only show submissions that share large parts, and grade nothing.
+    #[arg(long)]
+    compare: bool,
+    /// How much of the smaller one two submissions must share to be shown, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 60, value_parser = clap::value_parser!(u8).range(1..=100))]
+    alike: u8,
+    /// Print one JSON object, {"course","runtime","students":[…],"alike":[…]}; with --compare, {"alike"}.
+    #[arg(long)]
+    json: bool,
+    /// What labs are made of; `auto`: Docker where an engine answers, else namespaces.
+    #[arg(long, value_name = "KIND", env = "NETLAB_RUNTIME", default_value = "auto")]
+    runtime: Choice,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let course = Course::load(self.course.as_deref())?;
+        let class = Class::open(&self.class)?;
+        for name in &class.skipped {
+            eprintln!("{name} is no submission, and left out");
+        }
+        let pairs = self.pairs(&class, &course)?;
+        if self.compare {
+            let text =
+                if self.json { json!({ "alike": pairs }).to_string() + "\n" } else { alike_in_words(&pairs) };
+            ui::print(&text)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        block_on(async {
+            let chosen = runtime::choose(self.runtime.kind()).await?;
+            let records = self.grade(&class, &course, chosen.runtime.as_ref()).await?;
+            let grades = Grades::new(&course, chosen.runtime.kind(), &records, &pairs);
+            let files = grades.write(&self.out)?;
+            let text = if self.json {
+                grades.to_json().to_string() + "\n"
+            } else {
+                let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+                in_words(&grades) + &alike_in_words(&pairs) + &format!("\n{}\n", names.join("\n"))
+            };
+            ui::print(&text)?;
+            let unknown = records.iter().any(|record| record.status == Status::Error);
+            Ok(if unknown { ExitCode::from(3) } else { ExitCode::SUCCESS })
+        })
+    }
+
+    async fn grade(
+        &self,
+        class: &Class,
+        course: &Course,
+        runtime: &dyn runtime::Runtime,
+    ) -> Result<Vec<Record>> {
+        let cores = || available_parallelism().map_or(1, NonZero::get);
+        let settings =
+            Settings { course, runtime, out: &self.out, jobs: self.jobs.map_or_else(cores, NonZero::get) };
+        let progress = ui::Progress::new();
+        let (done, total) = (AtomicU64::new(0), class.submissions.len() as u64);
+        let tell = |news: News<'_>| {
+            let what = match news {
+                News::Begun(submission) => format!("replaying {}", submission.student),
+                News::Kept(record) => format!("{}: as it was", record.student),
+                News::Done(record) => format!("{}: {}", record.student, record.status.word()),
+                News::Left(error) => error.to_string(),
+            };
+            let finished = u64::from(matches!(news, News::Kept(_) | News::Done(_)));
+            let done = done.fetch_add(finished, Ordering::Relaxed) + finished;
+            progress.step(Step { what, done, total: Some(total) });
+        };
+        let stop = async { drop(interrupted().await) };
+        let graded = grade::grade(class, &settings, stop, &tell).await;
+        drop(progress);
+        Ok(graded.map_err(|error| match error.kind {
+            netlab::Kind::Interrupted => {
+                error.hint("what is graded is kept: the same command goes on from here")
+            }
+            _ => error,
+        })?)
+    }
+
+    fn pairs(&self, class: &Class, course: &Course) -> Result<Vec<Pair>> {
+        let mut works = Vec::new();
+        for submission in &class.submissions {
+            // One that cannot be taken is told when it is graded.
+            if let Ok(sources) = submission.open() {
+                works.push(Work::read(&submission.student, sources.path())?);
+            }
+        }
+        Ok(alike::pairs(works, &given(course)?, f64::from(self.alike) / 100.0))
+    }
+}
+
+/// What students were given: the course's own starter, and the one of `netlab init`.
+fn given(course: &Course) -> Result<Vec<Work>> {
+    let folder = tempfile::tempdir()?;
+    workspace::lay_out(folder.path())?;
+    let mut given = vec![Work::read("netlab init", folder.path())?];
+    given.extend(course.starter.as_deref().map(|folder| Work::read("starter", folder)).transpose()?);
+    Ok(given)
+}
+
+fn in_words(grades: &Grades<'_>) -> String {
+    let rows = grades.students.iter().map(|(record, marks)| {
+        let given =
+            marks.as_ref().map_or("–".into(), |m| format!("{} of {}", points(m.points), points(m.of)));
+        let shares = marks.iter().flat_map(|m| grades.course.sections.iter().zip(&m.shares));
+        let sections =
+            shares.map(|(rule, share)| format!("{}: {:.0} %", rule.template.exercise.id, share * 100.0));
+        let late = marks.as_ref().and_then(|m| m.late).map(|late| format!("{} days late", late.days));
+        let why = record.why.as_deref().and_then(|why| why.lines().next()).map(str::to_owned);
+        let rest: Vec<String> = match record.status {
+            Status::Graded => sections.chain(late).collect(),
+            _ => why.into_iter().collect(),
+        };
+        [record.student.clone(), record.status.word().into(), given, rest.join(", ")]
+    });
+    ui::table(["student", "status", "points", "sections"], rows)
+}
+
+fn alike_in_words(pairs: &[Pair]) -> String {
+    let mut text = String::new();
+    let lines = |span: &Span| format!("{}:{}-{}", span.file.display(), span.from, span.to);
+    for pair in pairs {
+        text += &format!("\n{:.0} % shared: {} and {}\n", pair.share * 100.0, pair.a, pair.b);
+        for place in &pair.places {
+            text += &format!("  {} and {}\n", lines(&place.a), lines(&place.b));
+        }
+    }
+    text
+}

@@ -1,0 +1,45 @@
+//! `netlab init`: a workspace for the assignment.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use netlab::workspace::{self, Laid};
+use serde_json::json;
+
+use crate::ui;
+
+/// Lay out a workspace for the assignment: a worksheet, a server to complete in C and in Rust, and a
+/// netlab.yaml that says how `netlab check` runs them.
+///
+/// Files that are there already stay as they are.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder; it is made if it is not there.
+    folder: PathBuf,
+    /// Print JSON: {"folder","written","kept"}.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let laid = workspace::lay_out(&self.folder)?;
+        let of = |wanted| laid.iter().filter(move |(_, laid)| *laid == wanted).map(|(path, _)| path);
+        if self.json {
+            let (written, kept): (Vec<_>, Vec<_>) = (of(Laid::Written).collect(), of(Laid::Kept).collect());
+            ui::print(&format!("{}\n", json!({"folder": self.folder, "written": written, "kept": kept})))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let lines = laid.iter().map(|(path, laid)| match laid {
+            Laid::Written => format!("wrote {}\n", path.display()),
+            Laid::Kept => format!("kept  {}\n", path.display()),
+        });
+        ui::print(&lines.collect::<String>())?;
+        eprintln!(
+            "\ntry: cd {}\n     netlab up\n     netlab exec server -- make -C {}\n     netlab check all",
+            self.folder.display(),
+            workspace::ON_HOSTS
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}

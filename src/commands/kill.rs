@@ -1,0 +1,131 @@
+//! `netlab kill`: sends a signal to a process of a host, and says what became of it.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use netlab::{
+    Error,
+    observer::{ProcessRow, Session, Tables},
+    signals::{self, Fate},
+};
+use serde_json::json;
+
+use super::lab::{LabArgs, block_on};
+
+/// Send a signal to a process of a host, and say which process got it and what became of it.
+///
+/// Without --pid, --child or --name it goes to the process that listens, the server.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The signal: PIPE, SIGPIPE or 13. `netlab signals` lists them.
+    #[arg(short, long, default_value = "TERM", value_name = "SIG")]
+    signal: String,
+    #[command(flatten)]
+    target: Target,
+    /// Print JSON: {"host","pid","name","signal","became"}.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    lab: LabArgs,
+    /// The host, as `netlab status` names it.
+    host: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Target {
+    /// To the process of that number on the host.
+    #[arg(long, value_name = "PID", conflicts_with_all = ["child", "name", "port"])]
+    pid: Option<i32>,
+    /// To the newest child of the process that listens.
+    #[arg(long, conflicts_with = "name")]
+    child: bool,
+    /// To the newest process of that name.
+    #[arg(long, value_name = "NAME", conflicts_with = "port")]
+    name: Option<String>,
+    /// Where several listen: the one on this port.
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let signal = signals::parse(&self.signal)?;
+        block_on(async {
+            let (runtime, _) = self.lab.open_host(&self.host).await?;
+            let mut session = Session::open(runtime.as_ref(), &self.lab.lab).await?;
+            let process = self.target.find(&session.tables, &self.host)?.clone();
+            if process.pid == 1 {
+                let error = Error::usage(format!("process 1 of {} is the host itself", self.host));
+                return Err(error.hint(format!("`netlab host {} --stop` cuts its power", self.host)).into());
+            }
+            let fate = signals::deliver(&mut session, &self.host, &process, signal).await?;
+            self.print(&process, signal, fate);
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+
+    fn print(&self, process: &ProcessRow, signal: i32, fate: Fate) {
+        let name = signals::name(signal).unwrap_or_default();
+        if self.json {
+            println!(
+                "{}",
+                json!({"host": self.host, "pid": process.pid, "name": process.name, "signal": name, "became": fate})
+            );
+        } else {
+            println!("{name} → {} (pid {}) on {}: {fate}", process.name, process.pid, self.host);
+        }
+    }
+}
+
+impl Target {
+    fn find<'t>(&self, tables: &'t Tables, host: &str) -> netlab::Result<&'t ProcessRow> {
+        let processes = tables.processes(host);
+        if let Some(pid) = self.pid {
+            return processes.iter().find(|p| p.pid == pid).ok_or_else(|| {
+                Error::usage(format!("no process {pid} on {host}")).hint(there_are(processes))
+            });
+        }
+        if let Some(name) = &self.name {
+            return newest(processes.iter().filter(|p| p.name == *name)).ok_or_else(|| {
+                Error::usage(format!("no process named {name} on {host}")).hint(there_are(processes))
+            });
+        }
+        let server = self.listening(tables, host)?;
+        if !self.child {
+            return Ok(server);
+        }
+        newest(processes.iter().filter(|p| p.ppid == server.pid && !p.is_zombie())).ok_or_else(|| {
+            Error::usage(format!("{} (pid {}) on {host} has no child now", server.name, server.pid))
+                .hint("a concurrent server has one for each client that is connected")
+        })
+    }
+
+    fn listening<'t>(&self, tables: &'t Tables, host: &str) -> netlab::Result<&'t ProcessRow> {
+        let mut found: Vec<(u16, &ProcessRow)> = tables
+            .listeners(host)
+            .filter(|(socket, _)| self.port.is_none_or(|port| port == socket.local.port()))
+            .map(|(socket, process)| (socket.local.port(), process))
+            .collect();
+        found.dedup_by_key(|(_, process)| process.pid);
+        match found.as_slice() {
+            [(_, only)] => Ok(only),
+            [] => Err(Error::usage(format!("no process listens on {host}"))
+                .hint("name one with --pid or --name, or start a server first")),
+            several => {
+                let list: Vec<_> =
+                    several.iter().map(|(port, p)| format!("{} (pid {}) on {port}", p.name, p.pid)).collect();
+                Err(Error::usage(format!("several processes listen on {host}: {}", list.join(", ")))
+                    .hint("say which with --port or --pid"))
+            }
+        }
+    }
+}
+
+fn newest<'t>(processes: impl Iterator<Item = &'t ProcessRow>) -> Option<&'t ProcessRow> {
+    processes.max_by_key(|p| (p.started, p.pid))
+}
+
+fn there_are(processes: &[ProcessRow]) -> String {
+    let list: Vec<_> = processes.iter().map(|p| format!("{} (pid {})", p.name, p.pid)).collect();
+    format!("there are: {}", list.join(", "))
+}

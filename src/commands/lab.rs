@@ -1,0 +1,96 @@
+//! What the commands that work on a lab have in common: which lab, which runtime, which host.
+
+use std::future::Future;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use netlab::{
+    Error,
+    error::nearest,
+    runtime::{self, LabState, Runtime, RuntimeKind},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Which lab, and on what.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LabArgs {
+    /// The lab's name; several run side by side.
+    #[arg(long, value_name = "NAME", env = "NETLAB_LAB", default_value = "lab")]
+    pub lab: String,
+    /// What hosts are made of; `auto`: Docker where an engine answers, else namespaces.
+    #[arg(long, value_name = "KIND", env = "NETLAB_RUNTIME", default_value = "auto")]
+    pub runtime: Choice,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Choice {
+    Auto,
+    Docker,
+    Namespaces,
+}
+
+impl Choice {
+    /// The runtime named, if one is.
+    pub fn kind(self) -> Option<RuntimeKind> {
+        match self {
+            Self::Auto => None,
+            Self::Docker => Some(RuntimeKind::Docker),
+            Self::Namespaces => Some(RuntimeKind::Namespaces),
+        }
+    }
+}
+
+impl LabArgs {
+    /// The runtime named, if one is.
+    pub fn kind(&self) -> Option<RuntimeKind> {
+        self.runtime.kind()
+    }
+
+    /// The lab, which must be up.
+    pub async fn open(&self) -> netlab::Result<(Box<dyn Runtime>, LabState)> {
+        runtime::expect(&self.lab, self.kind()).await
+    }
+
+    /// The lab, which must be up and have a host of that name.
+    pub async fn open_with(&self, host: &str) -> netlab::Result<(Box<dyn Runtime>, LabState)> {
+        let (runtime, lab) = self.open().await?;
+        let names = || lab.plan.hosts.iter().map(|h| h.name.as_str());
+        if names().any(|n| n == host) {
+            return Ok((runtime, lab));
+        }
+        let error = Error::usage(format!("no host named \"{host}\" in lab \"{}\"", self.lab));
+        Err(match nearest(host, names()) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint(format!("its hosts are: {}", names().collect::<Vec<_>>().join(", "))),
+        })
+    }
+
+    /// The lab, which must be up and have that host running.
+    pub async fn open_host(&self, host: &str) -> netlab::Result<(Box<dyn Runtime>, LabState)> {
+        let (runtime, lab) = self.open_with(host).await?;
+        if !lab.is_running(host) {
+            return Err(Error::lab(format!("host {host} of lab \"{}\" does not run", self.lab))
+                .hint(format!("`netlab host {host} --start` starts it, `netlab up` the whole lab anew")));
+        }
+        Ok((runtime, lab))
+    }
+}
+
+/// Runs a command's asynchronous part, and does not wait for a read of the terminal that may never end.
+pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}
+
+/// Ends when the user or the system asks the program to stop: ^C, a closed terminal, `kill`.
+pub async fn interrupted() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+        _ = hangup.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,70 @@
+//! `netlab link`: cuts a host's link, mends it, makes it bad.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use netlab::link::{self, Change};
+use serde_json::json;
+
+use super::lab::{LabArgs, block_on};
+
+/// Cut a host's link, mend it, or make it bad. Says the commands that do it.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
+pub struct Args {
+    /// Cut it.
+    #[arg(long, group = "change", conflicts_with = "up")]
+    down: bool,
+    /// Mend it.
+    #[arg(long, group = "change")]
+    up: bool,
+    /// Lose that many percent of the packets that the host sends (needs netem in the kernel).
+    #[arg(long, group = "change", value_name = "PERCENT", value_parser = percent)]
+    loss: Option<f64>,
+    /// Send them that late, as 100ms (needs netem in the kernel).
+    #[arg(long, group = "change", value_name = "TIME")]
+    delay: Option<String>,
+    /// Send them no faster than that, as 1mbit.
+    #[arg(long, group = "change", value_name = "RATE")]
+    rate: Option<String>,
+    /// No more loss, delay or rate.
+    #[arg(long, group = "change", conflicts_with_all = ["loss", "delay", "rate"])]
+    clear: bool,
+    /// Print JSON: {"host","commands"}.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    lab: LabArgs,
+    /// The host, as `netlab status` names it.
+    host: String,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let change = Change {
+            up: (self.up || self.down).then_some(self.up),
+            loss: self.loss,
+            delay: self.delay.clone(),
+            rate: self.rate.clone(),
+            clear: self.clear,
+        };
+        block_on(async {
+            let (runtime, lab) = self.lab.open_host(&self.host).await?;
+            let Some(host) = lab.plan.host(&self.host) else { return Ok(ExitCode::from(2)) };
+            let done = link::change(runtime.as_ref(), &self.lab.lab, host, &change).await?;
+            if self.json {
+                println!("{}", json!({"host": self.host, "commands": done}));
+            } else {
+                done.iter().for_each(|command| println!("netlab exec {} -- {command}", self.host));
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+fn percent(word: &str) -> Result<f64, String> {
+    match word.trim_end_matches('%').parse() {
+        Ok(n) if (0.0..=100.0).contains(&n) => Ok(n),
+        _ => Err("a number from 0 to 100 is expected".into()),
+    }
+}

@@ -1,0 +1,41 @@
+//! `netlab logs`: what a host's own programs print.
+
+use std::{io::Write, process::ExitCode};
+
+use anyhow::Result;
+use tokio::io::AsyncReadExt;
+
+use super::lab::{LabArgs, block_on, interrupted};
+
+/// Show what a host's own programs have printed: those its topology runs, and those started with
+/// `exec --detach`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Go on with what they print next, until ^C.
+    #[arg(short, long)]
+    follow: bool,
+    #[command(flatten)]
+    lab: LabArgs,
+    /// The host, as `netlab status` names it.
+    host: String,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        block_on(async {
+            let (runtime, _) = self.lab.open_host(&self.host).await?;
+            let mut log = runtime.logs(&self.lab.lab, &self.host, self.follow).await?;
+            let mut buffer = vec![0; 32 * 1024];
+            let mut stdout = std::io::stdout();
+            loop {
+                let n = tokio::select! {
+                    n = log.read(&mut buffer) => n?,
+                    _ = interrupted() => return Ok(ExitCode::from(130)),
+                };
+                if n == 0 || stdout.write_all(&buffer[..n]).and_then(|()| stdout.flush()).is_err() {
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
+        })
+    }
+}

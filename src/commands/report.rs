@@ -1,0 +1,53 @@
+//! `netlab report`: a run's report, made anew from its evidence.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use netlab::{
+    Error,
+    report::{self, Format},
+};
+
+use crate::ui;
+
+/// Make the report of a run anew, from the evidence in its folder.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run's folder, or its evidence.json; without it, the newest run.
+    #[arg(value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// The form of the report.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Where it goes, `-` for stdout. Without it, a page goes to report.html in the run's folder, and
+    /// any other form to stdout.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Where to look for the newest run.
+    #[arg(long, value_name = "DIR", default_value = "captures")]
+    captures: PathBuf,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let run = self.run.map_or_else(|| report::newest(&self.captures), Ok)?;
+        let evidence = report::read(&run)?;
+        let text = self.format.render(&evidence)?;
+        let default = (self.format == Format::Html).then(|| evidence.outcome.artifacts.report.clone());
+        match self.output.or(default).filter(|file| file != Path::new("-")) {
+            Some(file) => {
+                let written = fs::write(&file, text);
+                written.map_err(|e| Error::usage(format!("cannot write {}", file.display())).caused_by(e))?;
+                println!("{}", file.display());
+            }
+            None => {
+                ui::print(&text)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,136 @@
+//! `netlab validate`: what a file makes, or everything that is wrong with it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use netlab::{
+    course::Course,
+    exercise::{self, model::Exercise},
+    topology::{Plan, Topology},
+    yaml::{Document, Problems},
+};
+use serde_json::{Value, json};
+
+use crate::ui;
+
+/// Check topology, exercise and course files: say what each makes, or show everything that is wrong with it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The files, as topology/lab.yaml, exercises/5.yaml or course/course.yaml.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print JSON: an array of {"file","valid","segments","hosts","problems"} for topologies, and of
+    /// {"file","valid","exercise","title","steps","checks":[ids],"problems"} for exercises, and of
+    /// {"file","valid","course","points","sections":[ids],"problems"} for courses.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let results: Vec<_> = self.files.iter().map(|file| (file, read(file))).collect();
+        if self.json {
+            let rows: Vec<_> = results.iter().map(|(file, result)| row(file, result)).collect();
+            println!("{}", json!(rows));
+        }
+        let mut code = ExitCode::SUCCESS;
+        for (file, result) in results {
+            match result {
+                Ok(made) if !self.json => show(file, &made),
+                Ok(_) => {}
+                Err(error) if self.json => code = error.kind.exit_code().into(),
+                Err(error) => code = ui::fail(&error.into()),
+            }
+        }
+        Ok(code)
+    }
+}
+
+/// What a file makes.
+enum Made {
+    /// The plan of a lab where no subnet is taken.
+    Lab(Plan),
+    Exercise(Box<Exercise>),
+    Course(Box<Course>),
+}
+
+/// Keys that only a course has.
+const COURSE: [&str; 5] = ["sections", "deadline", "points", "late", "starter"];
+
+/// A file's kind is told by the keys that only one kind has.
+fn read(file: &Path) -> netlab::Result<Made> {
+    let document = Document::read(file)?;
+    if document.has("steps") || document.has("checks") {
+        return Ok(Made::Exercise(Box::new(exercise::from_document(&document)?.exercise)));
+    }
+    let folder = file.parent().unwrap_or(Path::new(""));
+    if COURSE.iter().any(|key| document.has(key)) && !document.has("hosts") {
+        return Ok(Made::Course(Box::new(Course::from_document(&document, folder)?)));
+    }
+    Topology::from_document(document, folder)?.plan("lab", &[]).map(Made::Lab)
+}
+
+fn show(file: &Path, made: &Made) {
+    let plan = match made {
+        Made::Lab(plan) => plan,
+        Made::Exercise(exercise) => {
+            let Exercise { id, title, steps, checks, .. } = &**exercise;
+            let (steps, checks) = (count(steps.len(), "step"), count(checks.len(), "check"));
+            return println!("{}: exercise {id}, {title}: {steps}, {checks}", file.display());
+        }
+        Made::Course(course) => {
+            let (sections, points) = (count(course.sections.len(), "section"), course.points);
+            return println!("{}: course {}: {sections}, {points} points", file.display(), course.title);
+        }
+    };
+    let hosts = count(plan.hosts.len(), "host");
+    println!("{}: {hosts} on {}", file.display(), count(plan.segments.len(), "segment"));
+    let subnets = plan.segments.iter().map(|s| (&s.name, s.subnet.to_string()));
+    let addresses = plan.hosts.iter().map(|h| {
+        let addresses: Vec<_> = h.links.iter().map(|l| l.address.to_string()).collect();
+        (&h.name, addresses.join(", "))
+    });
+    let rows: Vec<_> = subnets.chain(addresses).collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, addresses) in rows {
+        println!("  {name:width$}  {addresses}");
+    }
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn row(file: &Path, result: &netlab::Result<Made>) -> Value {
+    let problems = match result {
+        Ok(Made::Lab(plan)) => {
+            return json!({"file": file, "valid": true, "segments": plan.segments, "hosts": plan.hosts,
+                "problems": []});
+        }
+        Ok(Made::Exercise(exercise)) => {
+            let checks: Vec<_> = exercise.checks.iter().map(|c| &c.id).collect();
+            return json!({"file": file, "valid": true, "exercise": exercise.id, "title": exercise.title,
+                "steps": exercise.steps.len(), "checks": checks, "problems": []});
+        }
+        Ok(Made::Course(course)) => {
+            let sections: Vec<_> = course.sections.iter().map(|rule| &rule.template.exercise.id).collect();
+            return json!({"file": file, "valid": true, "course": course.title, "points": course.points,
+                "sections": sections, "problems": []});
+        }
+        // A file that cannot be read has no place to show.
+        Err(error) => match Problems::of(error) {
+            Some(problems) => problems.to_json(),
+            None => json!([{"file": file, "line": null, "column": null, "path": "", "message": chain(error),
+                "expected": null, "suggestion": error.hint}]),
+        },
+    };
+    json!({"file": file, "valid": false, "segments": [], "hosts": [], "problems": problems})
+}
+
+fn chain(error: &netlab::Error) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

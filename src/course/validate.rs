@@ -1,0 +1,117 @@
+//! What is wrong with a course's file, beyond what its schema says.
+
+use std::path::{Path as FilePath, PathBuf};
+
+use jiff::Timestamp;
+
+use super::{File, Rule, Section, moment};
+use crate::{
+    error::nearest,
+    exercise::Template,
+    yaml::{Document, Path, Problems},
+};
+
+/// The deadline.
+pub fn deadline(file: &File, document: &Document, problems: &mut Problems) -> Option<Timestamp> {
+    let text = file.deadline.as_deref()?;
+    let deadline = moment(text);
+    if deadline.is_none() {
+        let problem = document.value(&Path::default().key("deadline"), "no moment in time");
+        let expected = "a date, a time and where it is that time, as `2026-12-01T23:59:00+01:00`";
+        problems.push(problem.expected(expected));
+    }
+    deadline
+}
+
+/// A folder that the file names.
+pub fn folder(
+    given: Option<&str>,
+    key: &str,
+    base: &FilePath,
+    document: &Document,
+    problems: &mut Problems,
+) -> Option<PathBuf> {
+    let folder = base.join(given?);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let problem = document.value(&Path::default().key(key), format!("there is no {}", folder.display()));
+    problems.push(problem.expected("a folder, seen from the file's own"));
+    None
+}
+
+/// The programs whose checks count.
+pub fn programs(file: &File, all: &[Template], document: &Document, problems: &mut Problems) -> Vec<String> {
+    let Some(named) = &file.programs else { return vec!["server".into()] };
+    let known: Vec<&str> = all.iter().flat_map(|template| template.exercise.judged()).collect();
+    for (n, name) in named.iter().enumerate() {
+        if !known.contains(&name.as_str()) {
+            let here = Path::default().key("programs").index(n);
+            let problem = document.value(&here, format!("no exercise judges a program \"{name}\""));
+            problems.push(problem.suggest(nearest(name, known.iter().copied())));
+        }
+    }
+    named.clone()
+}
+
+/// The exercises that count: those named, or all that judge one of the programs.
+pub fn sections(
+    file: &File,
+    all: Vec<Template>,
+    programs: &[String],
+    document: &Document,
+    problems: &mut Problems,
+) -> Vec<Rule> {
+    let Some(named) = &file.sections else {
+        let rules = all.into_iter().map(|template| rule(template, &Section::default(), programs));
+        return rules.filter(|rule| !rule.checks.is_empty()).collect();
+    };
+    let base = Path::default().key("sections");
+    let mut rules = Vec::new();
+    for (id, section) in named {
+        let here = base.key(id);
+        let section = section.clone().unwrap_or_default();
+        let Some(template) = all.iter().find(|t| t.exercise.id == *id) else {
+            let ids: Vec<_> = all.iter().map(|t| t.exercise.id.as_str()).collect();
+            let problem = document.key(&here, format!("no exercise \"{id}\""));
+            let problem = problem.suggest(nearest(id, ids.iter().copied()));
+            problems.push(problem.expected(format!("one of {}", ids.join(", "))));
+            continue;
+        };
+        let rule = rule(template.clone(), &section, programs);
+        if rule.checks.is_empty() {
+            let problem = document.key(&here, format!("nothing of exercise {id} counts"));
+            problems.push(problem.expected("an exercise that judges one of the programs that count"));
+        }
+        check_weights(&rule, &section, &here, document, problems);
+        rules.push(rule);
+    }
+    if !rules.is_empty() && rules.iter().all(|rule| rule.weight <= 0.0) {
+        let problem = document.key(&base, "nothing counts");
+        problems.push(problem.expected("a weight above 0 for one section at least"));
+    }
+    rules
+}
+
+fn rule(template: Template, section: &Section, programs: &[String]) -> Rule {
+    let counts = |about: &Option<String>| about.as_ref().is_some_and(|about| programs.contains(about));
+    let checks = template.exercise.checks.iter().filter(|check| counts(&check.about));
+    let weight = |id: &String| section.checks.get(id).copied().unwrap_or(1.0);
+    let checks = checks.map(|check| (check.id.clone(), weight(&check.id))).collect();
+    Rule { template, weight: section.weight.unwrap_or(1.0), hidden: section.hidden, checks }
+}
+
+fn check_weights(rule: &Rule, section: &Section, here: &Path, document: &Document, problems: &mut Problems) {
+    for (id, weight) in &section.checks {
+        let here = here.key("checks").key(id);
+        if !rule.checks.contains_key(id) {
+            let known: Vec<&str> = rule.checks.keys().map(String::as_str).collect();
+            let what = format!("exercise {} has no such check that counts", rule.template.exercise.id);
+            let problem = document.key(&here, what).suggest(nearest(id, known.iter().copied()));
+            problems.push(problem.expected(format!("one of {}", known.join(", "))));
+        }
+        if !weight.is_finite() || *weight < 0.0 {
+            problems.push(document.value(&here, "wrong weight").expected("a number, 0 or more"));
+        }
+    }
+}

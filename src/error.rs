@@ -1,0 +1,112 @@
+//! One error type for the library: what went wrong, whose fault it is, and what to do next.
+
+use std::fmt::Display;
+
+/// The library's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Whose fault an error is; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Wrong arguments, or a file that is wrong: exit code 2.
+    Usage,
+    /// The lab itself could not run; never scored as a wrong answer: exit code 3.
+    Lab,
+    /// Somebody else took a subnet that the lab was to have; another one may be free: exit code 3.
+    SubnetTaken,
+    /// The user interrupted: exit code 130.
+    Interrupted,
+}
+
+impl Kind {
+    /// The process exit code for an error of this kind.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::Lab | Self::SubnetTaken => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// An error as a user meets it: a lower-case sentence without a full stop, with the name or path
+/// it is about, and a hint where there is something to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// Whose fault it is.
+    pub kind: Kind,
+    /// What went wrong.
+    pub message: String,
+    /// What to do about it, if anything.
+    pub hint: Option<String>,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// The user's arguments or files are wrong.
+    pub fn usage(message: impl Display) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// The lab could not run.
+    pub fn lab(message: impl Display) -> Self {
+        Self::new(Kind::Lab, message)
+    }
+
+    /// The lab could not have a subnet, because somebody else has it.
+    pub fn subnet_taken(message: impl Display) -> Self {
+        Self::new(Kind::SubnetTaken, message)
+    }
+
+    /// The user pressed ^C.
+    pub fn interrupted() -> Self {
+        Self::new(Kind::Interrupted, "interrupted")
+    }
+
+    fn new(kind: Kind, message: impl Display) -> Self {
+        Self { kind, message: message.to_string(), hint: None, source: None }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Adds the error that caused this one.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(cause.into());
+        self
+    }
+}
+
+/// Turns any failure into a lab error that says what was being done.
+pub trait Context<T> {
+    /// The lab could not do `what`.
+    fn or_lab<M: Display>(self, what: impl FnOnce() -> M) -> Result<T>;
+    /// The user's input made `what` fail.
+    fn or_usage<M: Display>(self, what: impl FnOnce() -> M) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Context<T> for Result<T, E> {
+    fn or_lab<M: Display>(self, what: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|e| Error::lab(what()).caused_by(e))
+    }
+    fn or_usage<M: Display>(self, what: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|e| Error::usage(what()).caused_by(e))
+    }
+}
+
+/// `; did you mean "…"?`-style help: the candidate nearest to `word`, if one is near enough.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|c| (strsim::damerau_levenshtein(&word.to_lowercase(), &c.to_lowercase()), c))
+        .filter(|(distance, c)| *distance <= 1 + c.len() / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, c)| c)
+}

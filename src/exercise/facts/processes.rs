@@ -1,0 +1,75 @@
+//! Facts about the processes of a program.
+
+use super::{Fact, Finding, outcome::has_ended_so, process_line};
+use crate::{
+    exercise::{
+        model::{Ended, Processes, Who},
+        scene::{Program, Scene},
+    },
+    observer::ProcessRow,
+    signals,
+};
+
+impl Fact for Processes {
+    fn find(&self, scene: &Scene) -> Finding {
+        let Some(program) = scene.programs.get(&self.of) else {
+            return Finding {
+                holds: false,
+                observed: format!("{} was never started", self.of),
+                evidence: Vec::new(),
+            };
+        };
+        let n = scene.processes(program).filter(|p| self.matches(program, p)).count() as u64;
+        Finding {
+            holds: self.count.admits(n),
+            observed: format!("{}: {n} {} (expected {})", program.host, self.words(), self.count),
+            evidence: scene.processes(program).map(process_line).collect(),
+        }
+    }
+}
+
+impl Processes {
+    fn matches(&self, program: &Program, process: &ProcessRow) -> bool {
+        let who = match self.who {
+            None => true,
+            Some(Who::Parent) => program.parent == Some(process.pid),
+            Some(Who::Child) => program.is_child_now(process),
+            Some(Who::Orphan) => program.is_child(process.pid) && !program.has(process.ppid),
+        };
+        let state = match &self.state {
+            Some(letters) => letters.contains(process.state),
+            None => !process.is_zombie(),
+        };
+        let catches = |name: &String| signals::parse(name).is_ok_and(|n| process.caught >> (n - 1) & 1 == 1);
+        let died = self
+            .died
+            .as_ref()
+            .is_none_or(|wanted| process.ended.is_some_and(|status| has_ended_so(status, wanted)));
+        who && state && died && self.catch.iter().all(catches)
+    }
+
+    /// As `children in state S`.
+    fn words(&self) -> String {
+        let mut words = match self.who {
+            None => "processes",
+            Some(Who::Parent) => "parent",
+            Some(Who::Child) => "children",
+            Some(Who::Orphan) => "orphans",
+        }
+        .to_owned();
+        match self.state.as_deref() {
+            Some("Z") => words += " that are zombies",
+            Some(letters) => words += &format!(" in state {letters}"),
+            None => {}
+        }
+        match &self.died {
+            Some(Ended::Code(code)) => words += &format!(" that exited with {code}"),
+            Some(Ended::Word(word)) => words += &format!(" that ended by {word}"),
+            None => {}
+        }
+        if !self.catch.is_empty() {
+            words += &format!(" with a handler for {}", self.catch.join(", "));
+        }
+        words
+    }
+}

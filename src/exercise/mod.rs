@@ -1,0 +1,20 @@
+//! Exercises: sections of an assignment as data, run on a lab and proved from what is seen of it.
+
+mod bind;
+mod cuts;
+mod facts;
+mod library;
+pub mod model;
+mod ports;
+mod programs;
+mod run;
+mod scene;
+mod steps;
+mod validate;
+mod verdict;
+
+pub use bind::{Cast, cast};
+pub use library::{Template, all, find, from_document, parse, schema};
+pub use run::{Folder, Options, run};
+pub use scene::Scene;
+pub use verdict::{Artifacts, CheckResult, Outcome, Verdict, millis};

@@ -1,0 +1,410 @@
+//! Runs an exercise: does its steps, keeps everything that is seen, and asks its checks.
+
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use indexmap::IndexMap;
+use tokio::time::timeout_at;
+
+use super::{
+    bind::{self, Cast},
+    library::Template,
+    model::{Check, Exercise, Facts},
+    ports::{self, Ports},
+    programs::{News, Programs, now},
+    scene::Scene,
+    verdict::{Artifacts, CheckResult, Outcome, Verdict, millis},
+};
+use crate::{
+    Error, Result,
+    capture::{Decoder, Frame, Novelty, Recorder, show},
+    observer::{
+        ProcessRow, Seen, Session,
+        protocol::{Nanos, RawPacket},
+    },
+    report,
+    runtime::{LabState, Runtime},
+    timeline::{Event, Packet, Timeline, What},
+    topology::Plan,
+    workspace,
+};
+
+/// How long after it happened an event may still be heard of, in nanoseconds.
+const SETTLE: Nanos = 50_000_000;
+
+/// A run with more packets than this tells nobody anything, and would fill memory and disk.
+const MOST_PACKETS: u64 = 200_000;
+
+/// How often to look for what nobody tells of.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What may be chosen about a run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The port; without it, the exercise's, or the next one that is free.
+    pub port: Option<u16>,
+    /// The user's own programs, by the exercise's names for them.
+    pub programs: IndexMap<String, String>,
+    /// The one of them that is judged: nothing is done and nothing asked that is about another one.
+    pub judged: Option<String>,
+    /// Whether each step waits for the Enter key.
+    pub step: bool,
+}
+
+/// Where a run leaves its files.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A new folder under `parent`, named after the exercise and the time.
+    pub fn create(parent: &Path, exercise: &str) -> Result<Self> {
+        let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
+        for n in 1.. {
+            let tail = if n == 1 { String::new() } else { format!("-{n}") };
+            let path = parent.join(format!("exercise-{exercise}-{time}{tail}"));
+            match std::fs::create_dir_all(parent).and_then(|()| std::fs::create_dir(&path)) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    return Err(Error::lab(format!("cannot create {}", path.display()))
+                        .caused_by(error)
+                        .hint("--captures names another folder"));
+                }
+            }
+        }
+        unreachable!("some number is free")
+    }
+
+    /// The folder's files.
+    pub fn artifacts(&self) -> Artifacts {
+        Artifacts {
+            capture: self.0.join("capture.pcapng"),
+            evidence: self.0.join("evidence.json"),
+            report: self.0.join("report.html"),
+        }
+    }
+}
+
+/// An exercise while it runs.
+pub struct Run<'r> {
+    pub(super) runtime: &'r dyn Runtime,
+    pub(super) plan: &'r Plan,
+    pub(super) session: Session,
+    pub(super) programs: Programs,
+    pub(super) scene: Scene,
+    pub(super) looks: IndexMap<String, Scene>,
+    /// The hosts whose power the exercise has cut.
+    pub(super) dark: BTreeSet<String>,
+    /// The hosts whose links it has cut.
+    pub(super) unplugged: BTreeSet<String>,
+    /// Why nothing after this moment can be told, if so.
+    pub(super) broken: Option<String>,
+    timeline: Timeline,
+    /// How many of its events were told.
+    told: usize,
+    /// Whether each step waits for the Enter key.
+    by_hand: bool,
+    recorder: Recorder,
+    decoder: Decoder,
+    tell: &'r mut (dyn FnMut(&Event) + Send),
+}
+
+/// Runs an exercise on a lab. `tell` hears of every event as it comes. When `stop` ends, so does the
+/// run; what it started is ended in any case.
+pub async fn run(
+    template: &Template,
+    runtime: &dyn Runtime,
+    lab: &LabState,
+    options: &Options,
+    folder: &Folder,
+    stop: impl Future<Output = ()>,
+    tell: &mut (dyn FnMut(&Event) + Send),
+) -> Result<Outcome> {
+    let started = Instant::now();
+    let cast = bind::cast(&lab.plan, template.exercise.clients)?;
+    let session = Session::open(runtime, &lab.plan.lab).await?;
+    let ports = ports::choose(&session, &cast, &template.exercise.ports, options.port)?;
+    let workspace = if template.needs_sources() && options.judged.is_none() {
+        Some(workspace::on_host(runtime, lab, &cast["server"]).await?)
+    } else {
+        None
+    };
+    let exercise = bind::bind(template, &cast, &ports, workspace, options)?;
+    let artifacts = folder.artifacts();
+
+    let mut run = Run::new(runtime, lab, session, cast, ports, &artifacts.capture, tell)?;
+    run.by_hand = options.step;
+    let finished = tokio::select! {
+        finished = run.perform(&exercise) => finished,
+        () = stop => Err(Error::interrupted()),
+    };
+    let cleared = run.clear().await;
+    run.tell_settled(Nanos::MAX);
+    finished.and(cleared)?;
+
+    let of = |check: &Check| CheckResult::of(check, run.moment(check.at.as_deref()), &artifacts.capture);
+    let checks: Vec<CheckResult> = exercise.checks.iter().map(of).collect();
+    let outcome = Outcome {
+        exercise: exercise.id.clone(),
+        title: exercise.title.clone(),
+        runtime: runtime.kind(),
+        verdict: Verdict::of_all(checks.iter().map(|c| c.verdict)),
+        checks,
+        artifacts,
+        elapsed_ms: millis(started.elapsed()),
+    };
+    report::write(&report::Evidence::new(&exercise, &lab.plan, &outcome, &run.timeline, &run.scene))?;
+    Ok(outcome)
+}
+
+impl<'r> Run<'r> {
+    fn new(
+        runtime: &'r dyn Runtime,
+        lab: &'r LabState,
+        session: Session,
+        cast: Cast,
+        ports: Ports,
+        capture: &Path,
+        tell: &'r mut (dyn FnMut(&Event) + Send),
+    ) -> Result<Self> {
+        let recorder = Recorder::create(capture, &session.watch.segments, lab.plan.addresses())?;
+        let scene = Scene {
+            ports,
+            cast,
+            tables: session.tables.clone(),
+            names: lab.plan.addresses().collect(),
+            ..Scene::default()
+        };
+        Ok(Self {
+            runtime,
+            plan: &lab.plan,
+            session,
+            programs: Programs::new(),
+            scene,
+            looks: IndexMap::new(),
+            dark: BTreeSet::new(),
+            unplugged: BTreeSet::new(),
+            broken: None,
+            timeline: Timeline::default(),
+            told: 0,
+            by_hand: false,
+            recorder,
+            decoder: Decoder::new(),
+            tell,
+        })
+    }
+
+    async fn perform(&mut self, exercise: &Exercise) -> Result<()> {
+        for step in &exercise.steps {
+            if self.broken.is_some() {
+                break;
+            }
+            self.step(step, exercise).await?;
+        }
+        self.look_around().await
+    }
+
+    /// The moment that a check asks about, or why there is none.
+    fn moment(&self, look: Option<&str>) -> Result<&Scene, &str> {
+        let missing = self.broken.as_deref();
+        match look {
+            None => missing.map_or(Ok(&self.scene), Err),
+            Some(name) => {
+                self.looks.get(name).ok_or(missing.unwrap_or("the exercise took no look by that name"))
+            }
+        }
+    }
+
+    /// Waits until the facts hold; says whether they did in time.
+    pub(super) async fn until(&mut self, facts: &Facts, within: Duration) -> Result<bool> {
+        let deadline = tokio::time::Instant::now() + within;
+        while !facts.hold(&self.scene) {
+            if facts.are_lost(&self.scene) {
+                return Ok(false);
+            }
+            let next = async {
+                tokio::select! {
+                    seen = self.session.next() => Heard::Seen(seen),
+                    (at, program, news) = self.programs.next() => Heard::News(at, program, news),
+                }
+            };
+            // Nobody tells of processor time that passes: one has to look.
+            let look_again = tokio::time::Instant::now() + LOOK_AGAIN;
+            let until = if facts.cpu.is_empty() { deadline } else { deadline.min(look_again) };
+            match timeout_at(until, next).await {
+                Ok(Heard::Seen(seen)) => self.see(seen?)?,
+                Ok(Heard::News(at, program, news)) => {
+                    // A program that prints or ends has changed its host's tables, too.
+                    self.news(at, program, news)?;
+                    self.look_around().await?;
+                }
+                Err(_) => {
+                    self.look_around().await?;
+                    if until == deadline {
+                        return Ok(facts.hold(&self.scene));
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks at every host now, and takes in everything that has happened until now.
+    pub(super) async fn look_around(&mut self) -> Result<()> {
+        for seen in self.session.look().await? {
+            self.see(seen)?;
+        }
+        while let Some((at, program, news)) = self.programs.try_next() {
+            self.news(at, program, news)?;
+        }
+        Ok(())
+    }
+
+    fn see(&mut self, seen: Seen) -> Result<()> {
+        match seen {
+            Seen::Packet(packet) => self.packet(&packet)?,
+            Seen::Sockets { at, host, rows } => {
+                self.take_tables();
+                self.add(at, What::Sockets { host, rows });
+            }
+            Seen::Processes { at, host, rows } => {
+                self.take_tables();
+                self.add(at, What::Processes { host, rows });
+            }
+            Seen::Gone { host, .. } if self.dark.contains(&host) => {}
+            Seen::Gone { at, host } => self.lose_sight(at, format!("host {host} is gone")),
+            Seen::Blind { at, why } => self.lose_sight(at, why),
+        }
+        Ok(())
+    }
+
+    fn lose_sight(&mut self, at: Nanos, why: String) {
+        self.broken.get_or_insert_with(|| why.clone());
+        self.add(at, What::Blind { why });
+    }
+
+    fn packet(&mut self, packet: &RawPacket) -> Result<()> {
+        self.recorder.packet(packet)?;
+        if self.recorder.count() > MOST_PACKETS {
+            return Err(Error::lab(format!("more than {MOST_PACKETS} packets: the wire is flooded")));
+        }
+        let frame = Frame::from(packet);
+        let Some(segment) = self.decoder.segment(&frame) else { return Ok(()) };
+        let seen = self.scene.conversations.push(&segment);
+        let what = What::Packet(Packet {
+            number: self.recorder.count(),
+            segment: self.session.watch.segments[usize::from(packet.segment)].name.clone(),
+            from: self.scene.names.host(segment.src.ip()),
+            from_port: segment.src.port(),
+            to: self.scene.names.host(segment.dst.ip()),
+            to_port: segment.dst.port(),
+            flags: segment.flags,
+            len: segment.len,
+            again: seen.novelty == Novelty::Retransmission,
+            line: show::line(&segment, &seen, &self.scene.names),
+        });
+        self.add(packet.at, what);
+        Ok(())
+    }
+
+    fn take_tables(&mut self) {
+        self.scene.tables.clone_from(&self.session.tables);
+        self.scene.refresh();
+    }
+
+    fn news(&mut self, at: Nanos, name: String, news: News) -> Result<()> {
+        let Some(program) = self.scene.programs.get_mut(&name) else { return Ok(()) };
+        let host = program.host.clone();
+        let what = match news {
+            News::Lost(error) => return Err(error),
+            News::Silent => {
+                program.silent = true;
+                return Ok(());
+            }
+            News::Printed(text) => {
+                program.printed.push_str(&text);
+                What::Printed { program: name, host, text }
+            }
+            News::Ended(status) => {
+                program.ended = Some(status);
+                What::Ended { program: name, host, status }
+            }
+        };
+        self.add(at, what);
+        Ok(())
+    }
+
+    /// Adds something done now.
+    pub(super) fn did(&mut self, what: What) {
+        self.add(now(), what);
+    }
+
+    /// Adds something that happened then.
+    pub(super) fn add(&mut self, at: Nanos, what: What) {
+        let place = self.timeline.add(Event { at, what });
+        if place < self.told {
+            // Too late for its place, but not lost.
+            (self.tell)(&self.timeline.events()[place]);
+            self.told += 1;
+        }
+        self.tell_settled(now().saturating_sub(SETTLE));
+    }
+
+    /// Tells everything, and waits for the Enter key if the user wants to look around first.
+    pub(super) async fn pause(&mut self) -> Result<()> {
+        if !self.by_hand {
+            return Ok(());
+        }
+        self.look_around().await?;
+        self.tell_settled(Nanos::MAX);
+        let key = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+        if let Ok(Ok(0)) = key.await {
+            // Nobody is there to press a key: go on without.
+            self.by_hand = false;
+        }
+        Ok(())
+    }
+
+    /// Tells of what happened until then. What was seen later may have happened earlier, so a moment
+    /// must pass before an event has its place.
+    fn tell_settled(&mut self, until: Nanos) {
+        while let Some(event) = self.timeline.events().get(self.told)
+            && event.at <= until
+        {
+            (self.tell)(event);
+            self.told += 1;
+        }
+    }
+
+    /// Mends what the exercise has cut, and ends every process that it started and that still lives.
+    async fn clear(&mut self) -> Result<()> {
+        self.mend().await?;
+        self.look_around().await?;
+        let left: Vec<(String, i32)> = self
+            .scene
+            .programs
+            .values()
+            .flat_map(|p| {
+                self.scene.processes(p).filter(|row| !row.is_zombie()).map(|row| (p.host.clone(), row.pid))
+            })
+            .collect();
+        for (host, pid) in &left {
+            // It may have ended by itself meanwhile.
+            let _ = self.session.observer.signal(host, *pid, nix::libc::SIGKILL).await;
+        }
+        let gone = |tables: &crate::observer::Tables| {
+            left.iter().all(|(host, pid)| tables.process(host, *pid).is_none_or(ProcessRow::is_zombie))
+        };
+        self.session.until(Duration::from_secs(2), gone).await.map(drop)
+    }
+}
+
+/// Something to take in.
+enum Heard {
+    Seen(Result<Seen>),
+    News(Nanos, String, News),
+}

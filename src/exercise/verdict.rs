@@ -1,0 +1,149 @@
+//! What an exercise showed, in the form that people and graders rely on.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{facts::Finding, model::Check, scene::Scene};
+use crate::runtime::RuntimeKind;
+
+/// Of a check, or of a whole exercise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// What was expected showed.
+    Pass,
+    /// Something else showed.
+    Fail,
+    /// The lab could not tell. Never a wrong answer.
+    Error,
+}
+
+impl Verdict {
+    /// Of an exercise with these checks: an error if the lab could not tell of any, else a failure
+    /// if any failed.
+    pub fn of_all(verdicts: impl Iterator<Item = Self>) -> Self {
+        verdicts.max().unwrap_or(Self::Error)
+    }
+
+    /// The process exit code for it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Error => 3,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// What came of one check.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// Its stable name.
+    pub id: String,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// What was expected, in words.
+    pub expected: String,
+    /// What was observed, in words.
+    pub observed: String,
+    /// The rows, packets or lines that show it.
+    pub evidence: Vec<String>,
+    /// Hints in stages.
+    pub hints: Vec<String>,
+    /// Commands that show the same by hand.
+    #[serde(default)]
+    pub by_hand: Vec<String>,
+}
+
+impl CheckResult {
+    /// Asks what the check asks of its moment; `moment` says why it cannot be asked.
+    pub fn of(check: &Check, moment: Result<&Scene, &str>, capture: &Path) -> Self {
+        let findings = moment.map(|scene| check.show.findings(scene));
+        let (verdict, observed, evidence) = match findings {
+            Err(why) => return Self::unknown(check, why),
+            Ok(findings) if findings.iter().all(|f| f.holds) => {
+                (Verdict::Pass, words(&findings), rows(&findings))
+            }
+            Ok(mut findings) => {
+                findings.retain(|f| !f.holds);
+                (Verdict::Fail, words(&findings), rows(&findings))
+            }
+        };
+        let by_hand = moment.map(|scene| check.show.by_hand(scene, capture)).unwrap_or_default();
+        Self { verdict, observed, evidence, by_hand, ..Self::unknown(check, "") }
+    }
+
+    /// Of a check that could not be asked, and why.
+    pub fn unknown(check: &Check, why: &str) -> Self {
+        Self {
+            id: check.id.clone(),
+            verdict: Verdict::Error,
+            expected: check.expect.clone(),
+            observed: why.to_owned(),
+            evidence: Vec::new(),
+            hints: check.hints.clone(),
+            by_hand: Vec::new(),
+        }
+    }
+}
+
+fn words(findings: &[Finding]) -> String {
+    findings.iter().map(|f| f.observed.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+fn rows(findings: &[Finding]) -> Vec<String> {
+    let mut rows: Vec<String> = findings.iter().flat_map(|f| f.evidence.clone()).collect();
+    let mut seen = std::collections::HashSet::new();
+    rows.retain(|row| seen.insert(row.clone()));
+    rows
+}
+
+/// What came of an exercise.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The exercise's id.
+    pub exercise: String,
+    /// Its title.
+    pub title: String,
+    /// What it ran on.
+    pub runtime: RuntimeKind,
+    /// Of all checks together.
+    pub verdict: Verdict,
+    /// Each check.
+    pub checks: Vec<CheckResult>,
+    /// Where the rest is.
+    pub artifacts: Artifacts,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
+/// The files that a run leaves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Artifacts {
+    /// The packets, as pcapng.
+    pub capture: PathBuf,
+    /// Everything done and seen, as JSON.
+    pub evidence: PathBuf,
+    /// The same for a person.
+    pub report: PathBuf,
+}
+
+/// Whole milliseconds.
+pub fn millis(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

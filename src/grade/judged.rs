@@ -1,0 +1,65 @@
+//! What came of one section of the course for one submission.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    check,
+    course::Rule,
+    exercise::{CheckResult, Verdict},
+};
+
+/// One section, judged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Judged {
+    /// The exercise's id.
+    pub exercise: String,
+    /// Its title.
+    pub title: String,
+    /// The checks that count, in the exercise's order.
+    pub checks: Vec<CheckResult>,
+    /// The reports of its runs, seen from the folder of the grades.
+    pub reports: Vec<PathBuf>,
+    /// How long the runs took.
+    pub elapsed_ms: u64,
+}
+
+impl Judged {
+    /// What a check of the section found. `folder` is the student's.
+    pub(super) fn of(rule: &Rule, found: Option<&check::Section>, folder: &Path) -> Self {
+        let result = |id: &str| found.and_then(|s| s.checks.iter().find(|check| check.id == id)).cloned();
+        let above = folder.parent().unwrap_or(folder);
+        let reports = found.into_iter().flat_map(|section| &section.runs);
+        let reports = reports.map(|run| run.report.strip_prefix(above).unwrap_or(&run.report).to_owned());
+        Self {
+            reports: reports.collect(),
+            elapsed_ms: found.map_or(0, |section| section.elapsed_ms),
+            ..Self::with(rule, |id| result(id).ok_or("netlab.yaml names no program that it could judge"))
+        }
+    }
+
+    /// Nothing could be told of it.
+    pub(super) fn unknown(rule: &Rule, why: &str) -> Self {
+        Self::with(rule, |_| Err(why))
+    }
+
+    fn with<'w>(rule: &Rule, result: impl Fn(&str) -> Result<CheckResult, &'w str>) -> Self {
+        let exercise = &rule.template.exercise;
+        let counting = exercise.checks.iter().filter(|check| rule.checks.contains_key(&check.id));
+        Self {
+            exercise: exercise.id.clone(),
+            title: exercise.title.clone(),
+            checks: counting
+                .map(|check| result(&check.id).unwrap_or_else(|why| CheckResult::unknown(check, why)))
+                .collect(),
+            reports: Vec::new(),
+            elapsed_ms: 0,
+        }
+    }
+
+    /// Of all its checks together.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of_all(self.checks.iter().map(|check| check.verdict))
+    }
+}

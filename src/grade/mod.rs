@@ -1,0 +1,184 @@
+//! Grades a class: every submission is replayed from its sources in a lab of its own.
+//!
+//! What a submission brings along of evidence is not looked at. A program that hangs, multiplies or
+//! fills the disk is held by its lab's limits and by the clock, and so costs nobody else anything. Where
+//! the lab itself could not run, there are no marks, and the submission is tried again the next time.
+
+mod judged;
+mod labs;
+mod marks;
+mod record;
+mod replay;
+pub mod report;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    future::Future,
+    path::Path,
+    time::Instant,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    Error, Result,
+    course::Course,
+    digest::sha256,
+    error::Context,
+    exercise::millis,
+    runtime::Runtime,
+    submission::{Class, Sources, Submission},
+    workspace::{MANIFEST, Manifest},
+    yaml::Document,
+};
+use labs::Labs;
+use replay::Replay;
+
+pub use judged::Judged;
+pub use marks::{Lateness, Marks};
+pub use record::{Record, Status};
+
+/// How a class is graded.
+pub struct Settings<'a> {
+    /// By what.
+    pub course: &'a Course,
+    /// On what.
+    pub runtime: &'a dyn Runtime,
+    /// Where the grades, and a folder for each student, go.
+    pub out: &'a Path,
+    /// How many submissions are replayed at a time.
+    pub jobs: usize,
+}
+
+/// What is told while it goes on.
+#[derive(Debug)]
+pub enum News<'n> {
+    /// A submission's turn has come.
+    Begun(&'n Submission),
+    /// A submission is as it was when it was graded before.
+    Kept(&'n Record),
+    /// A submission is done.
+    Done(&'n Record),
+    /// Labs could not all be taken down.
+    Left(&'n Error),
+}
+
+/// Grades a class, in the order of its submissions. When `stop` ends, so does this, with an interrupted
+/// error; what was graded until then is kept in the students' folders, and not done again.
+pub async fn grade(
+    class: &Class,
+    settings: &Settings<'_>,
+    stop: impl Future<Output = ()>,
+    tell: &dyn Fn(News<'_>),
+) -> Result<Vec<Record>> {
+    let out = std::path::absolute(settings.out).or_usage(|| "cannot find the current folder")?;
+    fs::create_dir_all(&out).or_usage(|| format!("cannot make the folder {}", out.display()))?;
+    let _turn = turn(&out)?;
+    let labs = Labs::new(&out, settings.jobs);
+    labs.clear(settings.runtime).await?;
+    let grader = Grader { settings, out: &out, labs: &labs, tell };
+    let work = stream::iter(class.submissions.iter().enumerate())
+        .map(async |(n, submission)| grader.grade(submission).await.map(|record| (n, record)))
+        .buffer_unordered(settings.jobs.max(1))
+        .try_collect::<BTreeMap<usize, Record>>();
+    let records = tokio::select! {
+        records = work => records,
+        () = stop => Err(Error::interrupted()),
+    };
+    if let Err(error) = labs.clear(settings.runtime).await {
+        tell(News::Left(&error));
+    }
+    Ok(records?.into_values().collect())
+}
+
+/// The right to grade into a folder, until dropped.
+fn turn(out: &Path) -> Result<File> {
+    let path = out.join(".lock");
+    let what = || format!("cannot write {}", path.display());
+    let file = File::create(&path).or_usage(what)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(Error::usage(format!("another netlab is grading into {}", out.display()))
+                .hint("wait for it, or name another folder with --out"))
+        }
+        Err(fs::TryLockError::Error(error)) => Err(error).or_usage(what),
+    }
+}
+
+/// What the submission says of its programs.
+fn manifest(sources: &Sources) -> Result<Manifest> {
+    let hint = "`netlab init` lays one out";
+    let text = fs::read(sources.path().join(MANIFEST))
+        .map_err(|e| Error::usage(format!("no {MANIFEST} can be read in it")).caused_by(e).hint(hint))?;
+    Manifest::from_document(&Document::parse(MANIFEST, &text)?)
+}
+
+struct Grader<'a> {
+    settings: &'a Settings<'a>,
+    out: &'a Path,
+    labs: &'a Labs,
+    tell: &'a dyn Fn(News<'_>),
+}
+
+impl Grader<'_> {
+    /// An error ends the grading of the whole class.
+    async fn grade(&self, submission: &Submission) -> Result<Record> {
+        let mut record = Record::new(submission);
+        let folder = self.out.join(&submission.key);
+        let opened = submission.open().and_then(|sources| {
+            let manifest = manifest(&sources)?;
+            Ok((sources, manifest))
+        });
+        let (sources, manifest) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                record.refuse(&error);
+                record.write(&folder)?;
+                (self.tell)(News::Done(&record));
+                return Ok(record);
+            }
+        };
+        record.fingerprint = self.fingerprint(&sources)?;
+        if let Some(kept) = Record::read(&folder).filter(|kept| kept.is_still(&record)) {
+            record = Record {
+                status: kept.status,
+                sections: kept.sections,
+                elapsed_ms: kept.elapsed_ms,
+                ..record
+            };
+            record.note(&sources, &manifest)?;
+            (self.tell)(News::Kept(&record));
+            return Ok(record);
+        }
+        (self.tell)(News::Begun(submission));
+        record.note(&sources, &manifest)?;
+        let started = Instant::now();
+        let replay = Replay {
+            course: self.settings.course,
+            runtime: self.settings.runtime,
+            sources: &sources,
+            manifest: &manifest,
+            folder: &folder,
+            key: &submission.key,
+        };
+        let lab = self.labs.take();
+        let judged = replay.run(&lab).await;
+        self.labs.give(lab);
+        match judged? {
+            Ok(sections) => (record.status, record.sections) = (Status::Graded, sections),
+            Err(error) => record.broke(&error),
+        }
+        record.elapsed_ms = millis(started.elapsed());
+        record.write(&folder)?;
+        (self.tell)(News::Done(&record));
+        Ok(record)
+    }
+
+    /// The same for the same sources, judged by the same rules on the same runtime.
+    fn fingerprint(&self, sources: &Sources) -> Result<String> {
+        let Settings { course, runtime, .. } = self.settings;
+        Ok(sha256(format!("{}\n{}\n{}", sources.hash()?, course.fingerprint, runtime.kind())))
+    }
+}

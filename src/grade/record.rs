@@ -1,0 +1,143 @@
+//! What came of one submission, kept in the student's folder: what was graded is not graded again.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Judged;
+use crate::{
+    Error, Result,
+    error::Context,
+    submission::{Sources, Submission},
+    workspace::{Manifest, ON_HOSTS},
+};
+
+/// The file of a record.
+const FILE: &str = "grade.json";
+
+/// What came of one submission.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Whose it is.
+    pub student: String,
+    /// The learning platform's number of it.
+    pub number: Option<String>,
+    /// The name of the student's folder.
+    pub key: String,
+    /// When it arrived.
+    pub received: Option<Timestamp>,
+    /// Of the sources, the rules and the runtime; empty where the sources could not be taken.
+    pub fingerprint: String,
+    /// What the marks are worth.
+    pub status: Status,
+    /// Why it is not graded.
+    pub why: Option<String>,
+    /// What a grader may want to know besides.
+    pub notes: Vec<String>,
+    /// Each section of the course.
+    pub sections: Vec<Judged>,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
+/// What came of a submission as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It was judged.
+    Graded,
+    /// What was handed in could not be taken: no marks, and the student's to mend.
+    Refused,
+    /// The lab could not run: nothing is known, and it is tried again the next time.
+    Error,
+}
+
+impl Status {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Graded => "graded",
+            Self::Refused => "refused",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl Record {
+    /// Of a submission of which nothing is known yet.
+    pub(super) fn new(submission: &Submission) -> Self {
+        Self {
+            student: submission.student.clone(),
+            number: submission.number.clone(),
+            key: submission.key.clone(),
+            received: submission.received,
+            fingerprint: String::new(),
+            status: Status::Error,
+            why: None,
+            notes: Vec::new(),
+            sections: Vec::new(),
+            elapsed_ms: 0,
+        }
+    }
+
+    /// The student's folder has this record.
+    pub(super) fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()
+    }
+
+    /// Whether this record, made before, tells what `now` would.
+    pub(super) fn is_still(&self, now: &Self) -> bool {
+        self.status == Status::Graded && self.fingerprint == now.fingerprint
+    }
+
+    /// Keeps it, whole or not at all.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let what = || format!("cannot write {}", folder.join(FILE).display());
+        fs::create_dir_all(folder).or_lab(what)?;
+        let text = serde_json::to_vec_pretty(self).or_lab(what)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder).or_lab(what)?;
+        file.write_all(&text).or_lab(what)?;
+        file.persist(folder.join(FILE)).or_lab(what).map(drop)
+    }
+
+    /// What was handed in could not be taken.
+    pub(super) fn refuse(&mut self, error: &Error) {
+        (self.status, self.why) = (Status::Refused, Some(chain(error)));
+    }
+
+    /// The lab could not run.
+    pub(super) fn broke(&mut self, error: &Error) {
+        (self.status, self.why) = (Status::Error, Some(chain(error)));
+    }
+
+    /// Notes what is odd about the sources and what they call their programs.
+    pub(super) fn note(&mut self, sources: &Sources, manifest: &Manifest) -> Result<()> {
+        for (name, command) in manifest.programs().iter().filter(|(_, c)| !c.contains(ON_HOSTS)) {
+            self.notes.push(format!("{name} is no program of the submission: {command}"));
+        }
+        let different = sources.differences()?;
+        if !different.is_empty() {
+            self.notes.push(format!("changed after it was packed: {}", different.join(", ")));
+        }
+        Ok(())
+    }
+
+    /// The reports of its runs, seen from the folder of the grades.
+    pub fn reports(&self) -> impl Iterator<Item = &PathBuf> {
+        self.sections.iter().flat_map(|section| &section.reports)
+    }
+}
+
+/// The error with its causes. A wrong file is told with what is wrong in it.
+fn chain(error: &Error) -> String {
+    if let Some(problems) = crate::yaml::Problems::of(error) {
+        return problems.render(false);
+    }
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,169 @@
+//! One submission in a lab of its own, which nobody else uses and which goes away with it.
+
+use std::{fs, path::Path, sync::Mutex, time::Duration};
+
+use indexmap::IndexMap;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Judged;
+use crate::{
+    Error, Kind, Result,
+    check::{self, Build, Report, Request},
+    course::{Course, Rule},
+    error::Context,
+    exercise::Verdict,
+    observer::Session,
+    runtime::{self, LabState, Runtime, Step, UNLIMITED},
+    submission::Sources,
+    topology::{Mount, Topology},
+    workspace::{self, Manifest},
+    yaml::Document,
+};
+
+/// How long a lab may take to come to an end when its time is over. One whose hosts are short of
+/// everything can be slow to look at.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// A submission to replay.
+pub struct Replay<'a> {
+    pub course: &'a Course,
+    pub runtime: &'a dyn Runtime,
+    pub sources: &'a Sources,
+    pub manifest: &'a Manifest,
+    /// Where what it leaves goes.
+    pub folder: &'a Path,
+    pub key: &'a str,
+}
+
+/// What came of an attempt.
+struct Attempt {
+    sections: Vec<Judged>,
+    /// Whether something was not told, and another attempt may tell it.
+    unclear: bool,
+}
+
+impl Replay<'_> {
+    /// Judges the submission. The inner error is the lab's, and nothing is known of the submission then;
+    /// the outer one would be every submission's.
+    ///
+    /// What an attempt could not tell may be the program's fault or the lab's: a second lab decides.
+    pub async fn run(&self, lab: &str) -> Result<Result<Vec<Judged>>> {
+        let first = self.attempt(lab).await?;
+        if matches!(&first, Ok(Attempt { unclear: false, .. })) {
+            return Ok(first.map(|attempt| attempt.sections));
+        }
+        Ok(self.attempt(lab).await?.map(|attempt| attempt.sections))
+    }
+
+    async fn attempt(&self, lab: &str) -> Result<Result<Attempt>> {
+        let cleared = match fs::remove_dir_all(self.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => fs::create_dir_all(self.folder),
+        };
+        cleared.or_usage(|| format!("cannot clear {}", self.folder.display()))?;
+        let built = self.build(lab).await;
+        let built = match built {
+            // Nothing would hold the program: better none is run.
+            Ok(Some(unlimited)) => Err(unlimited),
+            Ok(None) => Ok(timeout(self.course.within + GRACE, self.judge(lab)).await.unwrap_or_else(|_| {
+                Err(Error::lab(format!("{}'s lab could not be looked at any more", self.key)))
+            })),
+            Err(error) => Ok(Err(error)),
+        };
+        let down = self.runtime.down(lab).await;
+        Ok(built?.and_then(|attempt| down.map(|_| attempt)))
+    }
+
+    /// Brings the lab up. Gives an error if it lacks a limit.
+    async fn build(&self, lab: &str) -> Result<Option<Error>> {
+        // Also what a grading that was ended by force has left.
+        self.runtime.down(lab).await?;
+        let said = Mutex::new(Vec::new());
+        let tell = |step: Step| {
+            if let Ok(mut said) = said.lock() {
+                said.push(step.what);
+            }
+        };
+        runtime::build(self.runtime, &self.topology()?, lab, &tell).await?;
+        let said = said.into_inner().unwrap_or_default();
+        Ok(said.into_iter().find(|what| what.contains(UNLIMITED)).map(|what| {
+            Error::lab(what).hint(
+                "nothing would stop a program that takes all there is: grade as root, or with --runtime docker",
+            )
+        }))
+    }
+
+    fn topology(&self) -> Result<Topology> {
+        let clients = self.course.sections.iter().map(|rule| rule.template.exercise.clients).max();
+        let hosts = format!(
+            "hosts: {{server: {{role: server}}, client: {{role: client, count: {}}}}}",
+            clients.unwrap_or(1).max(1)
+        );
+        let document = Document::parse("lab.yaml", hosts.as_bytes())?;
+        let mut topology = Topology::from_document(document, Path::new(""))?;
+        topology.limit(&self.course.limits);
+        topology.mount(&Mount {
+            source: self.sources.path().to_owned(),
+            target: workspace::ON_HOSTS.into(),
+            read_only: false,
+            copy: self.course.limits.disk,
+        });
+        Ok(topology)
+    }
+
+    async fn judge(&self, lab: &str) -> Result<Attempt> {
+        let state = self.whole(lab).await?;
+        let programs = self.programs();
+        let deadline = Instant::now() + self.course.within;
+        let mut attempt = Attempt { sections: Vec::new(), unclear: false };
+        let mut built = false;
+        for rule in &self.course.sections {
+            let request = Request {
+                build: self.manifest.build.clone().filter(|_| !built),
+                build_within: self.course.build_within,
+                programs: programs.clone(),
+                sections: vec![rule.template.clone()],
+                captures: self.folder.to_owned(),
+            };
+            let report = check::run(&request, self.runtime, &state, sleep_until(deadline), &mut |_| ()).await;
+            let judged = match report {
+                Err(error) if error.kind == Kind::Interrupted => {
+                    let most = self.course.within.as_secs();
+                    Judged::unknown(rule, &format!("time ran out: all sections have {most} s together"))
+                }
+                Err(error) => return Err(error),
+                Ok(report) => {
+                    let fails = report.build.as_ref().and_then(Build::why_not).is_some();
+                    built |= !fails;
+                    attempt.unclear |= !fails && is_unclear(&report);
+                    self.judged(rule, &report)
+                }
+            };
+            attempt.sections.push(judged);
+        }
+        // A lab that has lost a host, or that cannot be looked at, has told nothing.
+        let state = self.whole(lab).await?;
+        Session::open(self.runtime, &state.plan.lab).await.map(|_| attempt)
+    }
+
+    fn judged(&self, rule: &Rule, report: &Report) -> Judged {
+        Judged::of(rule, report.sections.first(), self.folder)
+    }
+
+    /// The submission's programs that count.
+    fn programs(&self) -> IndexMap<String, String> {
+        let mut programs = self.manifest.programs();
+        programs.retain(|name, _| self.course.programs.contains(name));
+        programs
+    }
+
+    async fn whole(&self, lab: &str) -> Result<LabState> {
+        let state = self.runtime.lab(lab).await?;
+        let state = state.filter(LabState::is_whole);
+        state.ok_or_else(|| Error::lab(format!("{}'s lab has lost a host", self.key)))
+    }
+}
+
+fn is_unclear(report: &Report) -> bool {
+    report.sections.iter().flat_map(|section| &section.checks).any(|check| check.verdict == Verdict::Error)
+}

@@ -1,0 +1,45 @@
+//! The grades as JSON: what `netlab grade --json` prints and `grades.json` holds.
+
+use serde_json::{Value, json};
+
+use super::{Grades, Marks, Record};
+
+/// The class as one object.
+pub fn render(grades: &Grades<'_>) -> Value {
+    let students = grades.students.iter().map(|(record, marks)| student(record, marks.as_ref()));
+    json!({
+        "course": grades.course.title,
+        "runtime": grades.runtime,
+        "students": students.collect::<Vec<_>>(),
+        "alike": grades.pairs,
+    })
+}
+
+fn student(record: &Record, marks: Option<&Marks>) -> Value {
+    let sections = record.sections.iter().map(|section| {
+        let checks = section.checks.iter().map(|check| {
+            json!({"id": check.id, "verdict": check.verdict, "expected": check.expected, "observed": check.observed})
+        });
+        json!({
+            "exercise": section.exercise,
+            "verdict": section.verdict(),
+            "checks": checks.collect::<Vec<_>>(),
+            "reports": section.reports,
+        })
+    });
+    json!({
+        "student": record.student,
+        "number": record.number,
+        "folder": record.key,
+        "received": record.received,
+        "status": record.status,
+        "why": record.why,
+        "notes": record.notes,
+        "points": marks.map(|m| m.points),
+        "of": marks.map(|m| m.of),
+        "shares": marks.map(|m| &m.shares),
+        "late": marks.and_then(|m| m.late),
+        "sections": sections.collect::<Vec<_>>(),
+        "elapsed_ms": record.elapsed_ms,
+    })
+}

@@ -1,0 +1,174 @@
+//! `grades.html`: students by checks, with a link to each run's report.
+
+use maud::{Markup, html};
+
+use super::{Grades, Marks, Record, points};
+use crate::{
+    alike::{Pair, Span},
+    exercise::Verdict,
+    grade::{Judged, Status},
+    report::html::{badge, page, seconds, sign},
+};
+
+/// The page of a class.
+pub fn render(grades: &Grades<'_>) -> String {
+    let body = html! {
+        header {
+            p.eyebrow { (grades.students.len()) " submissions, replayed on " (grades.runtime) }
+            h1 { (grades.course.title) }
+        }
+        main {
+            section aria-labelledby="grades" {
+                h2 #grades { "Grades" }
+                div.scroll { (table(grades)) }
+                p { "A share tells how much of a section is right, and the signs which of its checks; the link leads to the report of the run." }
+            }
+            (alike(grades.pairs))
+            section aria-labelledby="details" {
+                h2 #details { "Each submission" }
+                @for (record, marks) in &grades.students { (details(record, marks.as_ref())) }
+            }
+        }
+    };
+    page(&grades.course.title, &body)
+}
+
+fn table(grades: &Grades<'_>) -> Markup {
+    html! {
+        table.grades {
+            thead {
+                tr {
+                    th scope="col" { "Student" }
+                    th scope="col" { "Points" }
+                    @for rule in &grades.course.sections {
+                        th scope="col" title=(rule.template.exercise.title) {
+                            (rule.template.exercise.id) @if rule.hidden { " (hidden)" }
+                        }
+                    }
+                    th scope="col" { "Received" }
+                }
+            }
+            tbody { @for (record, marks) in &grades.students { (row(grades, record, marks.as_ref())) } }
+        }
+    }
+}
+
+fn row(grades: &Grades<'_>, record: &Record, marks: Option<&Marks>) -> Markup {
+    html! {
+        tr {
+            th scope="row" { a href={ "#" (record.key) } { (record.student) } }
+            td {
+                @match marks {
+                    Some(marks) => { b { (points(marks.points)) } " of " (points(marks.of)) }
+                    None => (badge(Verdict::Error)),
+                }
+                @if record.status == Status::Refused { br; b.fail { "refused" } }
+            }
+            @for (n, rule) in grades.course.sections.iter().enumerate() {
+                td { (cell(record, &rule.template.exercise.id, marks.map(|m| m.shares[n]))) }
+            }
+            td {
+                @if let Some(received) = record.received { (received.strftime("%Y-%m-%d %H:%M UTC")) }
+                @if let Some(late) = marks.and_then(|m| m.late) {
+                    br; b { (late.days) " days late" } @if late.percent > 0.0 { ", −" (points(late.percent)) " %" }
+                }
+            }
+        }
+    }
+}
+
+fn cell(record: &Record, exercise: &str, share: Option<f64>) -> Markup {
+    let Some(section) = record.sections.iter().find(|s| s.exercise == exercise) else {
+        return html! { "–" };
+    };
+    let text = share.map_or("–".to_owned(), |share| format!("{:.0} %", share * 100.0));
+    let verdict = section.verdict();
+    html! {
+        span class=(verdict) {
+            @match section.reports.first() {
+                Some(report) => { a href=(report.display()) { (text) } }
+                None => (text),
+            }
+            span.hidden { " " (verdict) }
+        }
+        div.signs {
+            @for check in &section.checks {
+                span class=(check.verdict) title={ (check.id) ": " (check.verdict) } {
+                    span aria-hidden="true" { (sign(check.verdict)) } span.hidden { (check.id) ": " (check.verdict) }
+                }
+            }
+        }
+    }
+}
+
+fn details(record: &Record, marks: Option<&Marks>) -> Markup {
+    html! {
+        details {
+            summary {
+                (record.student) ": "
+                @match marks {
+                    Some(marks) => { (points(marks.points)) " of " (points(marks.of)) }
+                    None => "not graded",
+                }
+            }
+            // The page opens what a link into it leads to.
+            p.summary #(record.key) {
+                span { (record.status.word()) } span { "in " (seconds(record.elapsed_ms)) }
+                @if let Some(number) = &record.number { span { "number " (number) } }
+            }
+            @if let Some(why) = &record.why { pre { (why) } }
+            @for note in &record.notes { p { (note) } }
+            @for section in &record.sections { (checks(section)) }
+        }
+    }
+}
+
+fn checks(section: &Judged) -> Markup {
+    html! {
+        h3 {
+            (section.exercise) ": " (section.title)
+            @for (n, report) in section.reports.iter().enumerate() {
+                " " a href=(report.display()) { "report" @if n > 0 { " " (n + 1) } }
+            }
+        }
+        table.checks {
+            tbody {
+                @for check in &section.checks {
+                    tr {
+                        td { (badge(check.verdict)) }
+                        th scope="row" { span.expected { (check.expected) } code { (check.id) } }
+                        td { @if check.verdict != Verdict::Pass { (check.observed) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Submissions to look at side by side.
+fn alike(pairs: &[Pair]) -> Markup {
+    html! {
+        @if !pairs.is_empty() {
+            section aria-labelledby="alike" {
+                h2 #alike { "Alike" }
+                p { "These share large parts, whatever the names in them. It is a place to look, and proves nothing." }
+                table {
+                    thead { tr { th scope="col" { "Share" } th scope="col" { "Who" } th scope="col" { "Where" } } }
+                    tbody {
+                        @for pair in pairs {
+                            tr {
+                                td { (format!("{:.0} %", pair.share * 100.0)) }
+                                th scope="row" { (pair.a) " and " (pair.b) }
+                                td { @for place in &pair.places { (lines(&place.a)) " and " (lines(&place.b)) br; } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn lines(span: &Span) -> String {
+    format!("{}:{}–{}", span.file.display(), span.from, span.to)
+}

@@ -1,0 +1,27 @@
+//! netlab: a lab room on one machine.
+//!
+//! The data's way through the program is straight, and so is the order of the modules:
+//! [`topology`] → [`runtime`] → [`observer`] → [`timeline`] → exercise and checks → report.
+
+pub mod alike;
+pub mod capture;
+pub mod check;
+pub mod course;
+mod digest;
+pub mod doctor;
+pub mod errno;
+pub mod error;
+pub mod exercise;
+pub mod grade;
+pub mod link;
+pub mod observer;
+pub mod report;
+pub mod runtime;
+pub mod signals;
+pub mod submission;
+pub mod timeline;
+pub mod topology;
+pub mod workspace;
+pub mod yaml;
+
+pub use error::{Error, Kind, Result};

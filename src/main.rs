@@ -1,0 +1,17 @@
+//! The `netlab` command: arguments → `commands/<verb>.rs`.
+
+#[macro_use]
+mod ui;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = commands::Cli::parse();
+    match commands::run(cli).and_then(|code| ui::all_written().map(|()| code)) {
+        Ok(code) => code,
+        Err(error) => ui::fail(&error),
+    }
+}

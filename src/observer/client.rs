@@ -1,0 +1,246 @@
+//! The end that is told.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use serde::Serialize;
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
+
+use super::{
+    ProcessRow, SocketRow,
+    protocol::{Frame, MAX_FRAME, Message, Nanos, RawPacket, Request, encode_json},
+};
+use crate::{
+    Error, Result,
+    runtime::{ByteStream, Handle, Process, Watch, WatchedHost},
+};
+
+/// How long an observer may take until it watches.
+const READY: Duration = Duration::from_secs(10);
+/// How long an observer that has ended may take to say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What was seen, in the order in which it was seen.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// A packet passed on a segment.
+    Packet(RawPacket),
+    /// A host's processes, whole; empty once the host is gone.
+    Processes { at: Nanos, host: String, rows: Vec<ProcessRow> },
+    /// A host's sockets, whole; empty once the host is gone.
+    Sockets { at: Nanos, host: String, rows: Vec<SocketRow> },
+    /// A host is gone; its tables, empty now, came before this.
+    Gone { at: Nanos, host: String },
+    /// Something could not be seen, and why: packets dropped, a segment gone.
+    Blind { at: Nanos, why: String },
+}
+
+/// A lab under observation. Dropping it ends the observer's other end.
+pub struct Observer {
+    frames: mpsc::UnboundedSender<Vec<u8>>,
+    shared: Arc<Shared>,
+    next_id: AtomicU64,
+}
+
+/// Answers that are waited for, and why there will be no more.
+#[derive(Default)]
+struct Shared(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    waiting: HashMap<u64, oneshot::Sender<Answer>>,
+    lost: Option<String>,
+}
+
+/// A pid where one was asked for; an error in words.
+type Answer = Result<Option<i32>, String>;
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, id: u64, answer: Answer) {
+        if let Some(waiting) = self.lock().waiting.remove(&id) {
+            // Whoever asked may have stopped waiting.
+            let _ = waiting.send(answer);
+        }
+    }
+}
+
+impl Observer {
+    /// Tells an observer what to watch and waits until it does. What it sees comes on the channel,
+    /// which ends when the observer does; [`Observer::lost`] then says why.
+    pub async fn attach(process: Process, watch: &Watch) -> Result<(Self, mpsc::UnboundedReceiver<Seen>)> {
+        let Process { stdin, stdout, stderr, handle, .. } = process;
+        let (frames, to_send) = mpsc::unbounded_channel();
+        let (seen, to_read) = mpsc::unbounded_channel();
+        let (ready, is_ready) = oneshot::channel();
+        let shared = Arc::new(Shared::default());
+
+        tokio::spawn(write(stdin, to_send));
+        let last_words = tokio::spawn(read_text(stderr));
+        let reader = Reader { seen, ready: Some(ready), shared: shared.clone() };
+        tokio::spawn(reader.run(stdout, last_words, handle));
+
+        let observer = Self { frames, shared, next_id: AtomicU64::new(0) };
+        observer.send(watch);
+        match timeout(READY, is_ready).await {
+            Ok(Ok(())) => Ok((observer, to_read)),
+            Ok(Err(_)) => Err(observer.lost()),
+            Err(_) => Err(Error::lab(format!("the observer was not ready after {} s", READY.as_secs()))),
+        }
+    }
+
+    /// Looks at every host now. When this returns, every table that changed, the processor time used
+    /// included, and every packet until now is on the channel.
+    pub async fn sample(&self) -> Result<()> {
+        self.ask(|id| Request::Sample { id }).await.map(drop)
+    }
+
+    /// Sends a signal to one process of a host, numbered as the host numbers it.
+    pub async fn signal(&self, host: &str, pid: i32, signal: i32) -> Result<()> {
+        self.ask(|id| Request::Signal { id, host: host.to_owned(), pid, signal }).await.map(drop)
+    }
+
+    /// The number that a process has on its host, given its number where the observer runs.
+    pub async fn resolve(&self, outer: i32) -> Result<i32> {
+        let pid = self.ask(|id| Request::Resolve { id, outer }).await?;
+        pid.ok_or_else(|| Error::lab("the observer answered something else than a pid"))
+    }
+
+    /// Watches a host that has come back. When this returns, its tables are on the channel.
+    pub async fn watch(&self, host: &WatchedHost) -> Result<()> {
+        self.ask(|id| Request::Watch { id, host: host.clone() }).await.map(drop)
+    }
+
+    /// Why there is nothing to be seen any more.
+    pub fn lost(&self) -> Error {
+        match &self.shared.lock().lost {
+            Some(why) => Error::lab("the observer has ended").caused_by(why.as_str()),
+            None => Error::lab("the observer has ended"),
+        }
+    }
+
+    async fn ask(&self, request: impl FnOnce(u64) -> Request) -> Result<Option<i32>> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut state = self.shared.lock();
+            // Once it has ended there is no answer, and nobody must wait for one.
+            if state.lost.is_some() {
+                drop(answer);
+            } else {
+                state.waiting.insert(id, answer);
+            }
+        }
+        self.send(&request(id));
+        match answered.await {
+            Ok(answer) => answer.map_err(Error::lab),
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    fn send(&self, message: &impl Serialize) {
+        let mut frame = Vec::new();
+        encode_json(message, &mut frame);
+        // Fails only when the observer has ended, and then its answer fails as well.
+        let _ = self.frames.send(frame);
+    }
+}
+
+/// Writes frames until the observer is dropped, then ends its input.
+async fn write(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, mut frames: mpsc::UnboundedReceiver<Vec<u8>>) {
+    while let Some(frame) = frames.recv().await {
+        if stdin.write_all(&frame).await.is_err() || stdin.flush().await.is_err() {
+            return;
+        }
+    }
+    let _ = stdin.shutdown().await;
+}
+
+/// What the observer says on its standard error, at most some lines of it.
+async fn read_text(stderr: ByteStream) -> String {
+    let mut text = Vec::new();
+    let _ = stderr.take(16 << 10).read_to_end(&mut text).await;
+    String::from_utf8_lossy(&text).trim().to_owned()
+}
+
+struct Reader {
+    seen: mpsc::UnboundedSender<Seen>,
+    ready: Option<oneshot::Sender<()>>,
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    /// Takes in frames until the observer ends, then notes why and lets everyone know.
+    async fn run(mut self, stdout: ByteStream, last_words: JoinHandle<String>, handle: Box<dyn Handle>) {
+        let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
+        let mut frames = FramedRead::new(stdout, codec);
+        let mut broken = None;
+        while let Some(frame) = frames.next().await {
+            let frame = frame.map_err(|e| e.to_string());
+            match frame.and_then(|f| Frame::decode(&f).map_err(|e| e.to_string())) {
+                Ok(frame) => self.take(frame),
+                Err(why) => {
+                    broken = Some(why);
+                    break;
+                }
+            }
+        }
+        drop(frames);
+        let why = match broken {
+            Some(why) => why,
+            None => epitaph(last_words, handle).await,
+        };
+        let mut state = self.shared.lock();
+        state.lost = Some(why);
+        state.waiting.clear();
+    }
+
+    fn take(&mut self, frame: Frame) {
+        let seen = match frame {
+            Frame::Packet(packet) => Seen::Packet(packet),
+            Frame::Message(Message::Processes { at, host, rows }) => Seen::Processes { at, host, rows },
+            Frame::Message(Message::Sockets { at, host, rows }) => Seen::Sockets { at, host, rows },
+            Frame::Message(Message::Gone { at, host }) => Seen::Gone { at, host },
+            Frame::Message(Message::Blind { at, why }) => Seen::Blind { at, why },
+            Frame::Message(Message::Ready { .. }) => {
+                self.ready.take().map(|ready| ready.send(()));
+                return;
+            }
+            Frame::Message(Message::Done { id }) => return self.shared.answer(id, Ok(None)),
+            Frame::Message(Message::Pid { id, pid }) => return self.shared.answer(id, Ok(Some(pid))),
+            Frame::Message(Message::Failed { id, why }) => return self.shared.answer(id, Err(why)),
+        };
+        // Nobody may be listening, while somebody still asks.
+        let _ = self.seen.send(seen);
+    }
+}
+
+/// Why an observer ended: what it said last, or else how it ended.
+async fn epitaph(last_words: JoinHandle<String>, mut handle: Box<dyn Handle>) -> String {
+    let said = timeout(LAST_WORDS, last_words).await;
+    if let Ok(Ok(text)) = said
+        && !text.is_empty()
+    {
+        return text.strip_prefix("error: ").unwrap_or(&text).to_owned();
+    }
+    match timeout(LAST_WORDS, handle.wait()).await {
+        Ok(Ok(status)) => status.to_string(),
+        _ => "its output ended".to_owned(),
+    }
+}

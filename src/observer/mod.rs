@@ -1,0 +1,19 @@
+//! Sees a whole lab from outside its hosts: the packets on its segments, the sockets and the
+//! processes of its hosts.
+//!
+//! [`serve`] is the end that looks, run by `netlab observe` where the lab is; [`Observer`] is the end
+//! that is told, and [`protocol`] what passes between them. [`Tables`] keeps the latest of it.
+
+mod client;
+pub mod protocol;
+pub mod render;
+mod rows;
+mod server;
+mod session;
+mod tables;
+
+pub use client::{Observer, Seen};
+pub use rows::{ProcessRow, SocketRow, TcpState};
+pub use server::serve;
+pub use session::Session;
+pub use tables::Tables;

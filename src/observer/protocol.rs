@@ -1,0 +1,192 @@
+//! What an observer and its reader say to each other, over any pair of byte streams.
+//!
+//! Every frame, either way, is a big-endian `u32` length, then that many bytes: a tag byte and the
+//! payload. Tag `J` is one JSON message; tag `P` is a packet: segment index (`u16`), time (`u64`,
+//! nanoseconds since the epoch), original length (`u32`), all big-endian, then the captured bytes.
+//!
+//! The reader's first frame is the [`crate::runtime::Watch`]; the observer answers
+//! [`Message::Ready`] once every capture is open and every host was sampled, so that nothing that
+//! happens afterwards is missed. It ends when its input ends.
+
+use std::io::{self, Read};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{ProcessRow, SocketRow};
+use crate::{Error, Result, error::Context, runtime::WatchedHost};
+
+/// No frame is longer, in bytes; a length beyond it means that the stream is not ours. The largest
+/// frame is a socket table, some 250 bytes a socket.
+pub const MAX_FRAME: usize = 64 << 20;
+
+const JSON: u8 = b'J';
+const PACKET: u8 = b'P';
+const PACKET_HEADER: usize = 2 + 8 + 4;
+
+/// Nanoseconds since the epoch, on the clock of the machine that the lab runs on.
+pub type Nanos = u64;
+
+/// What the reader asks. `id` comes back in the [`Message::Done`] or [`Message::Failed`] of the answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Look at every host now. Tables that changed, and every packet that has passed until now, are
+    /// sent before the answer.
+    Sample { id: u64 },
+    /// Send a signal to one process of a host, numbered as the host numbers it.
+    Signal { id: u64, host: String, pid: i32, signal: i32 },
+    /// Which pid the process has inside the host, given its number where the observer runs.
+    /// Answered by [`Message::Pid`].
+    Resolve { id: u64, outer: i32 },
+    /// Watch this host from here on: one that is gone has come back, with another PID 1.
+    Watch { id: u64, host: WatchedHost },
+}
+
+/// What the observer says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// Watching from here on.
+    Ready { at: Nanos },
+    /// A host's sockets, whole, because they changed.
+    Sockets { at: Nanos, host: String, rows: Vec<SocketRow> },
+    /// A host's processes, whole, because they changed in more than the processor time they used,
+    /// or because a [`Request::Sample`] asked.
+    Processes { at: Nanos, host: String, rows: Vec<ProcessRow> },
+    /// The pid asked for.
+    Pid { id: u64, pid: i32 },
+    /// What was asked is done.
+    Done { id: u64 },
+    /// What was asked could not be done, and why.
+    Failed { id: u64, why: String },
+    /// A host's PID 1 is gone, and everything on the host with it.
+    Gone { at: Nanos, host: String },
+    /// Something could not be seen, and why: packets dropped, a segment gone.
+    Blind { at: Nanos, why: String },
+}
+
+/// A packet as captured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawPacket {
+    /// Index into the watched segments.
+    pub segment: u16,
+    /// When it passed.
+    pub at: Nanos,
+    /// Its length on the wire, in bytes.
+    pub original_len: u32,
+    /// What was captured of it, from the Ethernet header on.
+    pub data: Vec<u8>,
+}
+
+/// What one frame from the observer carries.
+#[derive(Debug)]
+pub enum Frame {
+    /// Tag `J`.
+    Message(Message),
+    /// Tag `P`.
+    Packet(RawPacket),
+}
+
+impl Frame {
+    /// Reads a frame, given without its length.
+    pub fn decode(frame: &[u8]) -> Result<Self> {
+        match frame.split_first() {
+            Some((&PACKET, rest)) => packet(rest).map(Self::Packet),
+            _ => decode_json(frame).map(Self::Message),
+        }
+    }
+}
+
+fn packet(bytes: &[u8]) -> Result<RawPacket> {
+    let cut_short = || Error::lab("the observer sent a packet that is cut short");
+    let (segment, rest) = bytes.split_first_chunk().ok_or_else(cut_short)?;
+    let (at, rest) = rest.split_first_chunk().ok_or_else(cut_short)?;
+    let (original_len, data) = rest.split_first_chunk().ok_or_else(cut_short)?;
+    Ok(RawPacket {
+        segment: u16::from_be_bytes(*segment),
+        at: Nanos::from_be_bytes(*at),
+        original_len: u32::from_be_bytes(*original_len),
+        data: data.to_vec(),
+    })
+}
+
+/// Reads a JSON frame, given without its length.
+pub fn decode_json<T: DeserializeOwned>(frame: &[u8]) -> Result<T> {
+    match frame.split_first() {
+        Some((&JSON, json)) => {
+            serde_json::from_slice(json).or_lab(|| "unreadable message between observer and reader")
+        }
+        _ => Err(Error::lab("unreadable message between observer and reader")),
+    }
+}
+
+/// Appends a JSON frame, its length first.
+pub fn encode_json(message: &impl Serialize, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend([0; 4]);
+    out.push(JSON);
+    // Plain data with string keys, written to memory: nothing in it can fail.
+    let _ = serde_json::to_writer(&mut *out, message);
+    let len = u32::try_from(out.len() - start - 4).unwrap_or(u32::MAX);
+    out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+}
+
+/// Appends a packet frame, its length first.
+pub fn encode_packet(segment: u16, at: Nanos, original_len: u32, data: &[u8], out: &mut Vec<u8>) {
+    let len = u32::try_from(1 + PACKET_HEADER + data.len()).unwrap_or(u32::MAX);
+    out.extend(len.to_be_bytes());
+    out.push(PACKET);
+    out.extend(segment.to_be_bytes());
+    out.extend(at.to_be_bytes());
+    out.extend(original_len.to_be_bytes());
+    out.extend(data);
+}
+
+/// Reads the next frame from a blocking stream, without its length. `None` at the stream's end.
+pub fn read_frame(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut len = [0; 4];
+    match input.read_exact(&mut len) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let len = u32::from_be_bytes(len) as usize;
+    if len > MAX_FRAME {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {len} bytes")));
+    }
+    let mut frame = vec![0; len];
+    input.read_exact(&mut frame)?;
+    Ok(Some(frame))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_back_as_they_went() {
+        let mut bytes = Vec::new();
+        encode_json(&Message::Done { id: 7 }, &mut bytes);
+        encode_packet(3, 1_700_000_000_123_456_789, 1500, b"abc", &mut bytes);
+        let mut input = bytes.as_slice();
+        let first = read_frame(&mut input).unwrap().unwrap();
+        assert!(matches!(Frame::decode(&first), Ok(Frame::Message(Message::Done { id: 7 }))));
+        let second = read_frame(&mut input).unwrap().unwrap();
+        let Ok(Frame::Packet(packet)) = Frame::decode(&second) else { panic!("not a packet") };
+        let expected = RawPacket {
+            segment: 3,
+            at: 1_700_000_000_123_456_789,
+            original_len: 1500,
+            data: b"abc".to_vec(),
+        };
+        assert_eq!(packet, expected);
+        assert!(read_frame(&mut input).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_not_ours_is_refused() {
+        assert!(read_frame(&mut b"HTTP/1.1 200 OK".as_slice()).is_err());
+        for junk in [&b""[..], b"J{", b"P\0\0", b"X"] {
+            assert!(Frame::decode(junk).is_err(), "{junk:?}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Signals to a host's processes, and their numbers there.
+
+use std::{
+    fs, io,
+    os::fd::{AsRawFd, OwnedFd},
+    ptr,
+};
+
+use nix::{errno::Errno, libc};
+
+use super::{hosts::Host, parse};
+
+/// Sends a signal to a process, numbered as the host numbers it. The error is in words.
+///
+/// The process is named by its open folder in the host's `/proc`, which `pidfd_send_signal`(2) takes
+/// as well as a pidfd: no other process can get the signal, even if the number is used again meanwhile.
+pub fn signal(host: &Host, pid: i32, signal: i32) -> Result<(), String> {
+    let sent = host.process_folder(pid).and_then(|folder| send(&folder, signal));
+    sent.map_err(|e| match e {
+        Errno::ENOENT | Errno::ESRCH => format!("no process {pid} on {}", host.name),
+        Errno::EINVAL => format!("there is no signal {signal}"),
+        e => format!("cannot signal process {pid} on {}: {}", host.name, io::Error::from(e)),
+    })
+}
+
+/// The kernel fills in who sent it; std and nix have no call for this.
+#[allow(unsafe_code)]
+fn send(process: &OwnedFd, signal: i32) -> nix::Result<()> {
+    let info = ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open for as long as the call lasts, and a null siginfo is allowed.
+    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, info, 0) };
+    Errno::result(done).map(drop)
+}
+
+/// The number that a process has on its host, given its number here.
+pub fn resolve<'h>(hosts: impl IntoIterator<Item = &'h Host>, outer: i32) -> Result<i32, String> {
+    let gone = |_| format!("no process {outer}");
+    let namespace = fs::read_link(format!("/proc/{outer}/ns/pid")).map_err(gone)?;
+    let pids = parse::namespace_pids(&fs::read_to_string(format!("/proc/{outer}/status")).map_err(gone)?);
+    hosts
+        .into_iter()
+        .find(|host| fs::read_link(format!("/proc/{}/ns/pid", host.init)).is_ok_and(|ns| ns == namespace))
+        .and_then(|_| pids.last().copied())
+        .ok_or_else(|| format!("process {outer} is on no host of this lab"))
+}

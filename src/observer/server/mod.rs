@@ -1,0 +1,113 @@
+//! The end that looks: threads that read packets and tables and write frames.
+//!
+//! The capture thread never waits for a table, the sampler never for a packet; a request runs through
+//! sampler and capture in turn, so that its answer comes after everything seen until then.
+
+mod control;
+mod diag;
+mod hosts;
+mod no_dbus;
+mod output;
+mod parse;
+mod sampler;
+mod wire;
+
+use std::{
+    io::{Read, Write},
+    sync::{Arc, mpsc},
+    thread,
+    time::SystemTime,
+};
+
+use super::protocol::{Message, Nanos, Request, decode_json, encode_json, read_frame};
+use crate::{Result, error::Context, runtime::Watch};
+use hosts::Host;
+use output::Output;
+use sampler::{Wake, Watched};
+use wire::{Asked, Tap};
+
+/// Observes a lab: reads what to watch and what is asked from `input` until its end, and writes what
+/// is seen to `output`. The threads it starts go on until the program ends, which should be at once.
+pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Result<()> {
+    let output = Output::new(output);
+    let Some(frame) = next(&mut input)? else { return Ok(()) };
+    let watch: Watch = decode_json(&frame)?;
+
+    let taps: Vec<Tap> =
+        (0u16..).zip(&watch.segments).map(|(i, s)| Tap::open(i, s)).collect::<Result<_>>()?;
+    let mut hosts = open_hosts(&watch, &output)?;
+    let mut watched: Vec<_> = hosts.iter().cloned().map(Watched::new).collect();
+    sampler::look(&mut watched, false, &output);
+    tell(&output, &Message::Ready { at: now() });
+
+    let (wake, wakes) = mpsc::channel();
+    let (ask, asked) = Asked::new()?;
+    let (packet, out) = (wake.clone(), output.clone());
+    thread::spawn(move || wire::run(taps, &asked, &packet, &out));
+    let out = output.clone();
+    thread::spawn(move || sampler::run(watched, &wakes, &out, |id| ask.done(id)));
+
+    while let Some(frame) = next(&mut input)? {
+        match decode_json(&frame)? {
+            Request::Sample { id } => wake.send(Wake::Asked(id)).or_lab(|| "the sampler has ended")?,
+            Request::Signal { id, host, pid, signal } => {
+                let done = find(&hosts, &host).and_then(|host| control::signal(host, pid, signal));
+                tell(
+                    &output,
+                    &done.map_or_else(|why| Message::Failed { id, why }, |()| Message::Done { id }),
+                );
+            }
+            Request::Resolve { id, outer } => {
+                let pid = control::resolve(hosts.iter().map(Arc::as_ref), outer);
+                tell(
+                    &output,
+                    &pid.map_or_else(|why| Message::Failed { id, why }, |pid| Message::Pid { id, pid }),
+                );
+            }
+            Request::Watch { id, host } => match Host::open(&host)? {
+                Some(host) => {
+                    let host = Arc::new(host);
+                    hosts.retain(|h| h.name != host.name);
+                    hosts.push(host.clone());
+                    let watched = Box::new(Watched::new(host));
+                    wake.send(Wake::Watch(id, watched)).or_lab(|| "the sampler has ended")?;
+                }
+                None => tell(&output, &Message::Failed { id, why: format!("host {} is gone", host.name) }),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The hosts that are there; of the others the reader is told.
+fn open_hosts(watch: &Watch, output: &Output) -> Result<Vec<Arc<Host>>> {
+    let mut hosts = Vec::new();
+    for watched in &watch.hosts {
+        if let Some(host) = Host::open(watched)? {
+            hosts.push(Arc::new(host));
+        } else {
+            tell(output, &Message::Gone { at: now(), host: watched.name.clone() });
+        }
+    }
+    Ok(hosts)
+}
+
+fn find<'h>(hosts: &'h [Arc<Host>], name: &str) -> Result<&'h Host, String> {
+    hosts.iter().find(|h| h.name == name).map(Arc::as_ref).ok_or_else(|| format!("no host {name} to observe"))
+}
+
+fn next(input: &mut impl Read) -> Result<Option<Vec<u8>>> {
+    read_frame(input).or_lab(|| "unreadable request to the observer")
+}
+
+fn tell(output: &Output, message: &Message) {
+    let mut frame = Vec::new();
+    encode_json(message, &mut frame);
+    output.send(&frame);
+}
+
+/// The time on the packets' clock.
+fn now() -> Nanos {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
+}

@@ -1,0 +1,33 @@
+//! libpcap can also capture the messages of D-Bus. That needs a library which Debian has no complete
+//! static version of, and netlab is linked statically: these two stand in for it and find nothing.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_char, c_int, c_void};
+
+/// Makes sure that a linker which takes only what is asked for takes the two.
+pub fn keep() {
+    #[cfg(target_feature = "crt-static")]
+    std::hint::black_box((
+        dbus_create as extern "C" fn(_, _, _) -> _,
+        dbus_findalldevs as extern "C" fn(_, _) -> _,
+    ));
+}
+
+/// "Not a D-Bus device".
+#[cfg(target_feature = "crt-static")]
+#[unsafe(no_mangle)]
+extern "C" fn dbus_create(_device: *const c_char, _error: *mut c_char, is_ours: *mut c_int) -> *mut c_void {
+    if !is_ours.is_null() {
+        // SAFETY: libpcap passes the address of an int of its own.
+        unsafe { is_ours.write(0) };
+    }
+    std::ptr::null_mut()
+}
+
+/// No D-Bus devices, and no error.
+#[cfg(target_feature = "crt-static")]
+#[unsafe(no_mangle)]
+extern "C" fn dbus_findalldevs(_devices: *mut c_void, _error: *mut c_char) -> c_int {
+    0
+}

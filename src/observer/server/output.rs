@@ -1,0 +1,28 @@
+//! The stream to the reader, shared by all who see something.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Where frames go, whole ones at a time.
+#[derive(Clone)]
+pub struct Output(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Output {
+    pub fn new(stream: impl Write + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Box::new(stream))))
+    }
+
+    /// Writes frames and waits until the reader's side has taken them. Once nobody reads any more
+    /// there is nothing left to observe for, and the program ends.
+    pub fn send(&self, frames: &[u8]) {
+        if frames.is_empty() {
+            return;
+        }
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if stream.write_all(frames).and_then(|()| stream.flush()).is_err() {
+            std::process::exit(0);
+        }
+    }
+}

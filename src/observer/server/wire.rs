@@ -1,0 +1,177 @@
+//! The packets of every segment, from libpcap.
+
+use std::{
+    os::fd::{AsRawFd, BorrowedFd},
+    sync::{Arc, mpsc},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::eventfd::EventFd,
+};
+use pcap::{Active, Capture, Linktype, Precision};
+
+use super::{now, output::Output, sampler::Wake};
+use crate::{
+    Error, Result,
+    error::Context,
+    observer::protocol::{Message, Nanos, encode_json, encode_packet},
+    runtime::WatchedSegment,
+};
+
+/// How much of a frame is kept, in bytes: all of it, since a host's link segments its frames itself, as
+/// its checksum offload is off. With the ring's own header that is a slot of 2 KiB, so that the ring holds
+/// sixteen thousand frames, and not the five hundred that it would with room for any length.
+const SNAPLEN: i32 = 1900;
+/// The kernel's ring for one segment, in bytes: how much may pass while the reader is busy.
+const RING: i32 = 32 << 20;
+/// Frames collected before they are written though more packets wait, in bytes.
+const BATCH: usize = 256 << 10;
+
+/// One segment under capture.
+pub struct Tap {
+    index: u16,
+    segment: WatchedSegment,
+    capture: Capture<Active>,
+    dropped: u32,
+}
+
+impl Tap {
+    /// Opens the capture; from here on no packet is missed.
+    pub fn open(index: u16, segment: &WatchedSegment) -> Result<Self> {
+        super::no_dbus::keep();
+        let what = || format!("cannot capture segment {} on {}", segment.name, segment.interface);
+        let capture = Capture::from_device(segment.interface.as_str())
+            // A bridge hands on what is not for itself: only promiscuous it shows that.
+            .map(|c| c.promisc(true).immediate_mode(true).precision(Precision::Nano))
+            .and_then(|c| c.snaplen(SNAPLEN).buffer_size(RING).open())
+            .and_then(Capture::setnonblock)
+            .or_lab(what)?;
+        if capture.get_datalink() != Linktype::ETHERNET {
+            return Err(Error::lab(what()).caused_by("it is not an Ethernet interface"));
+        }
+        Ok(Self { index, segment: segment.clone(), capture, dropped: 0 })
+    }
+
+    /// Takes up to a batch of the packets that wait. Says whether there may be more.
+    fn drain(&mut self, out: &mut Vec<u8>) -> Result<bool, pcap::Error> {
+        while out.len() < BATCH {
+            match self.capture.next_packet() {
+                Ok(packet) => {
+                    encode_packet(self.index, time(packet.header), packet.header.len, packet.data, out);
+                }
+                Err(pcap::Error::TimeoutExpired) => return Ok(false),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells of packets that passed while the reader was too slow for the kernel's ring.
+    fn tell_dropped(&mut self, out: &mut Vec<u8>) {
+        let Ok(stat) = self.capture.stats() else { return };
+        let lost = stat.dropped.wrapping_sub(self.dropped);
+        if lost > 0 {
+            self.dropped = stat.dropped;
+            let why = format!("{lost} packets on segment {} were dropped", self.segment.name);
+            encode_json(&Message::Blind { at: now(), why }, out);
+        }
+    }
+
+    /// The capture's descriptor, readable when a packet waits.
+    #[allow(unsafe_code)]
+    fn readable(&self) -> PollFd<'_> {
+        // SAFETY: the capture owns the descriptor and keeps it open for as long as `self` is borrowed.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.capture.as_raw_fd()) };
+        PollFd::new(fd, PollFlags::POLLIN)
+    }
+}
+
+/// Nanoseconds: with that precision libpcap keeps them where microseconds would be.
+fn time(header: &pcap::PacketHeader) -> Nanos {
+    let (seconds, nanos) = (header.ts.tv_sec, header.ts.tv_usec);
+    Nanos::try_from(seconds).unwrap_or(0) * 1_000_000_000 + Nanos::try_from(nanos).unwrap_or(0)
+}
+
+/// Who asked to be told when everything that has passed was sent.
+pub struct Asked {
+    ids: mpsc::Receiver<u64>,
+    bell: Arc<EventFd>,
+}
+
+/// Where to ask it.
+#[derive(Clone)]
+pub struct Ask {
+    ids: mpsc::Sender<u64>,
+    bell: Arc<EventFd>,
+}
+
+impl Asked {
+    pub fn new() -> Result<(Ask, Self)> {
+        let bell = Arc::new(EventFd::new().or_lab(|| "cannot make an event descriptor")?);
+        let (send, ids) = mpsc::channel();
+        Ok((Ask { ids: send, bell: bell.clone() }, Self { ids, bell }))
+    }
+}
+
+impl Ask {
+    /// Has [`Message::Done`] sent after every packet that has passed by now.
+    pub fn done(&self, id: u64) {
+        if self.ids.send(id).is_ok() {
+            // It fails only when the counter is full, and then the bell rings already.
+            let _ = self.bell.write(1);
+        }
+    }
+}
+
+/// Sends packets as they come and wakes the sampler, for as long as the program runs.
+pub fn run(mut taps: Vec<Tap>, asked: &Asked, wakes: &mpsc::Sender<Wake>, output: &Output) {
+    loop {
+        let rung = wait(&taps, &asked.bell);
+        if rung {
+            let _ = asked.bell.read();
+        }
+        // Those who ask from here on are answered in the next round.
+        let ids: Vec<u64> = asked.ids.try_iter().collect();
+        let mut out = Vec::new();
+        taps.retain_mut(|tap| sweep(tap, &mut out, wakes, output));
+        for id in ids {
+            encode_json(&Message::Done { id }, &mut out);
+        }
+        output.send(&out);
+    }
+}
+
+/// Waits for a packet on any segment, or for the bell; says whether it was the bell.
+fn wait(taps: &[Tap], bell: &EventFd) -> bool {
+    let mut fds: Vec<_> = taps.iter().map(Tap::readable).collect();
+    fds.push(PollFd::new(std::os::fd::AsFd::as_fd(bell), PollFlags::POLLIN));
+    match poll(&mut fds, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => fds.last().and_then(PollFd::any).unwrap_or(false),
+        Err(_) => std::process::exit(3),
+    }
+}
+
+/// Sends all that waits on one segment. Says whether the segment can still be seen.
+fn sweep(tap: &mut Tap, out: &mut Vec<u8>, wakes: &mpsc::Sender<Wake>, output: &Output) -> bool {
+    loop {
+        let before = out.len();
+        let more = tap.drain(out);
+        if out.len() > before {
+            tap.tell_dropped(out);
+            output.send(out);
+            out.clear();
+            let _ = wakes.send(Wake::Packet);
+        }
+        match more {
+            Ok(true) => {}
+            Ok(false) => return true,
+            Err(e) => {
+                let why = format!("segment {} can no longer be seen: {e}", tap.segment.name);
+                encode_json(&Message::Blind { at: now(), why }, out);
+                return false;
+            }
+        }
+    }
+}

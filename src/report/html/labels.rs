@@ -1,0 +1,180 @@
+//! The words in the picture, each with its place: what a row tells, when, and what the columns are.
+
+#[cfg(test)]
+use super::geometry::text_width;
+use super::geometry::{Geometry, fit, number};
+use crate::{
+    observer::protocol::Nanos,
+    report::ladder::{Item, NoteKind, Place, Side},
+    timeline::Packet,
+};
+
+/// Some words at a place.
+#[derive(Clone, Debug)]
+pub struct Label {
+    pub x: f64,
+    /// Of the line that letters stand on.
+    pub y: f64,
+    pub anchor: Anchor,
+    pub class: &'static str,
+    pub text: String,
+    /// All of it, where `text` was cut.
+    pub full: Option<String>,
+}
+
+/// Which end of the words is at the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+impl Label {
+    fn new(x: f64, y: f64, anchor: Anchor, class: &'static str, text: impl Into<String>) -> Self {
+        Self { x, y, anchor, class, text: text.into(), full: None }
+    }
+
+    fn cut(mut self, room: f64, font: f64) -> Self {
+        let short = fit(&self.text, room, font);
+        if short != self.text {
+            self.full = Some(std::mem::replace(&mut self.text, short));
+        }
+        self
+    }
+
+    /// From where to where it goes, about.
+    #[cfg(test)]
+    pub fn extent(&self, font: f64) -> (f64, f64) {
+        let width = text_width(&self.text, font);
+        match self.anchor {
+            Anchor::Start => (self.x, self.x + width),
+            Anchor::Middle => (self.x - width / 2.0, self.x + width / 2.0),
+            Anchor::End => (self.x - width, self.x),
+        }
+    }
+}
+
+/// All words of the picture.
+pub fn labels(g: &Geometry) -> Vec<Label> {
+    let mut labels = headings(g);
+    let mut last = String::new();
+    for (row, content) in g.ladder.rows.iter().enumerate() {
+        for item in &content.items {
+            labels.extend(words(g, row, item));
+        }
+        let fills_row = content.items.iter().any(|i| matches!(i, Item::Step { .. } | Item::Wait { .. }));
+        let time = clock(content.at);
+        if !fills_row && time != last {
+            labels.push(Label::new(g.hosts[0].0 - 8.0, base(g, row), Anchor::End, "time", time.clone()));
+            last = time;
+        }
+    }
+    labels
+}
+
+/// The hosts' names, above and below.
+fn headings(g: &Geometry) -> Vec<Label> {
+    let font = g.measures.font;
+    let below = g.tops[g.tops.len() - 1] + font * 1.6;
+    let mut labels = vec![Label::new(g.hosts[0].0 - 8.0, font * 1.4, Anchor::End, "time", "ms")];
+    for (i, (column, (left, right))) in g.ladder.hosts.iter().zip(&g.hosts).enumerate() {
+        // The first one's name may be wider than the room to its left.
+        let (x, anchor) =
+            if i == 0 { (*left, Anchor::Start) } else { (f64::midpoint(*left, *right), Anchor::Middle) };
+        for y in [font * 1.4, below] {
+            labels.push(Label::new(x, y, anchor, "name", column.name.clone()));
+        }
+        if let Some(address) = &column.address {
+            labels.push(Label::new(x, font * 2.7, anchor, "time", address.clone()));
+        }
+    }
+    if g.ladder.life_lanes > 0 {
+        let name = if g.life_words().1 { "processes" } else { "pids" };
+        labels.push(Label::new(g.lives, font * 1.4, Anchor::Start, "name", name));
+    }
+    labels
+}
+
+fn words(g: &Geometry, row: usize, item: &Item) -> Vec<Label> {
+    let font = g.measures.font;
+    let y = base(g, row);
+    match item {
+        Item::Step { number: count, text } => {
+            let lines = g.step_lines(*count, text);
+            let top = g.tops[row] + font * 2.0;
+            let line = |(i, line): (usize, String)| {
+                Label::new(0.0, top + number(i) * font * 1.35, Anchor::Start, "step", line)
+            };
+            lines.into_iter().enumerate().map(line).collect()
+        }
+        Item::Wait { idle } => {
+            vec![Label::new(g.hosts[0].0 - 8.0, y, Anchor::End, "note wait", wait(*idle))]
+        }
+        Item::Arrow { packet, from, to } => {
+            let middle = f64::midpoint(arrow_edge(g, *from, *to), arrow_edge(g, *to, *from));
+            let y = g.tops[row + 1] - 12.0;
+            vec![Label::new(middle, y, Anchor::Middle, "flags", flags(packet))]
+        }
+        Item::Bulk { from, to, packets, bytes, .. } => {
+            let middle = f64::midpoint(arrow_edge(g, *from, *to), arrow_edge(g, *to, *from));
+            vec![Label::new(middle, y, Anchor::Middle, "note", bulk(*packets, *bytes))]
+        }
+        Item::Socket { place, side, text, .. } => vec![beside(g, *place, *side, y, "socket", text)],
+        Item::Note { place, side, kind, text } => {
+            let class = match kind {
+                NoteKind::Input => "note input",
+                NoteKind::Output => "note output",
+                NoteKind::Remark => "note",
+            };
+            vec![beside(g, *place, *side, y, class, text)]
+        }
+        Item::Process { text, .. } => {
+            let (x, rightwards) = g.life_words();
+            let (anchor, room) = if rightwards { (Anchor::Start, g.width - x) } else { (Anchor::End, x) };
+            vec![Label::new(x, y, anchor, "process", text).cut(room, font)]
+        }
+    }
+}
+
+/// The edge of the sender's or receiver's host that faces the other one.
+fn arrow_edge(g: &Geometry, of: Place, other: Place) -> f64 {
+    let (left, right) = g.hosts[of.host];
+    if other.host > of.host { right } else { left }
+}
+
+fn beside(g: &Geometry, place: Place, side: Side, y: f64, class: &'static str, text: &str) -> Label {
+    let (x, room) = g.beside(place.host, side);
+    let anchor = if side == Side::Left { Anchor::End } else { Anchor::Start };
+    Label::new(x, y, anchor, class, text).cut(room, g.measures.font)
+}
+
+/// Where letters in the middle of a row stand.
+fn base(g: &Geometry, row: usize) -> f64 {
+    g.middle(row) + g.measures.font * 0.36
+}
+
+/// What was folded.
+pub fn bulk(packets: usize, bytes: u64) -> String {
+    format!("{packets} packets, {bytes} B")
+}
+
+/// A packet's control bits and length.
+pub fn flags(packet: &Packet) -> String {
+    let len = if packet.len > 0 { format!(" · {} B", packet.len) } else { String::new() };
+    let again = if packet.again { " · again" } else { "" };
+    format!("{}{len}{again}", packet.flags)
+}
+
+/// Milliseconds since the run began.
+pub fn clock(at: Nanos) -> String {
+    format!("{}.{}", at / 1_000_000, at / 100_000 % 10)
+}
+
+/// How long a wait is.
+fn wait(idle: Nanos) -> String {
+    match idle / 1_000_000 {
+        ms @ 0..1000 => format!("{ms} ms"),
+        ms => format!("{}.{} s", ms / 1000, ms / 100 % 10),
+    }
+}

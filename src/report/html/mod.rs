@@ -1,0 +1,128 @@
+//! `report.html`: one file that needs nothing else, neither a network nor a script.
+//!
+//! Whatever came from a program or from the wire is text here: the templates escape it, and the page
+//! forbids itself to load or to run anything.
+
+mod checks;
+mod figure;
+mod geometry;
+mod labels;
+mod steps;
+mod svg;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::Evidence;
+use crate::exercise::Verdict;
+
+const STYLE: &str = include_str!("style.css");
+const NOTHING_FROM_OUTSIDE: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// The report of a run.
+pub fn render(evidence: &Evidence) -> String {
+    let outcome = &evidence.outcome;
+    let title = format!("Exercise {}: {}", outcome.exercise, outcome.title);
+    let verdict = format!("{title} ({})", outcome.verdict);
+    let body = html! {
+        header {
+            p.eyebrow { "Exercise " (outcome.exercise) }
+            h1 { (outcome.title) }
+            (summary(evidence))
+        }
+        main {
+            section aria-labelledby="asks" {
+                h2 #asks { "What is asked" }
+                (prose(&evidence.asks))
+            }
+            (checks::section(&outcome.checks))
+            (figure::section(evidence))
+            @if !evidence.explain.is_empty() {
+                section aria-labelledby="answer" {
+                    h2 #answer { "The answer" }
+                    (prose(&evidence.explain))
+                }
+            }
+            (steps::section(evidence))
+        }
+        footer { (files(evidence)) }
+    };
+    page(&verdict, &body)
+}
+
+/// A page with that title and nothing from outside.
+pub(crate) fn page(title: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(NOTHING_FROM_OUTSIDE);
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { (body) }
+        }
+    };
+    // Where a template has not made them visible, control characters have no business in a page.
+    page.into_string().replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
+}
+
+fn summary(evidence: &Evidence) -> Markup {
+    let outcome = &evidence.outcome;
+    let passed = outcome.checks.iter().filter(|c| c.verdict == Verdict::Pass).count();
+    let begun =
+        evidence.timeline.events().first().and_then(|e| jiff::Timestamp::from_nanosecond(e.at.into()).ok());
+    html! {
+        p.summary {
+            (badge(outcome.verdict)) " "
+            span { (passed) " of " (outcome.checks.len()) " checks pass" }
+            span { "on " (outcome.runtime) }
+            span { "in " (seconds(outcome.elapsed_ms)) }
+            @if let Some(begun) = begun {
+                span { time datetime=(begun.strftime("%Y-%m-%dT%H:%M:%SZ")) { (begun.strftime("%Y-%m-%d %H:%M UTC")) } }
+            }
+        }
+    }
+}
+
+pub(crate) fn seconds(ms: u64) -> String {
+    format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
+}
+
+/// A verdict, told by a sign, a word and a colour.
+pub(crate) fn badge(verdict: Verdict) -> Markup {
+    html! { span class={ "badge " (verdict) } { span aria-hidden="true" { (sign(verdict)) } " " (verdict) } }
+}
+
+/// A verdict as a sign, for those who see.
+pub(crate) fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "✓",
+        Verdict::Fail => "✗",
+        Verdict::Error => "?",
+    }
+}
+
+/// A text; blank lines part its paragraphs.
+fn prose(text: &str) -> Markup {
+    html! { @for paragraph in text.split("\n\n") { p { (paragraph) } } }
+}
+
+/// What else the run left, in the same folder.
+fn files(evidence: &Evidence) -> Markup {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let files = &evidence.outcome.artifacts;
+    let (capture, json) = (name(&files.capture), name(&files.evidence));
+    html! {
+        p {
+            "Beside this file: " a href=(capture) { (capture) } ", the packets, for Wireshark or tcpdump; "
+            a href=(json) { (json) } ", everything that was done and seen."
+        }
+    }
+}

@@ -1,0 +1,190 @@
+use std::collections::HashSet;
+
+use super::{
+    geometry::{BOLD, Geometry, Measures, NARROW, WIDE},
+    labels::{Label, labels},
+    render,
+};
+use crate::{
+    observer::TcpState,
+    report::{
+        Evidence,
+        ladder::{Density, Item, Ladder},
+    },
+    timeline::What,
+};
+
+/// A run of exercise 2.
+fn run() -> Evidence {
+    serde_json::from_str(include_str!("../../../tests/fixtures/run/evidence.json")).unwrap()
+}
+
+/// The same run, with everything that a program or the wire may choose replaced.
+fn hostile(text: &str) -> Evidence {
+    let mut run = run();
+    run.outcome.title = text.into();
+    run.asks = text.into();
+    run.explain = text.into();
+    for check in &mut run.outcome.checks {
+        check.observed = text.into();
+        check.evidence = vec![text.into()];
+    }
+    let mut events = run.timeline.events().to_vec();
+    for event in &mut events {
+        match &mut event.what {
+            What::Say { text: told } | What::Printed { text: told, .. } | What::Typed { text: told, .. } => {
+                *told = text.into();
+            }
+            What::Packet(packet) => packet.line = text.into(),
+            What::Started { redo, .. } => *redo = text.into(),
+            What::Processes { rows, .. } => {
+                for row in rows {
+                    (row.name, row.argv) = (text.into(), vec![text.into()]);
+                }
+            }
+            _ => {}
+        }
+    }
+    run.timeline = serde_json::from_value(serde_json::to_value(events).unwrap()).unwrap();
+    run
+}
+
+/// Elements that have no end tag.
+const VOID: [&str; 1] = ["meta"];
+
+/// The names of all elements in order, if each one ends where it must.
+fn elements(page: &str) -> Vec<String> {
+    let page = page.strip_prefix("<!DOCTYPE html>").unwrap();
+    let (mut open, mut all) = (Vec::new(), Vec::new());
+    for tag in page.split('<').skip(1) {
+        let (tag, _) = tag.split_once('>').unwrap();
+        let name = tag.split_whitespace().next().unwrap();
+        match name.strip_prefix('/') {
+            Some(end) => assert_eq!(open.pop().as_deref(), Some(end), "ends where it must"),
+            None if VOID.contains(&name) => all.push(name.to_owned()),
+            None => {
+                open.push(name.to_owned());
+                all.push(name.to_owned());
+            }
+        }
+    }
+    assert_eq!(open, [""; 0], "nothing stays open");
+    all
+}
+
+fn attributes<'p>(page: &'p str, name: &str) -> Vec<&'p str> {
+    let start = format!(" {name}=\"");
+    page.split(&*start).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn the_page_is_well_formed_and_needs_nothing_else() {
+    let page = render(&run());
+    assert!(elements(&page).iter().all(|name| !["script", "img", "link", "iframe"].contains(&name.as_str())));
+    let without_name = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    assert!(!without_name.contains("://"), "no address of the outside");
+    assert!(!without_name.contains("@import"));
+
+    let ids = attributes(&page, "id");
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "every id once");
+    let named = attributes(&page, "aria-labelledby").into_iter().flat_map(str::split_whitespace);
+    assert!(named.into_iter().all(|name| ids.contains(&name)), "whatever names is there");
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let text = "</pre><script>alert(1)</script>\" onload=\"x\" '&lt;\x1b[2J\u{7f}";
+    let (page, plain) = (render(&hostile(text)), render(&hostile("plain")));
+    // Labels wrap and are cut by their length.
+    let shape = |page| {
+        elements(page).into_iter().filter(|e| !["text", "title"].contains(&e.as_str())).collect::<Vec<_>>()
+    };
+    assert_eq!(shape(&page), shape(&plain), "no element more or less");
+    assert!(attributes(&page, "onload").is_empty());
+    assert!(page.chars().all(|c| c == '\n' || !c.is_control()), "no control character");
+}
+
+#[test]
+fn the_table_tells_what_the_picture_shows() {
+    let page = render(&run());
+    let table = page.split("class=\"events\"").nth(1).unwrap().split("</table>").next().unwrap();
+    for told in
+        ["SYN+ACK", "PSH+ACK · 19 B", "TIME_WAIT", "forked by", "SIGINT", "types “hello from client1”"]
+    {
+        assert!(table.contains(told), "{told}");
+    }
+}
+
+#[test]
+fn labels_neither_overlap_nor_leave_the_picture() {
+    let long = "a text that is far too long for whatever place it may come to stand at ".repeat(3);
+    for evidence in [run(), hostile(&long)] {
+        for measures in [WIDE, NARROW] {
+            let ladder = Ladder::new(&evidence, measures.density);
+            let g = Geometry::new(&ladder, measures);
+            let labels = labels(&g);
+            for (i, label) in labels.iter().enumerate() {
+                let (left, right) = extent(label, measures);
+                assert!(left > -1.0 && right < g.width + 1.0, "{label:?} in {}", g.width);
+                for other in &labels[i + 1..] {
+                    let beside = extent(other, measures);
+                    let apart = right <= beside.0 || beside.1 <= left;
+                    let above = (label.y - other.y).abs() >= measures.font * 0.95;
+                    assert!(apart || above, "{label:?} and {other:?}");
+                }
+            }
+        }
+    }
+}
+
+fn extent(label: &Label, measures: Measures) -> (f64, f64) {
+    let scale = match label.class {
+        "step" => BOLD,
+        "name" => 1.1,
+        "time" | "note wait" => 0.88,
+        _ => 1.0,
+    };
+    label.extent(measures.font * scale)
+}
+
+#[test]
+fn rows_are_in_the_order_of_time() {
+    for density in [Density::Shared, Density::Single] {
+        let ladder = Ladder::new(&run(), density);
+        assert!(ladder.rows.is_sorted_by_key(|row| row.at));
+        let spans = ladder.strands.iter().flat_map(|s| s.spans.iter().map(|s| (s.from, s.until)));
+        let lives = ladder.lives.iter().flat_map(|l| l.spans.iter().map(|s| (s.from, s.until)));
+        assert!(spans.chain(lives).all(|(from, until)| from < until && until <= ladder.rows.len()));
+    }
+}
+
+#[test]
+fn two_clients_stand_beside_their_server() {
+    let ladder = Ladder::new(&run(), Density::Shared);
+    let names: Vec<_> = ladder.hosts.iter().map(|h| h.name.as_str()).collect();
+    assert_eq!(names, ["client1", "server", "client2"]);
+
+    let states = |host: usize| -> Vec<Vec<TcpState>> {
+        let strands = ladder.strands.iter().filter(|s| s.host == host);
+        strands.map(|s| s.spans.iter().map(|span| span.is.state).collect()).collect()
+    };
+    let client = [TcpState::Established, TcpState::TimeWait];
+    assert_eq!((states(0), states(2)), (vec![client.to_vec()], vec![client.to_vec()]));
+    assert_eq!(states(1).len(), 3, "two connections and who listens");
+    assert!(
+        ladder
+            .strands
+            .iter()
+            .flat_map(|s| &s.spans)
+            .all(|s| (s.is.state == TcpState::TimeWait) == s.is.owner.is_none())
+    );
+
+    let parents: Vec<_> = ladder.lives.iter().map(|l| l.parent).collect();
+    assert_eq!(parents, [None, Some(0), Some(0)]);
+    let packets = |from: usize| {
+        let items = ladder.rows.iter().flat_map(|row| &row.items);
+        items.filter(|i| matches!(i, Item::Arrow { from: f, .. } if f.host == from)).count()
+    };
+    // SYN, ACK, a line, its echo's ACK, FIN, ACK; and a second line from the first client.
+    assert!(packets(0) >= 7 && packets(2) >= 5, "{} and {}", packets(0), packets(2));
+}

@@ -1,0 +1,146 @@
+//! What a run leaves for people and for programs. Everything here reads the evidence and adds nothing.
+
+pub mod html;
+pub mod junit;
+pub mod ladder;
+pub mod markdown;
+mod narrative;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Result,
+    capture::Conversation,
+    error::Context,
+    exercise::{Outcome, Scene, model::Exercise},
+    timeline::Timeline,
+    topology::Plan,
+};
+
+pub use narrative::{Narrator, Style};
+
+/// Everything that was done and seen in a run: what `evidence.json` holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// What the assignment asks.
+    pub asks: String,
+    /// The answer.
+    pub explain: String,
+    /// The lab it ran on.
+    pub plan: Plan,
+    /// The exercise's ports, by name.
+    pub ports: IndexMap<String, u16>,
+    /// The commands under examination.
+    pub programs: IndexMap<String, String>,
+    /// The conversations on the wire with those ports.
+    pub conversations: Vec<Conversation>,
+    /// Everything, in order.
+    pub timeline: Timeline,
+}
+
+impl Evidence {
+    /// Gathers it.
+    pub fn new(
+        exercise: &Exercise,
+        plan: &Plan,
+        outcome: &Outcome,
+        timeline: &Timeline,
+        scene: &Scene,
+    ) -> Self {
+        Self {
+            outcome: outcome.clone(),
+            asks: exercise.asks.clone(),
+            explain: exercise.explain.clone(),
+            plan: plan.clone(),
+            ports: scene.ports.clone(),
+            programs: exercise.programs.clone(),
+            conversations: scene.ports.values().flat_map(|port| scene.talks(*port)).cloned().collect(),
+            timeline: timeline.clone(),
+        }
+    }
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A page with the ladder diagram, in one file that needs no network.
+    #[default]
+    Html,
+    /// The verdicts with what carries each, as `netlab exercise --json` has them and with evidence and hints.
+    Json,
+    /// The verdicts and the run as text.
+    Markdown,
+    /// The verdicts as test cases.
+    Junit,
+}
+
+impl Format {
+    /// The report of a run in this form.
+    pub fn render(self, evidence: &Evidence) -> Result<String> {
+        match self {
+            Self::Html => Ok(html::render(evidence)),
+            Self::Markdown => Ok(markdown::render(evidence)),
+            Self::Junit => Ok(junit::render(evidence)),
+            Self::Json => Ok(in_json(&evidence.outcome)? + "\n"),
+        }
+    }
+}
+
+fn in_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).or_lab(|| "cannot put the evidence in words")
+}
+
+/// Writes the evidence and the report to where the outcome names them.
+pub fn write(evidence: &Evidence) -> Result<()> {
+    let files = &evidence.outcome.artifacts;
+    let report = Format::default().render(evidence)?;
+    for (path, text) in [(&files.evidence, in_json(evidence)?), (&files.report, report)] {
+        fs::write(path, text).or_lab(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Reads a run's evidence, from its folder or from the file itself. The run's files are taken to be
+/// where the evidence is, wherever the folder was when they were made.
+pub fn read(path: &Path) -> Result<Evidence> {
+    let file = if path.is_dir() { path.join(EVIDENCE) } else { path.to_owned() };
+    let hint = "a run's folder holds evidence.json; `netlab exercise` makes one";
+    let text = fs::read_to_string(&file)
+        .map_err(|e| Error::usage(format!("cannot read {}", file.display())).caused_by(e).hint(hint))?;
+    let mut evidence: Evidence = serde_json::from_str(&text).map_err(|e| {
+        Error::usage(format!("{} is not a run's evidence", file.display())).caused_by(e).hint(hint)
+    })?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let files = &mut evidence.outcome.artifacts;
+    files.capture = folder.join(files.capture.file_name().unwrap_or_default());
+    files.report = folder.join("report.html");
+    files.evidence = file;
+    Ok(evidence)
+}
+
+/// The file that holds a run's evidence.
+const EVIDENCE: &str = "evidence.json";
+
+/// The folder of the latest run under `parent`.
+pub fn newest(parent: &Path) -> Result<PathBuf> {
+    let written = |folder: PathBuf| {
+        let written = fs::metadata(folder.join(EVIDENCE)).and_then(|m| m.modified()).ok()?;
+        Some((written, folder))
+    };
+    let runs = fs::read_dir(parent).into_iter().flatten().flatten().filter_map(|entry| written(entry.path()));
+    let newest: Option<(SystemTime, PathBuf)> = runs.max();
+    newest.map(|(_, folder)| folder).ok_or_else(|| {
+        Error::usage(format!("no run under {}", parent.display()))
+            .hint("`netlab exercise 2` makes one; --captures names another folder")
+    })
+}

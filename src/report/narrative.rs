@@ -1,0 +1,126 @@
+//! A run told as text, event by event: what was done, with the command that does it by hand; every
+//! packet as tcpdump prints it; and at each look what netstat and ps show on each host.
+
+use std::fmt::Write;
+
+use crate::{
+    observer::{Seen, Tables, render},
+    runtime::ExitStatus,
+    timeline::{Event, What},
+};
+
+/// How texts stand out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Not at all.
+    Plain,
+    /// By colour, on a terminal.
+    Colour,
+}
+
+impl Style {
+    /// `text` in an SGR style.
+    pub fn paint(self, sgr: &str, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Colour => format!("\x1b[{sgr}m{text}\x1b[0m"),
+        }
+    }
+}
+
+/// Tells a run.
+pub struct Narrator {
+    style: Style,
+    tables: Tables,
+    hosts: Vec<String>,
+    started: Option<u64>,
+}
+
+impl Narrator {
+    /// Tells of these hosts.
+    pub fn new(style: Style, hosts: Vec<String>) -> Self {
+        Self { style, tables: Tables::default(), hosts, started: None }
+    }
+
+    /// What an event says; most changes of a table say nothing by themselves.
+    pub fn tell(&mut self, event: &Event) -> Option<String> {
+        let since = event.at.saturating_sub(*self.started.get_or_insert(event.at));
+        let milliseconds = format!("{:9.1} ms", since as f64 / 1e6);
+        let at = self.style.paint("2", &milliseconds);
+        Some(match &event.what {
+            What::Say { text } => format!("\n{}", self.style.paint("1", text)),
+            What::Started { redo, pid, .. } => {
+                let pid = pid.map_or(String::new(), |pid| format!("   # pid {pid}"));
+                self.command(redo, &pid)
+            }
+            What::Typed { program, text } => format!("{at}  {program} ← {}", excerpt(text)),
+            What::EndOfFile { program } => format!("{at}  {program} ← ^D (end of file)"),
+            What::Printed { program, host, text } => {
+                let lines = text.lines().map(|line| format!("{at}  {program} on {host} → {}", visible(line)));
+                lines.collect::<Vec<_>>().join("\n")
+            }
+            What::Ended { program, host, status } => format!("{at}  {program} on {host}: {}", ended(*status)),
+            What::Signaled { host, pid, name, signal, redo } => {
+                self.command(redo, &format!("   # {signal} → {name} (pid {pid}) on {host}"))
+            }
+            What::Switched { host, text, redo } => self.command(redo, &format!("   # {host}: {text}")),
+            What::Packet(packet) => format!("{at}  {}", self.style.paint("36", &packet.line)),
+            What::Sockets { host, rows } => {
+                self.tables.apply(&Seen::Sockets { at: event.at, host: host.clone(), rows: rows.clone() });
+                return None;
+            }
+            What::Processes { host, rows } => {
+                self.tables.apply(&Seen::Processes { at: event.at, host: host.clone(), rows: rows.clone() });
+                return None;
+            }
+            What::Look { .. } => self.look(),
+            What::InVain { waited_ms, observed } => {
+                let what = observed.join("; ");
+                self.style.paint("33", &format!("           waited {waited_ms} ms in vain: {what}"))
+            }
+            What::Blind { why } => self.style.paint("31", &format!("           out of sight: {why}")),
+        })
+    }
+
+    fn command(&self, redo: &str, comment: &str) -> String {
+        format!("{}{}", self.style.paint("32", &format!("$ {redo}")), self.style.paint("2", comment))
+    }
+
+    /// What netstat and ps show on each host.
+    fn look(&self) -> String {
+        let mut text = String::new();
+        for host in &self.hosts {
+            let (sockets, processes) = (self.tables.sockets(host), self.tables.processes(host));
+            let mut show = |command: &str, output: &str| {
+                let redo = self.command(&format!("netlab exec {host} -- {command}"), "");
+                // A String can always be written to.
+                let _ = writeln!(text, "{redo}\n{}", output.trim_end());
+            };
+            show("netstat -tn", &render::netstat_tn(sockets));
+            show("netstat -putan", &render::netstat_putan(sockets, processes));
+            show("ps -eo pid,ppid,s,time,args", &render::ps(processes));
+        }
+        text.trim_end().to_owned()
+    }
+}
+
+fn ended(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Exited(code) => format!("ended with exit code {code}"),
+        ExitStatus::Signaled(_) => status.to_string(),
+    }
+}
+
+/// A text without line feed, shortened to what fits a line.
+fn excerpt(text: &str) -> String {
+    let line = visible(text.trim_end_matches('\n'));
+    match line.char_indices().nth(80) {
+        Some((at, _)) => format!("{}… ({} bytes)", &line[..at], text.len()),
+        None => line,
+    }
+}
+
+/// A text whose control characters cannot reach the terminal.
+pub fn visible(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}

@@ -1,0 +1,167 @@
+//! What the engine is told of a lab's parts.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig, Ipam,
+    IpamConfig, Mount, MountBindOptions, MountType, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkingConfig,
+};
+
+use super::{copies, names};
+use crate::topology::{HostPlan, LinkPlan, Plan, Role};
+
+/// Where hosts find our programs.
+pub const PROGRAMS: &str = "/opt/netlab/bin";
+/// What a host's PID 1 makes when the host's network is ready.
+pub const READY: &str = "/run/network-ready";
+
+/// The network of the plan's `n`th segment.
+pub fn network(plan: &Plan, n: usize) -> NetworkCreateRequest {
+    let segment = &plan.segments[n];
+    let gateway = segment.subnet.hosts().next().map(|first| first.to_string());
+    NetworkCreateRequest {
+        name: names::segment(&plan.lab, &segment.name),
+        driver: Some("bridge".into()),
+        ipam: Some(Ipam {
+            config: Some(vec![IpamConfig {
+                subnet: Some(segment.subnet.to_string()),
+                gateway,
+                ..IpamConfig::default()
+            }]),
+            ..Ipam::default()
+        }),
+        // The wire leads nowhere else. An `internal` network would say so, too, but the rules that the
+        // engine makes for it drop what a router host passes on.
+        options: Some(HashMap::from([(
+            "com.docker.network.bridge.enable_ip_masquerade".into(),
+            "false".into(),
+        )])),
+        labels: Some(names::segment_labels(plan, n)),
+        ..NetworkCreateRequest::default()
+    }
+}
+
+/// The container of a host, on its first segment.
+pub fn host(plan: &Plan, host: &HostPlan, image: &str) -> ContainerCreateBody {
+    let first = &host.links[0];
+    let endpoint = (names::segment(&plan.lab, &first.segment), endpoint(first));
+    ContainerCreateBody {
+        image: Some(image.into()),
+        hostname: Some(host.name.clone()),
+        env: Some(host.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        entrypoint: Some(vec![format!("{PROGRAMS}/lab-init")]),
+        cmd: Some(init_arguments(host)),
+        working_dir: Some("/".into()),
+        labels: Some(names::host_labels(&plan.lab, &host.name)),
+        host_config: Some(host_config(plan, host, endpoint.0.clone())),
+        networking_config: Some(NetworkingConfig { endpoints_config: Some(HashMap::from([endpoint])) }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// A host's further attachment.
+pub fn attachment(plan: &Plan, host: &HostPlan, link: &LinkPlan) -> NetworkConnectRequest {
+    NetworkConnectRequest {
+        container: names::host(&plan.lab, &host.name),
+        endpoint_config: Some(endpoint(link)),
+    }
+}
+
+/// The container that observers run in: on the machine's own network and among its processes, with
+/// the right to capture packets, to read what `/proc` shows of others, and to signal them.
+pub fn observer(lab: &str, image: &str) -> ContainerCreateBody {
+    let own = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    ContainerCreateBody {
+        image: Some(image.into()),
+        entrypoint: own(&["sleep", "infinity"]),
+        labels: Some(HashMap::from([(names::LAB.into(), lab.into())])),
+        host_config: Some(HostConfig {
+            network_mode: Some("host".into()),
+            pid_mode: Some("host".into()),
+            cap_drop: Some(vec!["ALL".into()]),
+            cap_add: own(&["NET_RAW", "SYS_PTRACE", "KILL"]),
+            readonly_rootfs: Some(true),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn init_arguments(host: &HostPlan) -> Vec<String> {
+    let mut arguments = vec!["--ready".into(), READY.into(), "--links".into(), host.links.len().to_string()];
+    for route in &host.routes {
+        arguments.extend(["--route".into(), route.to.to_string(), route.via.to_string()]);
+    }
+    if let Some(command) = &host.run {
+        arguments.extend(["--".into(), command.clone()]);
+    }
+    arguments
+}
+
+fn endpoint(link: &LinkPlan) -> EndpointSettings {
+    EndpointSettings {
+        ipam_config: Some(EndpointIpamConfig {
+            ipv4_address: Some(link.address.to_string()),
+            ..EndpointIpamConfig::default()
+        }),
+        // The same whenever the host is started; older engines choose it so by themselves.
+        mac_address: Some(hardware_address(link.address)),
+        ..EndpointSettings::default()
+    }
+}
+
+/// A hardware address that shows whose it is: locally administered, then the IP address.
+fn hardware_address(address: std::net::Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+}
+
+fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
+    let forward = i32::from(host.role == Role::Router).to_string();
+    HostConfig {
+        network_mode: Some(network),
+        // Links, routes and tcpdump; strace.
+        cap_add: Some(vec!["NET_ADMIN".into(), "NET_RAW".into(), "SYS_PTRACE".into()]),
+        // A container's own /proc/sys is read-only to what runs in it.
+        sysctls: Some(HashMap::from([("net.ipv4.ip_forward".into(), forward)])),
+        extra_hosts: Some(plan.addresses().map(|(address, name)| format!("{name}:{address}")).collect()),
+        memory: host.limits.memory.and_then(|bytes| i64::try_from(bytes).ok()),
+        nano_cpus: host.limits.millicpus.map(|n| i64::from(n) * 1_000_000),
+        pids_limit: host.limits.pids.and_then(|n| i64::try_from(n).ok()),
+        mounts: Some(mounts(plan, host)),
+        readonly_rootfs: host.limits.disk.map(|_| true),
+        tmpfs: host.limits.disk.map(writable),
+        shm_size: host.limits.disk.and_then(|bytes| i64::try_from(bytes).ok()),
+        log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: None }),
+        ..HostConfig::default()
+    }
+}
+
+/// The folders that a host whose disk is limited may write to, each of that size.
+fn writable(bytes: u64) -> HashMap<String, String> {
+    let options = |mode: &str| format!("rw,exec,nosuid,nodev,size={bytes},mode={mode}");
+    let folders =
+        [("/tmp", "1777"), ("/var/tmp", "1777"), ("/run", "755"), ("/root", "700"), ("/home", "755")];
+    folders.into_iter().map(|(folder, mode)| (folder.to_owned(), options(mode))).collect()
+}
+
+fn mounts(plan: &Plan, host: &HostPlan) -> Vec<Mount> {
+    let copied = |mount: &crate::topology::Mount| Mount {
+        target: Some(mount.target.display().to_string()),
+        source: Some(copies::volume(plan, &mount.source)),
+        typ: Some(MountType::VOLUME),
+        read_only: Some(mount.read_only),
+        volume_options: mount.copy.map(|bytes| copies::mount_options(plan, bytes)),
+        ..Mount::default()
+    };
+    let mount = |mount: &crate::topology::Mount| Mount {
+        target: Some(mount.target.display().to_string()),
+        source: Some(mount.source.display().to_string()),
+        typ: Some(MountType::BIND),
+        read_only: Some(mount.read_only),
+        bind_options: Some(MountBindOptions::default()),
+        ..Mount::default()
+    };
+    host.mounts.iter().map(|m| if m.copy.is_some() { copied(m) } else { mount(m) }).collect()
+}

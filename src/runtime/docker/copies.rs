@@ -1,0 +1,118 @@
+//! Copies of the machine's folders, for hosts to share and to change: volumes in memory, of a bounded
+//! size, which carry the lab's label and go away with it.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use bollard::{
+    Docker as Engine, body_full,
+    models::{MountVolumeOptions, MountVolumeOptionsDriverConfig, VolumeCreateRequest},
+    query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions, UploadToContainerOptionsBuilder},
+};
+use futures_util::future::{join_all, try_join_all};
+
+use super::{answer::Answered, names};
+use crate::{Result, error::Context, topology::Plan};
+
+/// The engine's driver of volumes that knows tmpfs.
+const DRIVER: &str = "local";
+
+/// The folders that a plan's hosts have copies of, each once, with its size and its first mount's
+/// host and target.
+fn all(plan: &Plan) -> Vec<(&PathBuf, u64, &str, &PathBuf)> {
+    let mut all: Vec<(&PathBuf, u64, &str, &PathBuf)> = Vec::new();
+    for host in &plan.hosts {
+        for mount in &host.mounts {
+            if let Some(bytes) = mount.copy
+                && all.iter().all(|(source, ..)| *source != &mount.source)
+            {
+                all.push((&mount.source, bytes, &host.name, &mount.target));
+            }
+        }
+    }
+    all
+}
+
+/// The volume that holds the copy of a folder.
+pub fn volume(plan: &Plan, source: &Path) -> String {
+    let n = all(plan).iter().position(|(known, ..)| *known == source).unwrap_or_default();
+    names::copy(&plan.lab, n)
+}
+
+fn labels(plan: &Plan) -> HashMap<String, String> {
+    HashMap::from([(names::LAB.into(), plan.lab.clone())])
+}
+
+/// What makes a volume one in memory that holds so many bytes.
+fn in_memory(bytes: u64) -> HashMap<String, String> {
+    let options = format!("size={bytes},nr_inodes={},mode=755", 1024 + bytes / 4096);
+    let all = [("type", "tmpfs"), ("device", "tmpfs"), ("o", &options)];
+    all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// How a host mounts such a volume. If it is gone by then, as in a lab that is taken down meanwhile, the
+/// engine makes one in its place, which must be as bounded and as easy to find.
+pub fn mount_options(plan: &Plan, bytes: u64) -> MountVolumeOptions {
+    MountVolumeOptions {
+        no_copy: Some(true),
+        labels: Some(labels(plan)),
+        driver_config: Some(MountVolumeOptionsDriverConfig {
+            name: Some(DRIVER.into()),
+            options: Some(in_memory(bytes)),
+        }),
+        ..MountVolumeOptions::default()
+    }
+}
+
+/// Makes the volumes, with nothing in them.
+pub async fn make(engine: &Engine, plan: &Plan) -> Result<()> {
+    let all = all(plan);
+    let made = all.iter().map(|(source, bytes, ..)| async move {
+        let request = VolumeCreateRequest {
+            name: Some(volume(plan, source)),
+            driver: Some(DRIVER.into()),
+            driver_opts: Some(in_memory(*bytes)),
+            labels: Some(labels(plan)),
+            ..VolumeCreateRequest::default()
+        };
+        let made = engine.create_volume(request).await;
+        made.or_engine(|| format!("cannot make room for a copy of {}", source.display())).map(drop)
+    });
+    try_join_all(made).await.map(drop)
+}
+
+/// Copies the folders into the volumes of hosts that run.
+pub async fn fill(engine: &Engine, plan: &Plan) -> Result<()> {
+    for (source, _, host, target) in all(plan) {
+        let what = || format!("cannot copy {} to {host}", source.display());
+        let folder = source.clone();
+        let pack = move || {
+            let mut tar = tar::Builder::new(Vec::new());
+            tar.append_dir_all(".", folder)?;
+            tar.into_inner()
+        };
+        let bytes = tokio::task::spawn_blocking(pack).await.or_lab(what)?.or_lab(what)?;
+        let options = UploadToContainerOptionsBuilder::default().path(&target.display().to_string()).build();
+        let container = names::host(&plan.lab, host);
+        let sent = engine.upload_to_container(&container, Some(options), body_full(bytes.into())).await;
+        sent.or_engine(what)?;
+    }
+    Ok(())
+}
+
+/// Removes a lab's volumes.
+pub async fn remove(engine: &Engine, lab: &str) -> Vec<Result<()>> {
+    let options = ListVolumesOptionsBuilder::default().filters(&names::filter(Some(lab))).build();
+    let found = engine.list_volumes(Some(options)).await.or_engine(|| "cannot list the labs' volumes");
+    let volumes = match found {
+        Ok(found) => found.volumes.unwrap_or_default(),
+        Err(error) => return vec![Err(error)],
+    };
+    let gone = volumes.iter().map(|volume| async {
+        let removed = engine.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await;
+        removed.or_missing(|| format!("cannot remove the volume {}", volume.name)).map(drop)
+    });
+    join_all(gone).await
+}

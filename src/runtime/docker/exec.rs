@@ -1,0 +1,184 @@
+//! Programs on a host's container.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::{
+    Docker,
+    container::LogOutput,
+    exec::{ResizeExecOptions, StartExecOptions, StartExecResults},
+    models::{ExecConfig, ExecInspectResponse},
+};
+use futures_util::{Stream, StreamExt};
+use tokio::{
+    io::{AsyncWriteExt, DuplexStream, copy, duplex},
+    sync::oneshot,
+    time::sleep,
+};
+
+use super::{
+    answer::Answered,
+    bodies::{PROGRAMS, READY},
+};
+use crate::{
+    Error, Result,
+    runtime::{Command, ExitStatus, Handle, Process, TerminalSize},
+};
+
+/// As much as a pipe holds.
+const PIPE: usize = 64 << 10;
+/// The engine tells of a program's end only when nobody holds its output any more. Until then it has
+/// to be asked, so often.
+const ASK: Duration = Duration::from_millis(50);
+/// How often the engine is asked for the number of a program that is just being started.
+const ASK_PID: Duration = Duration::from_millis(1);
+
+/// What a host runs for us: our launcher, which becomes the command once the host's network is ready,
+/// and tells of a command that cannot be run as a shell would.
+fn launch(command: &Command, to_log: bool) -> Vec<String> {
+    let mut argv = vec![format!("{PROGRAMS}/lab-init"), "exec".into(), "--after".into(), READY.into()];
+    if to_log {
+        argv.push("--log".into());
+    }
+    if let Some(TerminalSize { rows, columns }) = command.terminal {
+        argv.extend(["--size".into(), rows.to_string(), columns.to_string()]);
+    }
+    if let Some(folder) = &command.workdir {
+        argv.extend(["--workdir".into(), folder.clone()]);
+    }
+    argv.push("--".into());
+    argv.extend(command.argv.iter().cloned());
+    argv
+}
+
+fn environment(command: &Command) -> Vec<String> {
+    command.env.iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+/// Starts a program whose output goes to the host's log.
+pub async fn start(engine: &Docker, container: &str, command: &Command) -> Result<()> {
+    let config = ExecConfig {
+        cmd: Some(launch(command, true)),
+        env: Some(environment(command)),
+        ..ExecConfig::default()
+    };
+    let what = || format!("cannot start a program in {container}");
+    let id = engine.create_exec(container, config).await.or_engine(what)?.id;
+    let detached = StartExecOptions { detach: true, ..StartExecOptions::default() };
+    engine.start_exec(&id, Some(detached)).await.or_engine(what).map(drop)
+}
+
+/// Runs a command of a host by way of our launcher.
+pub async fn exec(engine: &Docker, container: &str, command: &Command) -> Result<Process> {
+    let config = ExecConfig {
+        cmd: Some(launch(command, false)),
+        env: Some(environment(command)),
+        tty: Some(command.terminal.is_some()),
+        ..ExecConfig::default()
+    };
+    run(engine, container, config).await
+}
+
+/// Runs a program, its streams held by the caller.
+pub async fn run(engine: &Docker, container: &str, config: ExecConfig) -> Result<Process> {
+    let what = || format!("cannot run a program in {container}");
+    let tty = config.tty == Some(true);
+    let config = ExecConfig {
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..config
+    };
+    let id = engine.create_exec(container, config).await.or_engine(what)?.id;
+    let options = StartExecOptions { tty, ..StartExecOptions::default() };
+    let started = engine.start_exec(&id, Some(options)).await.or_engine(what)?;
+    let StartExecResults::Attached { output, mut input } = started else {
+        return Err(Error::lab(what()).caused_by("the engine gave no streams"));
+    };
+    let (stdin, mut typed) = duplex(PIPE);
+    tokio::spawn(async move {
+        // A program that does not read any more is no failure of ours.
+        let _ = copy(&mut typed, &mut input).await;
+        let _ = input.shutdown().await;
+    });
+    let (stdout, out) = duplex(PIPE);
+    let (stderr, err) = duplex(PIPE);
+    let (ended, ends) = oneshot::channel();
+    tokio::spawn(async move {
+        pass_on(output, out, err).await;
+        // Whoever holds the program may have let go of it.
+        let _ = ended.send(());
+    });
+    let pid = pid(engine, &id).await?;
+    let handle = Box::new(Program { engine: engine.clone(), id, tty, ends, silent: false });
+    Ok(Process { pid, stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), handle })
+}
+
+/// Passes on what a program prints, until it has ended or nobody listens.
+async fn pass_on(
+    mut output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
+    mut out: DuplexStream,
+    mut err: DuplexStream,
+) {
+    while let Some(Ok(printed)) = output.next().await {
+        let to = if matches!(printed, LogOutput::StdErr { .. }) { &mut err } else { &mut out };
+        // One stream may be closed while the other is read; what nobody reads is dropped.
+        let _ = to.write_all(printed.as_ref()).await;
+    }
+}
+
+/// The number that the engine's machine gave the program. The engine answers before it has one.
+async fn pid(engine: &Docker, id: &str) -> Result<i32> {
+    loop {
+        let state = inspect(engine, id).await?;
+        match state.pid.and_then(|pid| i32::try_from(pid).ok()) {
+            Some(pid @ 1..) => return Ok(pid),
+            _ if state.exit_code.is_some() => {
+                return Err(Error::lab("the engine could not start the program"));
+            }
+            _ => sleep(ASK_PID).await,
+        }
+    }
+}
+
+async fn inspect(engine: &Docker, id: &str) -> Result<ExecInspectResponse> {
+    engine.inspect_exec(id).await.or_engine(|| "cannot ask the engine for a program")
+}
+
+struct Program {
+    engine: Docker,
+    id: String,
+    tty: bool,
+    /// Comes when nothing holds the program's output any more.
+    ends: oneshot::Receiver<()>,
+    /// Whether that has come.
+    silent: bool,
+}
+
+#[async_trait]
+impl Handle for Program {
+    async fn wait(&mut self) -> Result<ExitStatus> {
+        loop {
+            let state = inspect(&self.engine, &self.id).await?;
+            if let (Some(code), Some(false)) = (state.exit_code, state.running) {
+                return Ok(ExitStatus::from_code(u8::try_from(code).unwrap_or(u8::MAX)));
+            }
+            if self.silent {
+                sleep(ASK).await;
+            } else {
+                tokio::select! {
+                    _ = &mut self.ends => self.silent = true,
+                    () = sleep(ASK) => {}
+                }
+            }
+        }
+    }
+
+    async fn resize(&self, size: TerminalSize) -> Result<()> {
+        if !self.tty {
+            return Ok(());
+        }
+        let options = ResizeExecOptions { height: size.rows, width: size.columns };
+        self.engine.resize_exec(&self.id, options).await.or_engine(|| "cannot resize the terminal")
+    }
+}

@@ -1,0 +1,217 @@
+//! The hosts' image: built on first use, under a tag that is a hash of all that goes into it.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use bollard::{
+    Docker,
+    query_parameters::{BuildImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions},
+};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
+
+use super::{answer::Answered, base};
+use crate::{
+    Error, Result,
+    digest::hex,
+    error::Context,
+    runtime::{Progress, Step},
+};
+
+const DOCKERFILE: &str = include_str!("../../../images/host/Dockerfile");
+/// Our programs: what runs on hosts, and `netlab` itself, which observes them.
+const PROGRAMS: [&str; 6] = ["lab-init", "netlab", "processes", "tcpecho", "tcpechod", "threads"];
+
+/// What our images are called.
+const REPOSITORY: &str = "netlab/host";
+/// How many images are kept.
+const KEPT: usize = 4;
+
+/// The image that these programs call for: its tag, and what it is made of.
+pub struct Image {
+    /// As `netlab/host:0123456789ab`.
+    pub tag: String,
+    programs: Vec<(&'static str, PathBuf)>,
+}
+
+impl Image {
+    /// The image with the programs beside this one.
+    pub fn of(folder: &Path) -> Result<Self> {
+        let programs: Vec<_> = PROGRAMS.iter().map(|name| (*name, folder.join(name))).collect();
+        let mut hash = Sha256::new();
+        hash.update(DOCKERFILE);
+        for (name, path) in &programs {
+            let what = || format!("cannot read {}", path.display());
+            let mut file = File::open(path).or_lab(what).map_err(|e| e.hint("`make build` builds it"))?;
+            hash.update(name);
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                let n = file.read(&mut buffer).or_lab(what)?;
+                if n == 0 {
+                    break;
+                }
+                hash.update(&buffer[..n]);
+            }
+        }
+        Ok(Self { tag: format!("{REPOSITORY}:{}", &hex(&hash.finalize())[..12]), programs })
+    }
+
+    /// Sees to it that the engine has the image.
+    pub async fn ensure(&self, engine: &Docker, progress: Progress<'_>) -> Result<()> {
+        if self.is_there(engine).await? {
+            return Ok(());
+        }
+        progress(Step { what: "waiting for another netlab to build the image".into(), ..Step::default() });
+        // Held until the image is built, so that of several labs started at once one builds.
+        let _turn = tokio::task::spawn_blocking(turn).await.or_lab(|| "cannot wait")??;
+        if self.is_there(engine).await? {
+            return Ok(());
+        }
+        let base = base::ensure(engine, progress).await?;
+        self.build(engine, &base, progress).await?;
+        remove_old(engine).await;
+        Ok(())
+    }
+
+    /// Whether the engine has it.
+    pub async fn is_there(&self, engine: &Docker) -> Result<bool> {
+        let image = engine.inspect_image(&self.tag).await;
+        Ok(image.or_missing(|| format!("cannot look for the image {}", self.tag))?.is_some())
+    }
+
+    async fn build(&self, engine: &Docker, base: &str, progress: Progress<'_>) -> Result<()> {
+        let what = || format!("cannot build the image {}", self.tag);
+        let tell = |line: &str, done, total| {
+            progress(Step { what: format!("building the hosts' image: {line}"), done, total });
+        };
+        tell("packing the programs", 0, None);
+        let programs = self.programs.clone();
+        let context =
+            tokio::task::spawn_blocking(move || pack(&programs)).await.or_lab(what)?.or_lab(what)?;
+        let options = BuildImageOptionsBuilder::default()
+            .t(&self.tag)
+            .rm(true)
+            .forcerm(true)
+            .buildargs(&HashMap::from([("BASE", base)]))
+            .build();
+        let mut lines = engine.build_image(options, None, Some(bollard::body_full(Bytes::from(context))));
+        let mut last = Vec::new();
+        while let Some(line) = lines.next().await {
+            let said = match line {
+                Ok(info) => info.stream.unwrap_or_default(),
+                Err(refusal) => {
+                    let log: String = last.concat();
+                    return Err(refusal)
+                        .or_engine(what)
+                        .map_err(|e| e.hint(format!("the last lines were:\n{log}")));
+                }
+            };
+            if let Some((done, total)) = steps(&said) {
+                tell(said.trim().split_once(" : ").map_or("", |(_, what)| what), done, Some(total));
+            }
+            last.push(said);
+            let surplus = last.len().saturating_sub(20);
+            last.drain(..surplus);
+        }
+        Ok(())
+    }
+}
+
+/// Removes our images of older programs, but for the latest few and those that are in use: another
+/// version of netlab may be about to use its own. What cannot be removed stays.
+async fn remove_old(engine: &Docker) {
+    let filter = HashMap::from([("reference", vec![REPOSITORY])]);
+    let options = ListImagesOptionsBuilder::default().filters(&filter).build();
+    let mut images = engine.list_images(Some(options)).await.unwrap_or_default();
+    images.sort_by_key(|image| std::cmp::Reverse(image.created));
+    for tag in images.iter().skip(KEPT).flat_map(|image| &image.repo_tags) {
+        let _ = engine.remove_image(tag, None::<RemoveImageOptions>, None).await;
+    }
+}
+
+/// How far a build has come: `Step 2/7 : …` begins the second of seven.
+fn steps(line: &str) -> Option<(u64, u64)> {
+    let (done, total) = line.strip_prefix("Step ")?.split_once(" : ")?.0.split_once('/')?;
+    Some((done.parse::<u64>().ok()? - 1, total.parse().ok()?))
+}
+
+/// The build's context, as a tar archive.
+fn pack(programs: &[(&str, PathBuf)]) -> std::io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, mode, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(mode);
+        header.set_size(bytes.len() as u64);
+        // The time is left at zero: the engine's cache knows a file by what is in it.
+        archive.append_data(&mut header, name, bytes)
+    };
+    add("Dockerfile", 0o644, DOCKERFILE.as_bytes())?;
+    for (name, path) in programs {
+        add(&format!("programs/{name}"), 0o755, &fs::read(path)?)?;
+    }
+    archive.into_inner()
+}
+
+/// This user's turn to build.
+fn turn() -> Result<File> {
+    let path = std::env::temp_dir().join(format!("netlab-image-{}.lock", nix::unistd::geteuid()));
+    let what = || format!("cannot lock {}", path.display());
+    let file = File::options().create(true).append(true).open(&path).or_lab(what)?;
+    file.lock().or_lab(what)?;
+    Ok(file)
+}
+
+/// The folder that our programs are in.
+pub fn programs() -> Result<PathBuf> {
+    let this = fs::read_link("/proc/self/exe").or_lab(|| "cannot find netlab's own program")?;
+    this.parent().map(Path::to_owned).ok_or_else(|| Error::lab("netlab's own program is in no folder"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in PROGRAMS {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn the_tag_is_the_contents() {
+        let folder = folder();
+        let tag = Image::of(folder.path()).unwrap().tag;
+        assert_eq!(Image::of(folder.path()).unwrap().tag, tag);
+        fs::write(folder.path().join("tcpecho"), "other").unwrap();
+        assert_ne!(Image::of(folder.path()).unwrap().tag, tag);
+        fs::remove_file(folder.path().join("tcpecho")).unwrap();
+        let error = Image::of(folder.path()).err().unwrap();
+        assert!(error.to_string().ends_with("/tcpecho"), "{error}");
+    }
+
+    #[test]
+    fn the_context_has_every_program_and_is_the_same_each_time() {
+        let folder = folder();
+        let image = Image::of(folder.path()).unwrap();
+        let packed = pack(&image.programs).unwrap();
+        let mut archive = tar::Archive::new(packed.as_slice());
+        let names: Vec<_> =
+            archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string()).collect();
+        assert_eq!(names.len(), PROGRAMS.len() + 1);
+        assert!(names.contains(&"programs/lab-init".to_owned()));
+        assert_eq!(packed, pack(&image.programs).unwrap());
+    }
+
+    #[test]
+    fn a_builds_steps_are_counted() {
+        assert_eq!(steps("Step 2/7 : RUN apt-get update"), Some((1, 7)));
+        assert_eq!(steps(" ---> Using cache"), None);
+    }
+}

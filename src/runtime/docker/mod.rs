@@ -1,0 +1,312 @@
+//! Labs on a Docker engine: a container a host, a bridge network a segment.
+//!
+//! A lab is what carries its label (see [`names`]); nothing else is looked for or removed.
+
+mod answer;
+mod base;
+mod bodies;
+mod connect;
+mod copies;
+mod exec;
+mod image;
+mod names;
+mod observer;
+mod power;
+
+use std::{collections::HashMap, path::PathBuf};
+
+use async_trait::async_trait;
+use bollard::{
+    Docker as Engine,
+    errors::Error::DockerResponseServerError,
+    models::{ContainerSummary, ContainerSummaryStateEnum, Network},
+    query_parameters::{
+        CreateContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+        LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    },
+};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::{join_all, try_join_all},
+};
+use ipnet::Ipv4Net;
+use tokio_util::io::StreamReader;
+
+use super::{
+    ByteStream, Command, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step, Watch,
+    WatchedHost,
+};
+use crate::{
+    Error, Result,
+    topology::{HostPlan, Plan},
+};
+use answer::Answered;
+use image::Image;
+
+/// The runtime on a Docker engine.
+pub struct Docker {
+    engine: Engine,
+    version: String,
+    programs: PathBuf,
+}
+
+impl Docker {
+    /// The engine that the environment and the user's Docker configuration call for.
+    ///
+    /// # Errors
+    /// No engine answers.
+    pub async fn connect() -> Result<Self> {
+        let (engine, version) = connect::connect().await?;
+        Ok(Self { engine, version, programs: image::programs()? })
+    }
+
+    /// With the programs of another folder than this program's own.
+    #[must_use]
+    pub fn with_programs(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.programs = folder.into();
+        self
+    }
+
+    /// The engine's version, as `20.10.24`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The tag of the hosts' image, and whether the engine has it.
+    pub async fn has_image(&self) -> Result<(String, bool)> {
+        let image = self.image().await?;
+        let there = image.is_there(&self.engine).await?;
+        Ok((image.tag, there))
+    }
+
+    async fn image(&self) -> Result<Image> {
+        let folder = self.programs.clone();
+        let image = tokio::task::spawn_blocking(move || Image::of(&folder)).await;
+        image.map_err(|e| Error::lab("cannot read netlab's programs").caused_by(e))?
+    }
+
+    /// The hosts' image, built if the engine does not have it.
+    async fn ensure_image(&self, progress: Progress<'_>) -> Result<Image> {
+        let image = self.image().await?;
+        image.ensure(&self.engine, progress).await?;
+        Ok(image)
+    }
+
+    async fn containers(&self, lab: Option<&str>) -> Result<Vec<ContainerSummary>> {
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&names::filter(lab)).build();
+        self.engine.list_containers(Some(options)).await.or_engine(|| "cannot list the labs' containers")
+    }
+
+    async fn networks(&self, lab: Option<&str>) -> Result<Vec<Network>> {
+        let options = ListNetworksOptionsBuilder::default().filters(&names::filter(lab)).build();
+        self.engine.list_networks(Some(options)).await.or_engine(|| "cannot list the labs' networks")
+    }
+
+    async fn states(&self, lab: Option<&str>) -> Result<Vec<LabState>> {
+        let (networks, containers) = tokio::try_join!(self.networks(lab), self.containers(lab))?;
+        let plans = networks.iter().filter_map(|n| label(n.labels.as_ref(), names::PLAN));
+        // A plan of another version of netlab is not for us to understand: `down` clears it all the same.
+        let plans = plans.filter_map(|plan| serde_json::from_str::<Plan>(plan).ok());
+        Ok(plans.map(|plan| LabState { hosts: host_states(&plan, &containers), plan }).collect())
+    }
+
+    async fn build(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
+        let networks = try_join_all((0..plan.segments.len()).map(|n| self.make_network(plan, n)));
+        let volumes = copies::make(&self.engine, plan);
+        let (_, (), image) = tokio::try_join!(networks, volumes, self.ensure_image(progress))?;
+        let count = std::sync::atomic::AtomicU64::new(0);
+        let tell = |more| {
+            let done = count.fetch_add(more, std::sync::atomic::Ordering::Relaxed) + more;
+            let total = Some(plan.hosts.len() as u64);
+            progress(Step { what: "starting the hosts".into(), done, total });
+        };
+        tell(0);
+        try_join_all(plan.hosts.iter().map(|host| async {
+            self.make_host(plan, host, &image.tag).await?;
+            tell(1);
+            Ok::<_, Error>(())
+        }))
+        .await?;
+        copies::fill(&self.engine, plan).await
+    }
+
+    /// The lab of that name, which must be there.
+    async fn known(&self, lab: &str) -> Result<LabState> {
+        let state = self.lab(lab).await?;
+        state.ok_or_else(|| Error::lab(format!("lab {lab} is not up")).hint("`netlab up` builds it"))
+    }
+
+    async fn remove_container(&self, id: &str) -> Result<()> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let removed = self.engine.remove_container(id, Some(options)).await;
+        removed.or_missing(|| format!("cannot remove the container {id}")).map(drop)
+    }
+
+    async fn make_network(&self, plan: &Plan, n: usize) -> Result<()> {
+        let segment = &plan.segments[n];
+        let what = || format!("cannot make the segment {} with {}", segment.name, segment.subnet);
+        match self.engine.create_network(bodies::network(plan, n)).await {
+            Err(DockerResponseServerError { message, .. }) if message.contains("overlaps") => {
+                Err(Error::subnet_taken(what())
+                    .caused_by(message)
+                    .hint("`docker network ls` shows who has it"))
+            }
+            made => made.or_engine(what).map(drop),
+        }
+    }
+
+    async fn make_host(&self, plan: &Plan, host: &HostPlan, image: &str) -> Result<()> {
+        let name = names::host(&plan.lab, &host.name);
+        let what = || format!("cannot start host {}", host.name);
+        let options = CreateContainerOptionsBuilder::default().name(&name).build();
+        let body = bodies::host(plan, host, image);
+        self.engine.create_container(Some(options), body).await.or_engine(what)?;
+        self.engine.start_container(&name, None::<StartContainerOptions>).await.or_engine(what)?;
+        // One after the other, and while it runs: so they are eth1, eth2, … in the plan's order.
+        for link in &host.links[1..] {
+            let network = names::segment(&plan.lab, &link.segment);
+            let connected = self.engine.connect_network(&network, bodies::attachment(plan, host, link)).await;
+            connected.or_engine(|| format!("cannot attach {} to {}", host.name, link.segment))?;
+        }
+        Ok(())
+    }
+}
+
+fn no_host(lab: &str, host: &str) -> Error {
+    Error::lab(format!("lab {lab} has no host {host}"))
+}
+
+fn label<'l>(labels: Option<&'l HashMap<String, String>>, name: &str) -> Option<&'l str> {
+    labels?.get(name).map(String::as_str)
+}
+
+/// How each host of a plan does, given the containers of any labs.
+fn host_states(plan: &Plan, containers: &[ContainerSummary]) -> Vec<HostState> {
+    let state = |host: &HostPlan| {
+        let own = containers.iter().find(|c| {
+            let label = |name| label(c.labels.as_ref(), name);
+            label(names::LAB) == Some(&plan.lab) && label(names::HOST) == Some(&host.name)
+        });
+        let Some(own) = own else { return HostState::Missing };
+        let networks =
+            own.network_settings.as_ref().and_then(|s| s.networks.as_ref()).map_or(0, HashMap::len);
+        match own.state {
+            // Whoever was to attach it to its other segments did not get that far.
+            Some(ContainerSummaryStateEnum::RUNNING) if networks < host.links.len() => HostState::Missing,
+            Some(ContainerSummaryStateEnum::RUNNING) => HostState::Running,
+            _ => HostState::Stopped,
+        }
+    };
+    plan.hosts.iter().map(state).collect()
+}
+
+#[async_trait]
+impl Runtime for Docker {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Docker
+    }
+
+    /// Those of every network of the engine, whoever made it.
+    async fn taken_subnets(&self) -> Result<Vec<Ipv4Net>> {
+        let all = self.engine.list_networks(None::<bollard::query_parameters::ListNetworksOptions>).await;
+        let all = all.or_engine(|| "cannot list the engine's networks")?;
+        let configs = all.into_iter().filter_map(|n| n.ipam?.config).flatten();
+        Ok(configs.filter_map(|c| c.subnet?.parse().ok()).collect())
+    }
+
+    async fn up(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
+        self.down(&plan.lab).await?;
+        let built = self.build(plan, progress).await;
+        if built.is_err() {
+            // The first failure says more than what clearing up after it may add.
+            let _ = self.down(&plan.lab).await;
+        }
+        built
+    }
+
+    async fn down(&self, lab: &str) -> Result<bool> {
+        let (containers, networks) = tokio::try_join!(self.containers(Some(lab)), self.networks(Some(lab)))?;
+        let ids = containers.iter().filter_map(|c| c.id.as_deref());
+        let mut results = join_all(ids.map(|id| self.remove_container(id))).await;
+        let ids = networks.iter().filter_map(|n| n.id.as_deref());
+        results.extend(
+            join_all(ids.map(|id| async move {
+                let removed = self.engine.remove_network(id).await;
+                removed.or_missing(|| format!("cannot remove the network {id}")).map(drop)
+            }))
+            .await,
+        );
+        results.extend(copies::remove(&self.engine, lab).await);
+        let mut failures = results.into_iter().filter_map(Result::err).peekable();
+        if failures.peek().is_some() {
+            let all: Vec<_> = failures.map(|e| describe(&e)).collect();
+            return Err(Error::lab(format!("lab {lab} is down, but for {}", all.join("; "))));
+        }
+        Ok(!containers.is_empty() || !networks.is_empty())
+    }
+
+    async fn labs(&self) -> Result<Vec<LabState>> {
+        self.states(None).await
+    }
+
+    async fn lab(&self, lab: &str) -> Result<Option<LabState>> {
+        Ok(self.states(Some(lab)).await?.pop())
+    }
+
+    async fn stop_host(&self, lab: &str, host: &str) -> Result<()> {
+        let state = self.known(lab).await?;
+        let Some(plan) = state.plan.host(host) else { return Err(no_host(lab, host)) };
+        if !state.is_running(host) {
+            return Ok(());
+        }
+        power::cut(&self.engine, lab, plan).await
+    }
+
+    /// In a new container, as a machine without a disk: an old one would be given its links back in any
+    /// order.
+    async fn start_host(&self, lab: &str, host: &str) -> Result<WatchedHost> {
+        let state = self.known(lab).await?;
+        let Some(plan) = state.plan.host(host) else { return Err(no_host(lab, host)) };
+        if !state.is_running(host) {
+            self.remove_container(&names::host(lab, host)).await?;
+            self.make_host(&state.plan, plan, &self.image().await?.tag).await?;
+        }
+        observer::watched_host(&self.engine, lab, host).await
+    }
+
+    async fn exec(&self, lab: &str, host: &str, command: &Command) -> Result<Process> {
+        exec::exec(&self.engine, &names::host(lab, host), command).await
+    }
+
+    async fn start(&self, lab: &str, host: &str, command: &Command) -> Result<()> {
+        exec::start(&self.engine, &names::host(lab, host), command).await
+    }
+
+    async fn logs(&self, lab: &str, host: &str, follow: bool) -> Result<ByteStream> {
+        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).follow(follow).build();
+        let lines = self.engine.logs(&names::host(lab, host), Some(options));
+        let mut lines = Box::pin(
+            lines.map_ok(bollard::container::LogOutput::into_bytes).map_err(std::io::Error::other).peekable(),
+        );
+        // Whether there is such a host shows only now.
+        if let Some(Err(_)) = lines.as_mut().peek().await {
+            let error = lines.next().await.and_then(Result::err).map(|e| e.to_string()).unwrap_or_default();
+            return Err(Error::lab(format!("cannot read the log of {host}")).caused_by(error));
+        }
+        Ok(Box::new(StreamReader::new(lines)))
+    }
+
+    async fn observe(&self, lab: &str) -> Result<(Process, Watch)> {
+        let state = self.known(lab).await?;
+        let watch = observer::watch(&self.engine, &state).await?;
+        let process = observer::start(&self.engine, lab, &self.image().await?.tag).await?;
+        Ok((process, watch))
+    }
+}
+
+fn describe(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

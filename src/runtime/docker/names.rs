@@ -1,0 +1,58 @@
+//! What is ours on an engine: names for people, labels for netlab.
+//!
+//! Only the labels count. A lab is found, listed and taken down by them alone, so that nothing that
+//! merely has a similar name is ever touched.
+
+use std::collections::HashMap;
+
+use crate::topology::Plan;
+
+/// On everything of a lab: the lab's name.
+pub const LAB: &str = "netlab.lab";
+/// On a host's container: the host's name. The observer's container has none.
+pub const HOST: &str = "netlab.host";
+/// On a segment's network: the segment's name.
+pub const SEGMENT: &str = "netlab.segment";
+/// On the first segment's network: the lab's plan, as JSON.
+pub const PLAN: &str = "netlab.plan";
+
+/// The name of a host's container.
+pub fn host(lab: &str, host: &str) -> String {
+    format!("netlab-{lab}-{host}")
+}
+
+/// The name of a segment's network.
+pub fn segment(lab: &str, segment: &str) -> String {
+    format!("netlab-{lab}-{segment}")
+}
+
+/// The name of the volume with the lab's `n`th copy of a folder. No host's name has an underscore.
+pub fn copy(lab: &str, n: usize) -> String {
+    format!("netlab-{lab}_copy{n}")
+}
+
+/// The name of the observer's container. No host's name has an underscore.
+pub fn observer(lab: &str) -> String {
+    format!("netlab-{lab}_observer")
+}
+
+/// The labels of a host's container.
+pub fn host_labels(lab: &str, host: &str) -> HashMap<String, String> {
+    HashMap::from([(LAB.into(), lab.into()), (HOST.into(), host.into())])
+}
+
+/// The labels of the plan's `n`th segment's network.
+pub fn segment_labels(plan: &Plan, n: usize) -> HashMap<String, String> {
+    let mut labels =
+        HashMap::from([(LAB.into(), plan.lab.clone()), (SEGMENT.into(), plan.segments[n].name.clone())]);
+    if n == 0 {
+        labels.insert(PLAN.into(), serde_json::to_string(plan).unwrap_or_default());
+    }
+    labels
+}
+
+/// What an engine is asked for: everything of one lab, or of every lab.
+pub fn filter(lab: Option<&str>) -> HashMap<String, Vec<String>> {
+    let label = lab.map_or_else(|| LAB.to_owned(), |lab| format!("{LAB}={lab}"));
+    HashMap::from([("label".to_owned(), vec![label])])
+}

@@ -1,0 +1,70 @@
+//! The observer of a lab on Docker: a container of its own beside the hosts', made when somebody first
+//! looks, in which each look is a run of `netlab observe`.
+
+use bollard::{
+    Docker as Engine,
+    errors::Error::DockerResponseServerError,
+    models::ExecConfig,
+    query_parameters::{
+        CreateContainerOptionsBuilder, InspectContainerOptions, InspectNetworkOptions, StartContainerOptions,
+    },
+};
+use futures_util::future::try_join_all;
+
+use super::{
+    answer::Answered,
+    bodies::{self, PROGRAMS},
+    exec, names,
+};
+use crate::{
+    Error, Result,
+    runtime::{HostState, LabState, Process, Watch, WatchedHost, WatchedSegment},
+};
+
+/// What is to be watched, as the engine's machine numbers and names it.
+pub async fn watch(engine: &Engine, lab: &LabState) -> Result<Watch> {
+    let running = lab.plan.hosts.iter().zip(&lab.hosts).filter(|(_, state)| **state == HostState::Running);
+    let hosts = try_join_all(running.map(|(host, _)| watched_host(engine, &lab.plan.lab, &host.name)));
+    let segments = lab.plan.segments.iter().map(|s| watched_segment(engine, &lab.plan.lab, &s.name));
+    let (hosts, segments) = tokio::try_join!(hosts, try_join_all(segments))?;
+    Ok(Watch { hosts, segments })
+}
+
+/// A host that runs, as the engine's machine numbers it.
+pub async fn watched_host(engine: &Engine, lab: &str, host: &str) -> Result<WatchedHost> {
+    let container = engine.inspect_container(&names::host(lab, host), None::<InspectContainerOptions>).await;
+    let container = container.or_engine(|| format!("cannot look at host {host}"))?;
+    let init = container.state.and_then(|state| state.pid).and_then(|pid| i32::try_from(pid).ok());
+    let init = init.filter(|pid| *pid > 0).ok_or_else(|| Error::lab(format!("host {host} does not run")))?;
+    Ok(WatchedHost { name: host.into(), init })
+}
+
+async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Result<WatchedSegment> {
+    let network = engine.inspect_network(&names::segment(lab, segment), None::<InspectNetworkOptions>).await;
+    let network = network.or_engine(|| format!("cannot look at segment {segment}"))?;
+    // As the engine names a bridge that nobody gave another name.
+    let id = network.id.unwrap_or_default();
+    let interface = format!("br-{}", id.get(..12).unwrap_or(&id));
+    Ok(WatchedSegment { name: segment.into(), interface })
+}
+
+/// Runs `netlab observe` in the lab's observer, which is made if there is none.
+pub async fn start(engine: &Engine, lab: &str, image: &str) -> Result<Process> {
+    let name = names::observer(lab);
+    let config = || ExecConfig {
+        cmd: Some(vec![format!("{PROGRAMS}/netlab"), "observe".into()]),
+        ..ExecConfig::default()
+    };
+    if let Ok(process) = exec::run(engine, &name, config()).await {
+        return Ok(process);
+    }
+    let what = || "cannot start the lab's observer";
+    let options = CreateContainerOptionsBuilder::default().name(&name).build();
+    match engine.create_container(Some(options), bodies::observer(lab, image)).await {
+        // Somebody else looks for the first time at the same moment, or it was stopped.
+        Err(DockerResponseServerError { status_code: 409, .. }) => {}
+        made => made.or_engine(what).map(drop)?,
+    }
+    engine.start_container(&name, None::<StartContainerOptions>).await.or_engine(what)?;
+    exec::run(engine, &name, config()).await
+}

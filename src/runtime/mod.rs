@@ -1,0 +1,170 @@
+//! What a lab's hosts are made of.
+//!
+//! [`Runtime`] is the whole seam: whatever is above it (commands, exercises, verdicts) neither knows
+//! nor asks which one it runs on, and one conformance suite holds both to the same behaviour.
+
+mod build;
+pub mod docker;
+pub mod namespaces;
+mod process;
+mod select;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncRead;
+
+use crate::{Result, topology::Plan};
+
+pub use build::build;
+pub use process::{Command, ExitStatus, Handle, Process, TerminalSize};
+pub use select::{Chosen, choose, expect, find, reachable};
+
+/// Bytes as they come.
+pub type ByteStream = Box<dyn AsyncRead + Send + Unpin>;
+
+/// Which runtime, as a user names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeKind {
+    /// Containers of a Docker engine.
+    Docker,
+    /// Linux namespaces and nothing else.
+    Namespaces,
+}
+
+impl fmt::Display for RuntimeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Docker => "docker",
+            Self::Namespaces => "namespaces",
+        })
+    }
+}
+
+/// A lab as its runtime finds it.
+#[derive(Clone, Debug)]
+pub struct LabState {
+    /// The plan it was built from.
+    pub plan: Plan,
+    /// How each of the plan's hosts does, in the plan's order.
+    pub hosts: Vec<HostState>,
+}
+
+impl LabState {
+    /// Whether every host runs. A lab that is not whole was left by a crash, or a host of it died.
+    pub fn is_whole(&self) -> bool {
+        self.hosts.iter().all(|h| *h == HostState::Running)
+    }
+
+    /// Whether the host of that name runs.
+    pub fn is_running(&self, host: &str) -> bool {
+        self.plan.hosts.iter().zip(&self.hosts).any(|(h, s)| h.name == host && *s == HostState::Running)
+    }
+}
+
+/// How a host does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostState {
+    /// Its PID 1 is alive.
+    Running,
+    /// It was made, and its PID 1 is gone.
+    Stopped,
+    /// It was never made, or is gone without a trace.
+    Missing,
+}
+
+/// How far a long piece of work has come.
+#[derive(Clone, Debug, Default)]
+pub struct Step {
+    /// What is being done, as `building the image`.
+    pub what: String,
+    /// How much of it is done, out of `total`.
+    pub done: u64,
+    /// How much there is to do, where that is known.
+    pub total: Option<u64>,
+}
+
+/// Told as progress, between a host's name and a resource: the lab comes up without that limit.
+pub const UNLIMITED: &str = "runs without its limit";
+
+/// Who is told of progress.
+pub type Progress<'a> = &'a (dyn Fn(Step) + Send + Sync);
+
+/// What must be watched to see a whole lab from outside, in the words of the machine that the
+/// observer runs on. It is the observer's first message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Watch {
+    /// The hosts.
+    pub hosts: Vec<WatchedHost>,
+    /// The segments.
+    pub segments: Vec<WatchedSegment>,
+}
+
+/// A host, to its observer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WatchedHost {
+    /// The host's name.
+    pub name: String,
+    /// Its PID 1, as numbered where the observer runs.
+    pub init: i32,
+}
+
+/// A segment, to its observer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WatchedSegment {
+    /// The segment's name.
+    pub name: String,
+    /// The bridge interface that carries it.
+    pub interface: String,
+}
+
+/// A way to make hosts.
+#[async_trait]
+pub trait Runtime: Send + Sync {
+    /// Which one this is.
+    fn kind(&self) -> RuntimeKind;
+
+    /// Subnets that a new lab must stay clear of.
+    async fn taken_subnets(&self) -> Result<Vec<Ipv4Net>>;
+
+    /// Builds the lab, clearing first whatever a broken lab of that name left.
+    ///
+    /// On an error everything made so far is taken down again. Dropping the future leaves what was
+    /// made; [`Runtime::down`] finds it.
+    async fn up(&self, plan: &Plan, progress: Progress<'_>) -> Result<()>;
+
+    /// Takes down the lab and whatever a crash left of it, and touches nothing else. Goes on past
+    /// failures and reports them together. Says whether there was anything.
+    async fn down(&self, lab: &str) -> Result<bool>;
+
+    /// Every lab of this runtime that the user may see, whole or not.
+    async fn labs(&self) -> Result<Vec<LabState>>;
+
+    /// The lab of that name, whole or not.
+    async fn lab(&self, lab: &str) -> Result<Option<LabState>>;
+
+    /// Cuts a host's power: first its links go, so that nothing of its end reaches the wire, then every
+    /// process at once. What it had in files of its own is gone. One that is stopped stays so.
+    async fn stop_host(&self, lab: &str, host: &str) -> Result<()>;
+
+    /// Gives a stopped host its power back: same name, same addresses, its own command started anew.
+    /// One that runs stays as it is. Tells an observer's reader what is to be watched now.
+    async fn start_host(&self, lab: &str, host: &str) -> Result<WatchedHost>;
+
+    /// Runs a program on a host, its streams held by the caller.
+    async fn exec(&self, lab: &str, host: &str, command: &Command) -> Result<Process>;
+
+    /// Starts a program on a host that goes on by itself; what it prints goes to the host's log.
+    async fn start(&self, lab: &str, host: &str, command: &Command) -> Result<()>;
+
+    /// What the host's own programs have printed so far; with `follow`, also what they print next.
+    async fn logs(&self, lab: &str, host: &str, follow: bool) -> Result<ByteStream>;
+
+    /// Starts an observer of the whole lab: `netlab observe`, outside the hosts, which speaks
+    /// [`crate::observer::protocol`] on its streams until its input ends.
+    async fn observe(&self, lab: &str) -> Result<(Process, Watch)>;
+}

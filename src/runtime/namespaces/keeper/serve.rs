@@ -1,0 +1,272 @@
+//! What the keeper does for the rest of its life: answer clients, reap its children.
+
+use std::{
+    fs::File,
+    io, mem,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{SigSet, Signal, kill},
+        signalfd::{SfdFlags, SignalFd},
+        socket::{getsockopt, sockopt::PeerCredentials},
+    },
+    unistd::{Pid, geteuid},
+};
+
+use super::{
+    super::{
+        protocol::{self, Failure, Reply, Request},
+        state::Claim,
+        sys,
+    },
+    Keeper,
+    host::Host,
+    network,
+    spawn::{self, Place, Streams},
+};
+use crate::{
+    Error, Result,
+    error::{Context, nearest},
+    runtime::{Command, ExitStatus, HostState, Watch, WatchedHost},
+    topology::HostPlan,
+};
+
+/// A client, and the program that it waits for.
+struct Client {
+    socket: UnixStream,
+    program: Option<Pid>,
+}
+
+impl Client {
+    /// A client that does not read what it asked for is its own loss: the socket does not block.
+    fn tell(&self, reply: &Reply, fds: &[OwnedFd]) {
+        let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+        let _ = protocol::send(self.socket.as_fd(), reply, &fds);
+    }
+}
+
+impl Keeper {
+    /// Serves until told to go, by a client or by SIGTERM.
+    pub fn serve(&mut self) {
+        let mut clients: Vec<Client> = Vec::new();
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        mask.add(Signal::SIGTERM);
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let Ok(signals) = mask.thread_block().and_then(|()| SignalFd::with_flags(&mask, flags)) else {
+            self.take_down();
+            return;
+        };
+        // Children that ended before their signal was asked for.
+        self.reap();
+        loop {
+            self.tell_ends(&clients);
+            let ready = wait(&signals, self.listener.as_fd(), &clients);
+            if ready.signals {
+                while let Ok(Some(signal)) = signals.read_signal() {
+                    if signal.ssi_signo == Signal::SIGTERM as u32 {
+                        self.take_down();
+                        return;
+                    }
+                }
+                self.reap();
+            }
+            // Backwards, so that taking one out leaves the places of the rest.
+            for place in ready.clients.into_iter().rev() {
+                match protocol::receive(clients[place].socket.as_fd()) {
+                    Ok(Some((Request::Down, _))) => {
+                        let left = self.take_down();
+                        self.tell_ends(&clients);
+                        clients[place].tell(&Reply::Gone { left }, &[]);
+                        return;
+                    }
+                    Ok(Some((request, fds))) => self.answer(&mut clients[place], request, fds),
+                    Err(Errno::EAGAIN | Errno::EINTR) => {}
+                    Ok(None) | Err(_) => drop(clients.swap_remove(place)),
+                }
+            }
+            if ready.listener {
+                clients.extend(self.accept());
+            }
+        }
+    }
+
+    /// Takes in a client, if it is the same user: whoever may talk to the keeper may run programs.
+    fn accept(&self) -> Option<Client> {
+        let (socket, _) = self.listener.accept().ok()?;
+        let peer = getsockopt(&socket, PeerCredentials).ok()?;
+        socket.set_nonblocking(true).ok()?;
+        (peer.uid() == geteuid().as_raw()).then_some(Client { socket, program: None })
+    }
+
+    fn answer(&mut self, client: &mut Client, request: Request, fds: Vec<OwnedFd>) {
+        let (reply, fds) = match self.carry_out(client, request, fds) {
+            Ok(answer) => answer,
+            Err(e) => (Reply::Failed(Failure::from(&e)), Vec::new()),
+        };
+        client.tell(&reply, &fds);
+    }
+
+    fn carry_out(
+        &mut self,
+        client: &mut Client,
+        request: Request,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(Reply, Vec<OwnedFd>)> {
+        let three = |fds: Vec<OwnedFd>| {
+            <[OwnedFd; 3]>::try_from(fds).map_err(|_| Error::lab("a program needs three streams"))
+        };
+        match request {
+            Request::Exec { host, command } => {
+                let streams = match command.terminal {
+                    Some(size) => Streams::Terminal(size),
+                    None => Streams::Given(three(fds)?),
+                };
+                let (pid, master) = self.spawn(&host, &command, &streams)?;
+                client.program = Some(pid);
+                Ok((Reply::Spawned { pid: pid.as_raw() }, master.into_iter().collect()))
+            }
+            Request::Start { host, command } => {
+                let (_, found) = self.host(&host)?;
+                let open = || {
+                    let null = File::open("/dev/null")?;
+                    Ok::<_, io::Error>([
+                        null.into(),
+                        found.log.try_clone()?.into(),
+                        found.log.try_clone()?.into(),
+                    ])
+                };
+                let streams = Streams::Given(open().or_lab(|| format!("cannot open the log of {host}"))?);
+                let (pid, _) = self.spawn(&host, &command, &streams)?;
+                Ok((Reply::Spawned { pid: pid.as_raw() }, Vec::new()))
+            }
+            Request::Observe => {
+                let pid = spawn::observer(&self.netlab, &three(fds)?)?;
+                client.program = Some(pid);
+                Ok((Reply::Observing { pid: pid.as_raw(), watch: self.watch() }, Vec::new()))
+            }
+            Request::Hosts => {
+                let state = |h: &Host| if h.alive { HostState::Running } else { HostState::Stopped };
+                Ok((Reply::Hosts(self.hosts.iter().map(state).collect()), Vec::new()))
+            }
+            Request::Stop { host } => {
+                self.stop_host(&host)?;
+                Ok((Reply::Done, Vec::new()))
+            }
+            Request::Boot { host } => Ok((Reply::Booted(self.start_host(&host)?), Vec::new())),
+            Request::Down => Err(Error::lab("already going")),
+        }
+    }
+
+    fn spawn(&self, host: &str, command: &Command, streams: &Streams) -> Result<(Pid, Option<OwnedFd>)> {
+        let (plan, found) = self.host(host)?;
+        if !found.alive {
+            return Err(Error::lab(format!("host {host} has stopped"))
+                .hint(format!("`netlab host {host} --start` starts it again")));
+        }
+        let place = Place { host: plan, init: found.pidfd.as_fd(), membership: &found.membership };
+        spawn::on_host(&place, command, streams)
+    }
+
+    fn host(&self, name: &str) -> Result<(&HostPlan, &Host)> {
+        self.number(name).map(|n| (&self.plan.hosts[n], &self.hosts[n]))
+    }
+
+    /// Which of the plan's hosts has that name.
+    pub fn number(&self, name: &str) -> Result<usize> {
+        self.plan.hosts.iter().position(|host| host.name == name).ok_or_else(|| {
+            let near = nearest(name, self.plan.hosts.iter().map(|h| h.name.as_str()));
+            let error = Error::lab(format!("lab {} has no host {name}", self.plan.lab));
+            match near {
+                Some(near) => error.hint(format!("did you mean {near}?")),
+                None => error,
+            }
+        })
+    }
+
+    fn watch(&self) -> Watch {
+        let hosts = self.plan.hosts.iter().zip(&self.hosts).filter(|(_, host)| host.alive);
+        let watched = |(plan, host): (&HostPlan, &Host)| WatchedHost {
+            name: plan.name.clone(),
+            init: host.init.as_raw(),
+        };
+        Watch { hosts: hosts.map(watched).collect(), segments: network::bridges(&self.plan) }
+    }
+
+    /// Takes in the children that have ended.
+    pub fn reap(&mut self) {
+        while let Some(end) = sys::reap(false) {
+            self.note_end(end);
+        }
+    }
+
+    /// Takes in children as they end, until the hosts are so. A host's PID 1 is not gone before the
+    /// programs that we have put there are taken in.
+    pub fn reap_until(&mut self, are_so: impl Fn(&[Host]) -> bool) {
+        while !are_so(&self.hosts) {
+            let Some(end) = sys::reap(true) else { break };
+            self.note_end(end);
+        }
+    }
+
+    fn note_end(&mut self, end: (Pid, ExitStatus)) {
+        for host in &mut self.hosts {
+            host.alive &= end.0 != host.init;
+        }
+        self.ended.push(end);
+    }
+
+    fn tell_ends(&mut self, clients: &[Client]) {
+        for (pid, status) in self.ended.drain(..) {
+            for client in clients.iter().filter(|c| c.program == Some(pid)) {
+                client.tell(&Reply::Exited(status), &[]);
+            }
+        }
+    }
+
+    /// Ends the hosts, and with each all of its processes, and waits until they are gone.
+    pub fn end_hosts(&mut self) {
+        for host in self.hosts.iter().filter(|h| h.alive) {
+            // It may just have ended by itself.
+            let _ = kill(host.init, Signal::SIGKILL);
+        }
+        self.reap_until(|hosts| hosts.iter().all(|h| !h.alive));
+    }
+
+    /// Takes down everything that the kernel does not by itself. Tells what is left.
+    pub fn take_down(&mut self) -> Vec<String> {
+        self.end_hosts();
+        let mut left = mem::take(&mut self.cgroups).remove();
+        if let Err(e) = self.folder.claim().and_then(Claim::remove) {
+            left.push(e.to_string());
+        }
+        left
+    }
+}
+
+struct Ready {
+    signals: bool,
+    listener: bool,
+    clients: Vec<usize>,
+}
+
+fn wait(signals: &SignalFd, listener: BorrowedFd<'_>, clients: &[Client]) -> Ready {
+    let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut fds = vec![watch(signals.as_fd()), watch(listener)];
+    fds.extend(clients.iter().map(|c| watch(c.socket.as_fd())));
+    // Fails by an interruption, after which nothing is ready, or for want of memory, after which it
+    // is tried again.
+    if poll(&mut fds, PollTimeout::NONE).is_err() {
+        return Ready { signals: false, listener: false, clients: Vec::new() };
+    }
+    let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+    let places = ready[2..].iter().enumerate().filter(|(_, ready)| **ready);
+    Ready { signals: ready[0], listener: ready[1], clients: places.map(|(place, _)| place).collect() }
+}

@@ -1,0 +1,240 @@
+//! Starting programs on a host from outside it.
+//!
+//! A process enters a PID namespace only by being born into it. So a short-lived helper enters all
+//! the host's namespaces and clones the program, with the keeper for its parent (`CLONE_PARENT`); the
+//! keeper itself never leaves its own namespaces, which a user could not come back to.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    ffi::CString,
+    fs::File,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    pty::{posix_openpt, unlockpt},
+    sched::{CloneFlags, setns},
+    sys::{
+        prctl::set_pdeathsig,
+        signal::Signal,
+        socket::{AddressFamily, SockFlag, SockType, socketpair},
+        stat::{Mode, umask},
+        wait::waitpid,
+    },
+    unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fexecve, setsid},
+};
+
+use super::{
+    super::{
+        protocol::{self, Failure},
+        sys,
+    },
+    cgroup::Membership,
+    root::PROGRAMS,
+};
+use crate::{
+    Error, Result,
+    error::Context,
+    runtime::{Command, TerminalSize},
+    topology::HostPlan,
+};
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where a program is started.
+pub struct Place<'a> {
+    /// The host.
+    pub host: &'a HostPlan,
+    /// Its PID 1.
+    pub init: BorrowedFd<'a>,
+    /// The control groups that bound it.
+    pub membership: &'a Membership,
+}
+
+/// What a program reads and writes.
+pub enum Streams {
+    /// These three.
+    Given([OwnedFd; 3]),
+    /// A terminal of that size, made on the host.
+    Terminal(TerminalSize),
+}
+
+/// Starts a program on a host, as a child of this process. Gives its pid here and its terminal's
+/// master. A program that cannot be run is told on its own standard error, as a shell would.
+pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Result<(Pid, Option<OwnedFd>)> {
+    let what = || format!("cannot start a program on {}", place.host.name);
+    let kind = (AddressFamily::Unix, SockType::SeqPacket);
+    let (ours, theirs) = socketpair(kind.0, kind.1, None, SockFlag::SOCK_CLOEXEC).or_lab(what)?;
+    let helper = sys::clone(CloneFlags::empty(), || {
+        let born = enter_and_start(place, command, streams);
+        let (report, master) = match &born {
+            Ok((pid, master)) => (Ok(pid.as_raw()), master.as_ref().map(AsFd::as_fd)),
+            Err(error) => (Err(Failure::from(error)), None),
+        };
+        // If the keeper is gone there is nobody to tell, and the host goes too.
+        let _ = protocol::send(theirs.as_fd(), &report, master.as_slice());
+        0
+    })
+    .or_lab(what)?;
+    drop(theirs);
+    waitpid(helper, None).or_lab(what)?;
+    let report = protocol::receive::<Result<i32, Failure>>(ours.as_fd()).or_lab(what)?;
+    // The other end closes when the program has taken the place of our copy, so that whoever looks at
+    // it or sends it a signal from now on meets the program itself.
+    while matches!(protocol::receive::<()>(ours.as_fd()), Err(Errno::EINTR) | Ok(Some(_))) {}
+    match report {
+        Some((Ok(pid), mut fds)) => Ok((Pid::from_raw(pid), fds.pop())),
+        Some((Err(failure), _)) => Err(failure.into()),
+        None => Err(Error::lab(what())),
+    }
+}
+
+/// The helper's part.
+fn enter_and_start(
+    place: &Place<'_>,
+    command: &Command,
+    streams: &Streams,
+) -> Result<(Pid, Option<OwnedFd>)> {
+    let what = || format!("cannot enter {}", place.host.name);
+    place.membership.join().or_lab(what)?;
+    let all = CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWNET;
+    setns(place.init, all).or_lab(what)?;
+    let (master, terminal) = match streams {
+        Streams::Terminal(size) => {
+            let (master, terminal) =
+                open_terminal(*size).or_lab(|| format!("cannot make a terminal on {}", place.host.name))?;
+            (Some(master), Some(terminal))
+        }
+        Streams::Given(_) => (None, None),
+    };
+    let pid = sys::clone(CloneFlags::CLONE_PARENT, || {
+        let streams = match (streams, &terminal) {
+            (Streams::Given([stdin, stdout, stderr]), _) => [stdin, stdout, stderr],
+            (Streams::Terminal(_), Some(terminal)) => [terminal; 3],
+            (Streams::Terminal(_), None) => return 126,
+        };
+        become_program(place.host, command, streams)
+    })
+    .or_lab(|| format!("cannot start a program on {}", place.host.name))?;
+    Ok((pid, master))
+}
+
+fn open_terminal(size: TerminalSize) -> nix::Result<(OwnedFd, OwnedFd)> {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)?;
+    unlockpt(&master)?;
+    let terminal = sys::terminal_of(&master)?;
+    sys::resize(&terminal, size.rows, size.columns)?;
+    Ok((master.into(), terminal))
+}
+
+/// The program's part: only returns, with the exit code, if it cannot be run.
+fn become_program(host: &HostPlan, command: &Command, [stdin, stdout, stderr]: [&OwnedFd; 3]) -> isize {
+    let prepare = || {
+        setsid()?;
+        dup2_stdin(stdin)?;
+        dup2_stdout(stdout)?;
+        dup2_stderr(stderr)?;
+        if command.terminal.is_some() {
+            sys::control_terminal(stdin.as_fd())?;
+        }
+        settle()
+    };
+    let folder = command.workdir.as_deref().unwrap_or("/");
+    let program = command.argv.first().map_or("", String::as_str);
+    let (what, errno) = if let Err(e) = prepare() {
+        (program, e)
+    } else if let Err(e) = chdir(folder) {
+        (folder, e)
+    } else {
+        let Err(e) = execute(program, &command.argv, &environment(host, command));
+        (program, e)
+    };
+    if errno == Errno::ENOENT && what == program && !program.contains('/') {
+        eprintln!("netlab: {program}: command not found");
+    } else {
+        eprintln!("netlab: {what}: {}", errno.desc());
+    }
+    if errno == Errno::ENOENT && what == program { 127 } else { 126 }
+}
+
+/// What every program on a host starts with, whoever starts it.
+pub fn settle() -> nix::Result<()> {
+    umask(Mode::from_bits_truncate(0o022));
+    sys::bound_capabilities()?;
+    sys::reset_signals();
+    Ok(())
+}
+
+/// The environment of a host's programs: nothing of the machine's is in it.
+pub fn environment(host: &HostPlan, command: &Command) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::from([
+        ("PATH".to_owned(), format!("{PROGRAMS}:{PATH}")),
+        ("HOME".to_owned(), "/root".to_owned()),
+        ("HOSTNAME".to_owned(), host.name.clone()),
+    ]);
+    if command.terminal.is_some() {
+        all.insert("TERM".into(), "xterm".into());
+    }
+    all.extend(host.env.clone());
+    all.extend(command.env.clone());
+    all
+}
+
+/// Runs a program in place of this process, looking for it in the new environment's PATH.
+pub fn execute(
+    program: &str,
+    argv: &[String],
+    environment: &BTreeMap<String, String>,
+) -> nix::Result<Infallible> {
+    let c = |text: String| CString::new(text).map_err(|_| Errno::EINVAL);
+    let argv = argv.iter().cloned().map(c).collect::<nix::Result<Vec<_>>>()?;
+    let env = environment.iter().map(|(k, v)| c(format!("{k}={v}"))).collect::<nix::Result<Vec<_>>>()?;
+    if program.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    if program.contains('/') {
+        return execve(&c(program.into())?, &argv, &env);
+    }
+    let mut worst = Errno::ENOENT;
+    for folder in environment.get("PATH").map_or(PATH, String::as_str).split(':') {
+        let Err(errno) = execve(&c(format!("{folder}/{program}"))?, &argv, &env);
+        match errno {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            // Another folder may have one that can be run.
+            Errno::EACCES => worst = errno,
+            other => return Err(other),
+        }
+    }
+    Err(worst)
+}
+
+/// Starts `netlab observe` beside the keeper: in the switch, with the machine's processes in sight.
+/// It goes when the keeper goes.
+pub fn observer(netlab: &File, streams: &[OwnedFd; 3]) -> Result<Pid> {
+    sys::clone(CloneFlags::empty(), || {
+        let [stdin, stdout, stderr] = streams;
+        let become_observer = || {
+            set_pdeathsig(Signal::SIGKILL)?;
+            setsid()?;
+            dup2_stdin(stdin)?;
+            dup2_stdout(stdout)?;
+            dup2_stderr(stderr)?;
+            sys::reset_signals();
+            let env: Vec<CString> = std::env::vars()
+                .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
+                .collect();
+            fexecve(netlab, &[c"netlab", c"observe"], &env)
+        };
+        let Err(errno) = become_observer();
+        eprintln!("netlab: cannot start the observer: {}", errno.desc());
+        126
+    })
+    .or_lab(|| "cannot start the observer")
+}

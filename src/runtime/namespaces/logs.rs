@@ -1,0 +1,58 @@
+//! A host's log, read as it grows.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::fd::{AsFd, OwnedFd},
+    pin::Pin,
+    task::{Context as TaskContext, Poll, ready},
+};
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::io::{AsyncRead, ReadBuf, unix::AsyncFd};
+
+use super::{client::Connection, state::Folder, sys};
+use crate::{Result, error::Context};
+
+/// A log that ends when the lab does.
+pub struct Follow {
+    log: File,
+    grown: AsyncFd<OwnedFd>,
+    lab: Connection,
+}
+
+impl Follow {
+    /// Follows the host's log from its start.
+    pub fn new(folder: &Folder, host: &str, lab: Connection) -> Result<Self> {
+        let path = folder.log(host);
+        let open = || {
+            let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+            inotify.add_watch(&path, AddWatchFlags::IN_MODIFY)?;
+            io::Result::Ok((File::open(&path)?, sys::watch(inotify.as_fd().try_clone_to_owned()?)?))
+        };
+        let (log, grown) = open().or_lab(|| format!("cannot read the log of {host}"))?;
+        Ok(Self { log, grown, lab })
+    }
+}
+
+impl AsyncRead for Follow {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            // Asked for before the file is read, so that the end of a lab comes after its last words.
+            let gone = self.lab.poll_gone(cx).is_ready();
+            // A file in memory: reading it does not wait.
+            let n = self.log.read(buf.initialize_unfilled())?;
+            buf.advance(n);
+            if n > 0 || gone {
+                return Poll::Ready(Ok(()));
+            }
+            let mut grown = ready!(self.grown.poll_read_ready(cx))?;
+            // All that was told until now is in the file, which is read again.
+            let _ = grown.try_io(|news| Ok(nix::unistd::read(news.get_ref(), &mut [0; 4096])?));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Labs on Linux namespaces and nothing else, for root and, through user namespaces, for everyone.
+//!
+//! A lab is one background process, its [`keeper`]; this module is the client of it. How they talk is
+//! in [`protocol`], where a lab's files are in [`state`].
+
+mod client;
+pub mod keeper;
+mod logs;
+mod protocol;
+mod state;
+mod sys;
+
+use std::{io, path::PathBuf, process::Stdio, time::Duration};
+
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use tokio::{io::AsyncWriteExt, process, time::timeout};
+
+use super::{
+    ByteStream, Command, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step, Watch,
+    WatchedHost,
+};
+use crate::{Error, Result, error::Context, topology::Plan};
+use client::Connection;
+use protocol::{Order, Outcome, Reply, Request};
+use state::{Base, Folder};
+
+/// How long a keeper may take to go before it is made to.
+const GOING: Duration = Duration::from_secs(5);
+
+/// How often a lab may turn out to be alive after all while it is cleared.
+const TRIES: usize = 5;
+
+/// The runtime on namespaces.
+#[derive(Clone, Debug)]
+pub struct Namespaces {
+    base: Base,
+    program: PathBuf,
+}
+
+impl Namespaces {
+    /// With the state folder that the environment and the user call for.
+    pub fn new() -> Self {
+        // Leads to the running program also after another one was installed over it.
+        Self { base: Base::locate(), program: "/proc/self/exe".into() }
+    }
+
+    /// With another `netlab` program than this one, whose `keeper` it is to run.
+    #[must_use]
+    pub fn with_program(mut self, netlab: impl Into<PathBuf>) -> Self {
+        self.program = netlab.into();
+        self
+    }
+
+    /// With another state folder.
+    #[must_use]
+    pub fn with_state(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.base = Base::at(folder);
+        self
+    }
+
+    /// Whether labs can be built here, by building a host and letting it go.
+    ///
+    /// # Errors
+    /// What is missing, with a hint at how to get it.
+    pub async fn available(&self) -> Result<()> {
+        self.base.prepare()?;
+        let mut check = process::Command::new(&self.program);
+        let check =
+            check.args(["keeper", "--check"]).arg(self.base.path()).stdin(Stdio::null()).output().await;
+        let check = check.or_lab(|| format!("cannot run {}", self.program.display()))?;
+        read_outcome(&check.stdout, &check.stderr).map(drop)
+    }
+
+    /// A connection to the lab's keeper.
+    fn connect(&self, lab: &str) -> Result<Connection> {
+        let found = Connection::open(&self.base.folder(lab)?)?;
+        found.ok_or_else(|| Error::lab(format!("lab {lab} is not up")).hint("`netlab up` builds it"))
+    }
+}
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Runtime for Namespaces {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Namespaces
+    }
+
+    /// None: a lab's switch is in a network namespace of its own, which no other network reaches.
+    async fn taken_subnets(&self) -> Result<Vec<Ipv4Net>> {
+        Ok(Vec::new())
+    }
+
+    async fn up(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
+        self.base.prepare()?;
+        let folder = self.base.folder(&plan.lab)?;
+        // A keeper outlives its hosts, and keeps what is left of the lab.
+        if self.lab(&plan.lab).await?.is_some_and(|lab| !lab.is_whole()) {
+            self.down(&plan.lab).await?;
+        }
+        progress(Step { what: "building the hosts".into(), ..Step::default() });
+        let order = Order { plan: plan.clone(), folder: folder.path().to_owned() };
+        for what in start_keeper(&self.program, &order).await? {
+            progress(Step { what, ..Step::default() });
+        }
+        Ok(())
+    }
+
+    async fn down(&self, lab: &str) -> Result<bool> {
+        let folder = self.base.folder(lab)?;
+        let mut found = false;
+        for _ in 0..TRIES {
+            if let Some(mut keeper) = Connection::open(&folder)? {
+                found = true;
+                let life = keeper.life()?;
+                match timeout(GOING, send_away(&mut keeper)).await {
+                    Ok(Ok(left)) if left.is_empty() => return life.end().await.map(|()| true),
+                    Ok(Ok(left)) => {
+                        return Err(Error::lab(format!("lab {lab} is down, but for {}", left.join("; "))));
+                    }
+                    // It died over it: what it left is cleared like that of any dead keeper.
+                    Ok(Err(_)) => {}
+                    Err(_) => life.kill()?,
+                }
+                life.end().await?;
+            }
+            let dead = folder.clone();
+            let clear = tokio::task::spawn_blocking(move || clear_dead(&dead));
+            // None: its keeper was still building it when it was first looked for.
+            if let Some(left) = clear.await.or_lab(|| format!("cannot clear lab {lab}"))?? {
+                return Ok(found || left);
+            }
+        }
+        Err(Error::lab(format!("lab {lab} is started again whenever it is taken down"))
+            .hint("end the `netlab up` that starts it"))
+    }
+
+    async fn labs(&self) -> Result<Vec<LabState>> {
+        let mut labs = Vec::new();
+        for name in self.base.labs()? {
+            labs.extend(self.lab(&name).await?);
+        }
+        Ok(labs)
+    }
+
+    async fn lab(&self, lab: &str) -> Result<Option<LabState>> {
+        let folder = self.base.folder(lab)?;
+        let Some(plan) = folder.plan() else { return Ok(None) };
+        let mut hosts = vec![HostState::Missing; plan.hosts.len()];
+        if let Some(mut keeper) = Connection::open(&folder)? {
+            match keeper.ask(&Request::Hosts, &[]).await {
+                Ok((Reply::Hosts(states), _)) => hosts = states,
+                Ok((other, _)) => return Err(client::unexpected(&other)),
+                // It went while it was asked.
+                Err(_) if folder.plan().is_none() => return Ok(None),
+                Err(_) => {}
+            }
+        }
+        Ok(Some(LabState { plan, hosts }))
+    }
+
+    async fn stop_host(&self, lab: &str, host: &str) -> Result<()> {
+        match self.connect(lab)?.ask(&Request::Stop { host: host.to_owned() }, &[]).await? {
+            (Reply::Done, _) => Ok(()),
+            (other, _) => Err(client::unexpected(&other)),
+        }
+    }
+
+    async fn start_host(&self, lab: &str, host: &str) -> Result<WatchedHost> {
+        match self.connect(lab)?.ask(&Request::Boot { host: host.to_owned() }, &[]).await? {
+            (Reply::Booted(watched), _) => Ok(watched),
+            (other, _) => Err(client::unexpected(&other)),
+        }
+    }
+
+    async fn exec(&self, lab: &str, host: &str, command: &Command) -> Result<Process> {
+        client::exec(self.connect(lab)?, host, command).await
+    }
+
+    async fn start(&self, lab: &str, host: &str, command: &Command) -> Result<()> {
+        let request = Request::Start { host: host.to_owned(), command: command.clone() };
+        match self.connect(lab)?.ask(&request, &[]).await? {
+            (Reply::Spawned { .. }, _) => Ok(()),
+            (other, _) => Err(client::unexpected(&other)),
+        }
+    }
+
+    async fn logs(&self, lab: &str, host: &str, follow: bool) -> Result<ByteStream> {
+        let folder = self.base.folder(lab)?;
+        let plan = folder.plan().ok_or_else(|| Error::lab(format!("lab {lab} is not up")))?;
+        if plan.host(host).is_none() {
+            return Err(Error::lab(format!("lab {lab} has no host {host}")));
+        }
+        // The log of a dead lab is still there until it is cleared, and will not grow.
+        if follow && let Some(keeper) = Connection::open(&folder)? {
+            return Ok(Box::new(logs::Follow::new(&folder, host, keeper)?));
+        }
+        let log = tokio::fs::File::open(folder.log(host)).await;
+        Ok(Box::new(log.or_lab(|| format!("cannot read the log of {host}"))?))
+    }
+
+    async fn observe(&self, lab: &str) -> Result<(Process, Watch)> {
+        client::observe(self.connect(lab)?).await
+    }
+}
+
+/// Starts a keeper and waits until its lab stands. Gives its warnings.
+async fn start_keeper(program: &PathBuf, order: &Order) -> Result<Vec<String>> {
+    let what = || "cannot start the lab's keeper";
+    let order_text = serde_json::to_vec(order).or_lab(what)?;
+    let mut keeper = process::Command::new(program)
+        .args(["keeper", &order.plan.lab])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .or_lab(what)?;
+    if let Some(mut stdin) = keeper.stdin.take() {
+        match stdin.write_all(&order_text).await {
+            // It has ended already, and says why.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+            other => other.or_lab(what)?,
+        }
+    }
+    let said = keeper.wait_with_output().await.or_lab(what)?;
+    read_outcome(&said.stdout, &said.stderr)
+}
+
+fn read_outcome(stdout: &[u8], stderr: &[u8]) -> Result<Vec<String>> {
+    match serde_json::from_slice(stdout) {
+        Ok(Outcome::Ready { warnings }) => Ok(warnings),
+        Ok(Outcome::Failed(failure)) => Err(failure.into()),
+        Err(_) => {
+            let last = String::from_utf8_lossy(stderr);
+            Err(Error::lab("the lab's keeper died").caused_by(last.trim().to_owned()))
+        }
+    }
+}
+
+/// Has a keeper take its lab down. Gives what is left.
+async fn send_away(keeper: &mut Connection) -> Result<Vec<String>> {
+    match keeper.ask(&Request::Down, &[]).await? {
+        (Reply::Gone { left }, _) => Ok(left),
+        (other, _) => Err(client::unexpected(&other)),
+    }
+}
+
+/// Clears what a dead keeper left, once nobody builds the lab any more. Says whether there was
+/// anything; none where a keeper lives.
+fn clear_dead(folder: &Folder) -> Result<Option<bool>> {
+    if !folder.path().exists() {
+        return Ok(Some(false));
+    }
+    let claim = folder.claim()?;
+    let Some(_life) = claim.life()? else { return Ok(None) };
+    let found = folder.plan().is_some();
+    keeper::cgroup::clear(&folder.cgroups())?;
+    claim.remove()?;
+    Ok(Some(found))
+}

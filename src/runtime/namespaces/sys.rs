@@ -1,0 +1,213 @@
+//! The system calls that no safe wrapper exists for; all of the runtime's `unsafe` is here.
+
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::CString,
+    io::{self, IoSliceMut},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    path::Path,
+};
+
+use nix::{
+    Result,
+    errno::Errno,
+    libc,
+    sched::CloneFlags,
+    sys::{
+        signal::{SigSet, SigmaskHow, sigprocmask},
+        socket::{ControlMessageOwned, MsgFlags, recvmsg},
+    },
+    unistd::Pid,
+};
+
+use tokio::io::unix::AsyncFd;
+
+use crate::runtime::ExitStatus;
+
+/// Memory for a new process to start on, in bytes. It is a copy: untouched pages cost nothing.
+const STACK: usize = 1 << 20;
+
+/// `fork` with namespaces: runs `child` in a new process, which ends with the code it returns.
+///
+/// Only for a process of a single thread, as the keeper is: a lock that another thread held would
+/// stay held in the child for ever.
+pub fn clone(flags: CloneFlags, mut child: impl FnMut() -> isize) -> Result<Pid> {
+    let mut stack = vec![0; STACK];
+    // SAFETY: without CLONE_VM the child has its own copy of all memory, the stack included, and
+    // there is no other thread that could have held a lock.
+    unsafe { nix::sched::clone(Box::new(&mut child), &mut stack, flags, Some(libc::SIGCHLD)) }
+}
+
+/// A descriptor that names a process for good, also once its number is used again.
+pub fn pidfd_open(pid: Pid) -> Result<OwnedFd> {
+    // SAFETY: the call takes plain numbers; what it returns is a new descriptor of ours.
+    unsafe {
+        let fd = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0))?;
+        Ok(OwnedFd::from_raw_fd(RawFd::try_from(fd).expect("a descriptor is a small number")))
+    }
+}
+
+/// Takes in one child that has ended and tells how; waits for one if `block`. `None` if none has, or
+/// there is none left. (The wrapper knows no real-time signals and would lose a child ended by one.)
+pub fn reap(block: bool) -> Option<(Pid, ExitStatus)> {
+    let mut status = 0;
+    let flags = if block { 0 } else { libc::WNOHANG };
+    loop {
+        // SAFETY: `status` is a number to be written to.
+        match Errno::result(unsafe { libc::waitpid(-1, &raw mut status, flags) }) {
+            Err(Errno::EINTR) => {}
+            Err(_) | Ok(0) => return None,
+            Ok(pid) if libc::WIFSIGNALED(status) => {
+                return Some((Pid::from_raw(pid), ExitStatus::Signaled(libc::WTERMSIG(status))));
+            }
+            Ok(pid) => {
+                let code = libc::WEXITSTATUS(status).to_le_bytes()[0];
+                return Some((Pid::from_raw(pid), ExitStatus::Exited(code)));
+            }
+        }
+    }
+}
+
+/// Receives one packet with the descriptors that came with it, at most three. The length is 0 once
+/// the other side has closed.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
+    let mut space = nix::cmsg_space!([RawFd; 3]);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let received = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+    let mut fds = Vec::new();
+    for control in received.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(more) = control {
+            // SAFETY: the kernel has just installed them for this message; nobody else holds them.
+            fds.extend(more.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    Ok((received.bytes, fds))
+}
+
+/// Lets the async runtime wait for a descriptor, which must not block.
+pub fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned: it is open for as long as it is watched, and stays the same.
+    Ok(unsafe { AsyncFd::register(fd) }?)
+}
+
+/// Closes every descriptor above the three standard ones.
+pub fn close_inherited() {
+    // SAFETY: only called before anything of this program has opened a descriptor.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+}
+
+/// Makes the mount at `path` read-only; with `all`, those below it too. Flags that came with a
+/// mount from outside a user namespace (nosuid, nodev, …) stay, as they must.
+pub fn read_only(path: &Path, all: bool) -> Result<()> {
+    #[repr(C)]
+    struct MountAttr {
+        set: u64,
+        clear: u64,
+        propagation: u64,
+        userns_fd: u64,
+    }
+    const RDONLY: u64 = 1;
+    let attr = MountAttr { set: RDONLY, clear: 0, propagation: 0, userns_fd: 0 };
+    let path = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)?;
+    let flags = if all { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: `path` is a C string and `attr` is the kernel's `struct mount_attr` of that size.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            &raw const attr,
+            size_of::<MountAttr>(),
+        )
+    })
+    .map(drop)
+}
+
+/// What root on a host may do: what Docker grants, and besides to set up its network and to trace
+/// its programs, but not to make device nodes.
+const CAPABILITIES: u64 = bits(&[
+    0,  // CHOWN
+    1,  // DAC_OVERRIDE
+    3,  // FOWNER
+    4,  // FSETID
+    5,  // KILL
+    6,  // SETGID
+    7,  // SETUID
+    8,  // SETPCAP
+    10, // NET_BIND_SERVICE
+    12, // NET_ADMIN
+    13, // NET_RAW
+    18, // SYS_CHROOT
+    19, // SYS_PTRACE
+    29, // AUDIT_WRITE
+    31, // SETFCAP
+]);
+
+const fn bits(numbers: &[u8]) -> u64 {
+    let (mut set, mut i) = (0, 0);
+    while i < numbers.len() {
+        set |= 1 << numbers[i];
+        i += 1;
+    }
+    set
+}
+
+/// Bounds what this process's programs may do to [`CAPABILITIES`], whoever they run as.
+pub fn bound_capabilities() -> Result<()> {
+    for capability in 0..64 {
+        if CAPABILITIES & (1 << capability) == 0 {
+            // SAFETY: takes plain numbers.
+            match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
+                // The kernel knows none of that number, nor any above.
+                Err(Errno::EINVAL) => break,
+                other => other.map(drop)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every signal at its default action and none blocked, as a login shell's children have them. An
+/// ignored signal or a mask would outlive `exec`, and Rust ignores SIGPIPE. Asked of the kernel itself:
+/// the C library refuses to touch two signals that whoever started us may have left ignored.
+pub fn reset_signals() {
+    // The kernel's `struct sigaction`: SIG_DFL, no flags, no restorer, an empty mask.
+    let default = [0_u64; 4];
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: `default` is as long as the structure on every 64-bit machine, and no handler of ours
+        // runs in this process that could be taken away. SIGKILL and SIGSTOP refuse.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8);
+        }
+    }
+    // Fails for a wrong `how` only.
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+/// The terminal behind a pseudo-terminal's master. It is asked of the master itself and not opened
+/// by name, so that it cannot be another one of the same number.
+pub fn terminal_of(master: &impl AsFd) -> Result<OwnedFd> {
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: TIOCGPTPEER takes open flags and returns a new descriptor of ours.
+    unsafe {
+        let fd = Errno::result(libc::ioctl(master.as_fd().as_raw_fd(), libc::TIOCGPTPEER, flags))?;
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// Makes the terminal that of this session.
+pub fn control_terminal(terminal: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: TIOCSCTTY takes a number.
+    Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) }).map(drop)
+}
+
+/// Sets a terminal's size in characters.
+pub fn resize(terminal: &impl AsFd, rows: u16, columns: u16) -> Result<()> {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCSWINSZ reads a `struct winsize`.
+    Errno::result(unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })
+        .map(drop)
+}

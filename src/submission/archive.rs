@@ -1,0 +1,178 @@
+//! Reads archives that anybody may have made.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    path::Path,
+};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::{
+    MANIFEST, Manifest, OWN,
+    landing::{Arrival, Landing},
+    walk::{first_bytes, is_source},
+};
+use crate::{Error, Result, error::Context};
+
+/// What an archive may hold besides what lands, in bytes: headers, and a run's evidence and capture.
+const BESIDES: u64 = 128 << 20;
+/// A manifest is not longer than this, in bytes.
+const LONGEST_MANIFEST: u64 = 1 << 20;
+
+/// Which files of an archive land.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Sources.
+    Sources,
+}
+
+/// Whether a file is named as an archive that can be read.
+pub fn is_archive(path: &Path) -> bool {
+    stem(path).is_some()
+}
+
+/// The name of an archive without its ending; none if it is no archive's.
+pub fn stem(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?;
+    [".tar.gz", ".tgz", ".tar", ".zip"].iter().find_map(|end| name.strip_suffix(end))
+}
+
+/// Unpacks an archive by what its first bytes say it is. Gives the manifest, if there is one.
+pub fn unpack(path: &Path, landing: &mut Landing<'_>, most: u64, which: Which) -> Result<Option<Manifest>> {
+    let open = || File::open(path).or_usage(|| format!("cannot read {}", path.display()));
+    let first = first_bytes(open()?).or_usage(|| format!("cannot read {}", path.display()))?;
+    let file = BufReader::new(open()?);
+    match first.as_slice() {
+        [0x1f, 0x8b, ..] => untar(bounded(MultiGzDecoder::new(file), most), landing, which),
+        [b'P', b'K', ..] => unzip(file, landing, which),
+        _ if path.extension().is_some_and(|e| e == "tar") => untar(bounded(file, most), landing, which),
+        _ => Err(Error::usage(format!("{} is neither tar, tar.gz nor zip", name_of(path)))
+            .hint("`netlab submit` makes an archive that can be read")),
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Gives at most so much and then an error, because a few bytes can unpack to any number.
+fn bounded(from: impl Read, most: u64) -> impl Read {
+    Bounded { from, left: most + BESIDES }
+}
+
+struct Bounded<R> {
+    from: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(n as u64)
+            .ok_or_else(|| io::Error::other("it unpacks to more than any submission"))?;
+        Ok(n)
+    }
+}
+
+fn untar(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
+    let broken = || "the archive is damaged";
+    let mut manifest = None;
+    let mut archive = tar::Archive::new(from);
+    for entry in archive.entries().or_usage(broken)? {
+        let mut entry = entry.or_usage(broken)?;
+        let name = entry.path().or_usage(broken)?.into_owned();
+        let header = entry.header();
+        let kind = header.entry_type();
+        let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
+        match kind {
+            tar::EntryType::Regular | tar::EntryType::Continuous => {
+                let file = Entry { name: &name, executable, modified: None, content: &mut entry };
+                take(file, landing, which, &mut manifest)?;
+            }
+            tar::EntryType::Directory => landing.folder(&name)?,
+            tar::EntryType::XGlobalHeader => {}
+            other => return Err(no_plain_file(&name, in_words(other))),
+        }
+    }
+    Ok(manifest)
+}
+
+fn in_words(kind: tar::EntryType) -> &'static str {
+    match kind {
+        tar::EntryType::Symlink => "a symbolic link",
+        tar::EntryType::Link => "a hard link",
+        tar::EntryType::Char | tar::EntryType::Block => "a device",
+        tar::EntryType::Fifo => "a FIFO",
+        _ => "something else",
+    }
+}
+
+fn no_plain_file(name: &Path, kind: &str) -> Error {
+    let name = name.to_string_lossy();
+    Error::usage(format!("{} is {kind}", name.escape_debug())).hint("only plain files and folders are taken")
+}
+
+fn unzip(from: BufReader<File>, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
+    let broken = || "the archive is damaged";
+    let mut manifest = None;
+    let mut archive = zip::ZipArchive::new(from).or_usage(broken)?;
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).or_usage(broken)?;
+        let name = entry.name().or_usage(broken)?.into_owned();
+        let name = Path::new(&name);
+        if entry.is_dir() {
+            landing.folder(name)?;
+            continue;
+        }
+        let mode = entry.unix_mode().unwrap_or(0);
+        // The type of file, as stat(2) has it; systems without such types leave it zero.
+        match mode & 0o170_000 {
+            0 | 0o100_000 => {}
+            0o120_000 => return Err(no_plain_file(name, "a symbolic link")),
+            _ => return Err(no_plain_file(name, "something else")),
+        }
+        let modified = entry.last_modified().and_then(time_of);
+        let file = Entry { name, executable: mode & 0o111 != 0, modified, content: &mut entry };
+        take(file, landing, which, &mut manifest)?;
+    }
+    Ok(manifest)
+}
+
+/// A zip's times have no zone; they are taken to be this machine's.
+fn time_of(time: zip::DateTime) -> Option<std::time::SystemTime> {
+    let part = |n: u8| i8::try_from(n).ok();
+    let year = i16::try_from(time.year()).ok()?;
+    let (hour, minute, second) = (part(time.hour())?, part(time.minute())?, part(time.second())?);
+    let civil =
+        jiff::civil::DateTime::new(year, part(time.month())?, part(time.day())?, hour, minute, second, 0)
+            .ok()?;
+    Some(civil.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp().into())
+}
+
+/// A plain file of an archive of either kind.
+type Entry<'a> = Arrival<'a>;
+
+fn take(
+    entry: Entry<'_>,
+    landing: &mut Landing<'_>,
+    which: Which,
+    manifest: &mut Option<Manifest>,
+) -> Result<()> {
+    let what = || format!("cannot unpack {}", entry.name.to_string_lossy().escape_debug());
+    let first = first_bytes(&mut *entry.content).or_usage(what)?;
+    if which == Which::Sources && !is_source(entry.name, &first) {
+        if entry.name == Path::new(OWN).join(MANIFEST) {
+            let text = first.chain(entry.content).take(LONGEST_MANIFEST);
+            // Made by anyone: one that cannot be understood is as good as none.
+            *manifest = serde_json::from_reader(text).ok();
+        }
+        return Ok(());
+    }
+    let mut content = first.as_slice().chain(entry.content);
+    landing.file(Arrival { content: &mut content, ..entry })
+}

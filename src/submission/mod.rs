@@ -1,0 +1,57 @@
+//! What a student hands in: a workspace as one archive, made here and read here.
+//!
+//! Reading is done with suspicion. Whatever an archive or a folder holds, only plain files of a
+//! bounded number and size come out of it, in one folder of their own ([`landing`]); and no built
+//! program and no evidence does, because a submission is judged by what its sources do.
+
+mod archive;
+mod class;
+mod landing;
+mod pack;
+mod sources;
+pub(crate) mod walk;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use class::{Class, Submission};
+pub use pack::{Packed, pack};
+pub use sources::Sources;
+
+/// What a submission may hold at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Files and folders.
+    pub files: usize,
+    /// Bytes of one file.
+    pub file_bytes: u64,
+    /// Bytes of all files together.
+    pub total_bytes: u64,
+}
+
+impl Bounds {
+    /// Of one student's sources.
+    pub const SUBMISSION: Self = Self { files: 2000, file_bytes: 4 << 20, total_bytes: 32 << 20 };
+    /// Of a whole class in one archive, as a learning platform gives it.
+    pub const CLASS: Self = Self { files: 50_000, file_bytes: 64 << 20, total_bytes: 4 << 30 };
+}
+
+/// In an archive: what netlab adds to the sources.
+const OWN: &str = ".netlab";
+/// In [`OWN`]: the list of all files.
+const MANIFEST: &str = "manifest.json";
+/// In [`OWN`]: the latest run's evidence and capture. For people; never read when grading.
+const RUN: &str = "run";
+
+/// What is in an archive, as whoever packed it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of netlab that packed it.
+    pub netlab: String,
+    /// When that was.
+    pub made: Timestamp,
+    /// The SHA-256 of each file, in hexadecimal, by its path in the archive.
+    pub files: BTreeMap<String, String>,
+}

@@ -1,0 +1,126 @@
+//! The files of a folder that are somebody's own work: sources, and nothing that is made of them.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::{Bounds, OWN};
+use crate::{Error, Result, error::Context};
+
+/// Folders that hold what was made, or what netlab makes.
+const MADE: [&str; 7] = [OWN, ".git", "target", "captures", "__pycache__", "node_modules", "__MACOSX"];
+/// Endings of files that were made.
+const MADE_FILES: [&str; 8] = [".o", ".a", ".so", ".pyc", ".tar.gz", ".tgz", ".tar", ".zip"];
+
+/// A file of a folder.
+#[derive(Debug)]
+pub struct Found {
+    /// Below the folder.
+    pub name: PathBuf,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it may be executed.
+    pub executable: bool,
+}
+
+/// The folder's sources by name. A link that leads out of the folder is an error, as is more than the
+/// bounds allow.
+pub fn sources(folder: &Path, bounds: Bounds) -> Result<Vec<Found>> {
+    let root = folder.canonicalize().or_usage(|| format!("cannot read {}", folder.display()))?;
+    let mut walk = Walk { root: &root, bounds, bytes: 0, found: Vec::new() };
+    walk.folder(Path::new(""))?;
+    walk.found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(walk.found)
+}
+
+/// Whether a file of that name and with these first bytes is a source.
+pub fn is_source(name: &Path, first: &[u8]) -> bool {
+    let folders = name.components().any(|part| MADE.iter().any(|made| part.as_os_str() == *made));
+    let text = name.to_string_lossy().to_lowercase();
+    !folders && !MADE_FILES.iter().any(|end| text.ends_with(end)) && !first.starts_with(b"\x7fELF")
+}
+
+/// The first bytes of a file, as many as tell what it is.
+pub fn first_bytes(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut first = Vec::new();
+    from.take(4).read_to_end(&mut first)?;
+    Ok(first)
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    bounds: Bounds,
+    bytes: u64,
+    found: Vec<Found>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, name: &Path) -> Result<()> {
+        let path = self.root.join(name);
+        let what = || format!("cannot read {}", path.display());
+        for entry in fs::read_dir(&path).or_usage(what)? {
+            let entry = entry.or_usage(what)?;
+            let (name, path) = (name.join(entry.file_name()), entry.path());
+            let kind = entry.file_type().or_usage(what)?;
+            if !is_source(&name, &[]) {
+                continue;
+            }
+            if kind.is_dir() {
+                self.folder(&name)?;
+            } else if kind.is_symlink() {
+                let path = self.link(&name, &path)?;
+                self.file(name, path)?;
+            } else if kind.is_file() {
+                self.file(name, path)?;
+            } else {
+                return Err(Error::usage(format!("{} is no plain file", name.display()))
+                    .hint("a submission is files and folders: remove it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a link leads to, which must be a file of the same folder.
+    fn link(&self, name: &Path, path: &Path) -> Result<PathBuf> {
+        let hint = "put the file itself in its place";
+        let target = path.canonicalize().map_err(|e| {
+            Error::usage(format!("the link {} leads nowhere", name.display())).caused_by(e).hint(hint)
+        })?;
+        let Ok(inner) = target.strip_prefix(self.root) else {
+            return Err(Error::usage(format!("the link {} leads out of the folder", name.display()))
+                .caused_by(format!("it leads to {}", target.display()))
+                .hint(hint));
+        };
+        if !target.is_file() || !is_source(inner, &[]) {
+            return Err(Error::usage(format!("the link {} leads to no source file", name.display()))
+                .hint("a link may lead to a file of the same folder"));
+        }
+        Ok(target)
+    }
+
+    fn file(&mut self, name: PathBuf, path: PathBuf) -> Result<()> {
+        let what = || format!("cannot read {}", path.display());
+        let file = File::open(&path).or_usage(what)?;
+        let about = file.metadata().or_usage(what)?;
+        if !is_source(&name, &first_bytes(&file).or_usage(what)?) {
+            return Ok(());
+        }
+        self.bytes += about.len();
+        let Bounds { files, file_bytes, total_bytes } = self.bounds;
+        let hint = "a submission is sources: leave out what is made of them, and data";
+        if about.len() > file_bytes {
+            let long = format!("{} has {} KiB", name.display(), about.len() >> 10);
+            return Err(Error::usage(format!("{long}; at most {} are taken", file_bytes >> 10)).hint(hint));
+        }
+        if self.found.len() >= files || self.bytes > total_bytes {
+            let most = format!("{files} files with {} MiB", total_bytes >> 20);
+            return Err(Error::usage(format!("{} holds more than {most}", self.root.display())).hint(hint));
+        }
+        let executable = about.permissions().mode() & 0o111 != 0;
+        self.found.push(Found { name, path, executable });
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! What a topology file may say. The types' documentation is also the schema's, which editors show.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Role;
+
+/// A netlab topology: the machines of a lab and the networks they are on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "netlab topology")]
+pub(super) struct File {
+    /// The layer-2 networks by name. Without this there is one, called `lan`.
+    #[schemars(extend("minProperties" = 1, "propertyNames" = {
+        "pattern": "^[a-z][a-z0-9-]{0,13}[a-z0-9]?$",
+        "patternErrorMessage": "a name of at most 15 lower-case letters, digits and dashes, first a letter",
+    }))]
+    pub segments: Option<IndexMap<String, Option<Segment>>>,
+    /// The machines by name.
+    #[schemars(extend("minProperties" = 1, "propertyNames" = {
+        "pattern": "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
+        "patternErrorMessage": "a hostname (RFC 1123): lower-case letters, digits and dashes, first a letter",
+    }))]
+    pub hosts: IndexMap<String, Option<Host>>,
+}
+
+/// A layer-2 network.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Segment {
+    /// Its addresses, as `198.18.5.0/24`. Without this a free subnet of 198.18.0.0/15 is taken.
+    /// The first usable address stays free of hosts.
+    #[schemars(extend(
+        "pattern" = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$",
+        "patternErrorMessage" = "a subnet, as `198.18.5.0/24`",
+    ))]
+    pub subnet: Option<String>,
+}
+
+/// A machine, or with `count` several that are alike.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Host {
+    /// What it is there for; a client if not said.
+    #[serde(default)]
+    pub role: Role,
+    /// How many: `client` with a count of 2 makes client1 and client2.
+    #[schemars(range(min = 1, max = 1000))]
+    pub count: Option<u32>,
+    /// Its address on its first segment, which must have a `subnet`. With `count`, the first one's;
+    /// the others' follow. Without this it is chosen.
+    pub address: Option<Ipv4Addr>,
+    /// The segments it is attached to. Without this the file's first one; for a router, all.
+    #[schemars(length(min = 1))]
+    pub links: Option<Vec<Link>>,
+    /// A command that runs on it from the start; `netlab logs` shows what it prints.
+    #[schemars(length(min = 1))]
+    pub run: Option<String>,
+    /// Environment variables of everything that runs on it.
+    #[schemars(extend("propertyNames" = {
+        "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
+        "patternErrorMessage": "a variable's name: letters, digits and `_`, first no digit",
+    }))]
+    pub env: Option<BTreeMap<String, String>>,
+    /// Files and folders of this machine that it sees. A relative source is seen from the file's folder.
+    pub mounts: Option<Vec<Mount>>,
+    /// What it may use at most.
+    pub limits: Option<Limits>,
+}
+
+/// An attachment to a segment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Link {
+    /// The segment's name.
+    Segment(String),
+    /// The segment with the host's address on it.
+    Full(FullLink),
+}
+
+/// An attachment with an address.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FullLink {
+    /// The segment's name.
+    pub segment: String,
+    /// The host's address there; the segment must have a `subnet`. Without this it is chosen.
+    pub address: Option<Ipv4Addr>,
+}
+
+/// A file or folder of this machine that a host sees.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Mount {
+    /// `source:target`, and `:ro` where the host may not change it.
+    Short(
+        #[schemars(extend(
+            "pattern" = "^[^:]+:/[^:]*(:(ro|rw))?$",
+            "patternErrorMessage" = "`source:/target` or `source:/target:ro`",
+        ))]
+        String,
+    ),
+    /// The same in full.
+    Full(FullMount),
+}
+
+/// A mount in full.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FullMount {
+    /// The path on this machine.
+    #[schemars(length(min = 1))]
+    pub source: String,
+    /// The absolute path on the host.
+    #[schemars(extend("pattern" = "^/", "patternErrorMessage" = "an absolute path, as `/lab`"))]
+    pub target: String,
+    /// Whether the host may not change it; it may if not said.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// What a host may use at most. What is not said has no limit.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    /// Memory, as `256MiB`.
+    #[schemars(extend(
+        "pattern" = "^[1-9][0-9]{0,8}(KiB|MiB|GiB)$",
+        "patternErrorMessage" = "an amount of memory, as `256MiB`; the units are KiB, MiB and GiB",
+    ))]
+    pub memory: Option<String>,
+    /// Processor cores, as `0.5`.
+    #[schemars(range(min = 0.01, max = 1024))]
+    pub cpus: Option<f64>,
+    /// Processes and threads.
+    #[schemars(range(min = 8, max = 4_194_304))]
+    pub pids: Option<u64>,
+    /// Its own files, as `64MiB`; on Docker, as much in each of the folders that it may write to.
+    #[schemars(extend(
+        "pattern" = "^[1-9][0-9]{0,8}(KiB|MiB|GiB)$",
+        "patternErrorMessage" = "an amount of disk, as `64MiB`; the units are KiB, MiB and GiB",
+    ))]
+    pub disk: Option<String>,
+}

@@ -1,0 +1,128 @@
+//! Checks what no schema can say, and expands what a file says once to every host it means.
+
+use std::{collections::HashMap, fmt::Display, net::Ipv4Addr, path::Path as FilePath};
+
+use super::{
+    Host, Limits, Segment,
+    file::{self, File},
+};
+use crate::yaml::{Document, Path, Problems};
+
+/// As many as a Linux bridge has ports for, with some to spare.
+const MAX_HOSTS: u32 = 1000;
+
+/// The file's segments and hosts. What is wrong is added to `problems`, and the result is then of
+/// no use but for finding more.
+pub(super) fn resolve(
+    file: &File,
+    document: &Document,
+    folder: &FilePath,
+    problems: &mut Problems,
+) -> (Vec<Segment>, Vec<Host>) {
+    let mut resolver = Resolver {
+        document,
+        folder,
+        problems,
+        segments: Vec::new(),
+        hosts: Vec::new(),
+        names: HashMap::new(),
+        addresses: HashMap::new(),
+    };
+    resolver.segments(file);
+    let total: u32 = file.hosts.values().flatten().map(|h| h.count.unwrap_or(1)).sum();
+    if total > MAX_HOSTS {
+        let problem = document.key(&Path::default().key("hosts"), format!("{total} hosts"));
+        resolver.problems.push(problem.expected(format!("at most {MAX_HOSTS}")));
+    } else {
+        let nothing_said = file::Host::default();
+        for (name, host) in &file.hosts {
+            resolver.host(name, host.as_ref().unwrap_or(&nothing_said));
+        }
+        resolver.room();
+    }
+    (resolver.segments, resolver.hosts)
+}
+
+/// What the checks share; those of a host's parts stand in files of their own.
+pub(super) struct Resolver<'a> {
+    pub(super) document: &'a Document,
+    pub(super) folder: &'a FilePath,
+    pub(super) problems: &'a mut Problems,
+    pub(super) segments: Vec<Segment>,
+    pub(super) hosts: Vec<Host>,
+    /// Which of the file's keys made the host of that name.
+    pub(super) names: HashMap<String, String>,
+    /// Which host has that address of that segment.
+    pub(super) addresses: HashMap<(usize, Ipv4Addr), String>,
+}
+
+impl Resolver<'_> {
+    /// Adds the hosts that one key of the file makes.
+    fn host(&mut self, key: &str, host: &file::Host) {
+        let path = Path::default().key("hosts").key(key);
+        let links = self.links(host, &path);
+        let env = host.env.clone().unwrap_or_default();
+        let mounts = self.mounts(host, &path);
+        let limits = limits(host.limits.as_ref());
+        for i in 0..host.count.unwrap_or(1) {
+            let name = if host.count.is_some() { format!("{key}{}", i + 1) } else { key.to_owned() };
+            // One mistake would be repeated by every host of the key.
+            let right = self.name(&name, key, &path) && self.addresses(&name, &links, i);
+            let links = links.iter().map(|given| given.nth(i)).collect();
+            self.hosts.push(Host {
+                name,
+                role: host.role,
+                links,
+                run: host.run.clone(),
+                env: env.clone(),
+                mounts: mounts.clone(),
+                limits: limits.clone(),
+            });
+            if !right {
+                break;
+            }
+        }
+    }
+
+    /// Checks that a name is free and not too long.
+    fn name(&mut self, name: &str, key: &str, path: &Path) -> bool {
+        let message = match self.names.insert(name.to_owned(), key.to_owned()) {
+            _ if name == "localhost" => "a name that every host has for itself".to_owned(),
+            _ if name.len() > 63 => format!("makes a hostname of {} characters", name.len()),
+            Some(other) => format!("makes the host `{name}`, and so does `{other}`"),
+            None => return true,
+        };
+        let problem =
+            self.document.key(path, message).expected("a hostname of its own, of at most 63 characters");
+        self.problems.push(problem);
+        false
+    }
+
+    pub(super) fn wrong(&mut self, path: &Path, message: impl Display, expected: &str) {
+        let problem = self.document.value(path, message);
+        self.problems.push(problem.expected(expected));
+    }
+}
+
+fn limits(given: Option<&file::Limits>) -> Limits {
+    let Some(given) = given else { return Limits::default() };
+    Limits {
+        memory: given.memory.as_deref().and_then(bytes),
+        // The schema keeps it between 0.01 and 1024.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        millicpus: given.cpus.map(|cpus| (cpus * 1000.0).round() as u32),
+        pids: given.pids,
+        disk: given.disk.as_deref().and_then(bytes),
+    }
+}
+
+/// The bytes of an amount as `256MiB`, which the schema has made sure of.
+pub(crate) fn bytes(amount: &str) -> Option<u64> {
+    let (number, unit) = amount.split_at(amount.find(|c: char| !c.is_ascii_digit())?);
+    let shift = match unit {
+        "KiB" => 10,
+        "MiB" => 20,
+        _ => 30,
+    };
+    Some(number.parse::<u64>().ok()? << shift)
+}

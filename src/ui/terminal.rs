@@ -1,0 +1,48 @@
+//! The terminal that this program runs in.
+
+use std::{io::stdin, os::fd::AsFd};
+
+use netlab::runtime::TerminalSize;
+use nix::{
+    libc,
+    sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr},
+};
+
+nix::ioctl_read_bad!(get_window_size, libc::TIOCGWINSZ, libc::winsize);
+
+/// Its size, or 24 × 80 where it has none.
+#[allow(unsafe_code)]
+pub fn size() -> TerminalSize {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ fills in the one struct that it is given, or fails and leaves it.
+    let result = unsafe { get_window_size(libc::STDIN_FILENO, &raw mut size) };
+    match result {
+        Ok(_) if size.ws_row > 0 && size.ws_col > 0 => {
+            TerminalSize { rows: size.ws_row, columns: size.ws_col }
+        }
+        _ => TerminalSize { rows: 24, columns: 80 },
+    }
+}
+
+/// The terminal passes every key on as it is, until this is dropped.
+pub struct RawMode {
+    before: Termios,
+}
+
+impl RawMode {
+    /// None where standard input is no terminal.
+    pub fn enter() -> Option<Self> {
+        let before = tcgetattr(stdin().as_fd()).ok()?;
+        let mut raw = before.clone();
+        cfmakeraw(&mut raw);
+        tcsetattr(stdin().as_fd(), SetArg::TCSANOW, &raw).ok()?;
+        Some(Self { before })
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        // The terminal may be gone, and then there is nothing to restore.
+        let _ = tcsetattr(stdin().as_fd(), SetArg::TCSADRAIN, &self.before);
+    }
+}

@@ -1,0 +1,70 @@
+//! The files of a new workspace, compiled in.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::{Result, error::Context};
+
+/// Their names in the workspace, and what is in them.
+const FILES: [(&str, &str); 8] = [
+    ("README.md", include_str!("../../workspace/README.md")),
+    ("WORKSHEET.md", include_str!("../../workspace/WORKSHEET.md")),
+    ("netlab.yaml", include_str!("../../workspace/netlab.yaml")),
+    ("Makefile", include_str!("../../workspace/Makefile")),
+    ("TCPEchod.c", include_str!("../../workspace/TCPEchod.c")),
+    ("TCPEcho.c", include_str!("../../workspace/TCPEcho.c")),
+    // Under its own name it would make a package of its folder, and cargo leave that out of this one.
+    ("rust/Cargo.toml", include_str!("../../workspace/rust/package.toml")),
+    ("rust/src/main.rs", include_str!("../../workspace/rust/src/main.rs")),
+];
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Laid {
+    /// It was written.
+    Written,
+    /// There was one, and it stays as it is.
+    Kept,
+}
+
+/// Makes `folder` a workspace. Files that are there already stay as they are.
+pub fn lay_out(folder: &Path) -> Result<Vec<(PathBuf, Laid)>> {
+    FILES.iter().map(|(name, text)| write_new(&folder.join(name), text)).collect()
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(PathBuf, Laid)> {
+    let what = || format!("cannot write {}", path.display());
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).or_usage(what)?;
+    let laid = match File::create_new(path) {
+        Ok(mut file) => file.write_all(text.as_bytes()).or_usage(what).map(|()| Laid::Written)?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Laid::Kept,
+        Err(error) => Err(error).or_usage(what)?,
+    };
+    Ok((path.to_owned(), laid))
+}
+
+/// The starter's sources in C, which need nothing else: their names, and what is in them.
+pub fn sources() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_c = |name: &str| name == "Makefile" || Path::new(name).extension().is_some_and(|e| e == "c");
+    FILES.into_iter().filter(move |(name, _)| of_c(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_already_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let mine = folder.path().join("TCPEchod.c");
+        fs::write(&mine, "mine").unwrap();
+        let laid = lay_out(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+        let kept: Vec<_> = laid.iter().filter(|(_, laid)| *laid == Laid::Kept).collect();
+        assert_eq!(kept, [&(mine, Laid::Kept)]);
+        assert!(lay_out(folder.path()).unwrap().iter().all(|(_, laid)| *laid == Laid::Kept));
+    }
+}

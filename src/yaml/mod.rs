@@ -1,0 +1,197 @@
+//! Files that people write: YAML, read so that every mistake is shown where it stands.
+//!
+//! A file goes through three steps, and each adds to one list of problems, so that a user sees
+//! everything at once: the text becomes a [`Node`] tree whose every node knows its place
+//! ([`Document::parse`]); the tree is held against the JSON schema of a type, which is also what
+//! editors use ([`Document::typed`]); and the type's owner adds what no schema can say
+//! ([`Document::value`], [`Document::key`]).
+
+mod check;
+mod path;
+mod problem;
+mod schema;
+mod syntax;
+mod tree;
+mod wording;
+
+use std::{fmt::Display, fs::File, io::Read, path::Path as FilePath, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_yaml::with::singleton_map_recursive;
+
+use crate::{Error, Result, error::Context};
+
+pub use path::{Path, Step};
+pub use problem::{Problem, Problems};
+pub use tree::{Entry, Node, Value};
+
+/// Files longer than this, in bytes, are not looked at.
+const MAX_BYTES: usize = 1 << 20;
+
+/// A YAML file with the place of everything in it.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The file's name, as messages show it.
+    pub name: String,
+    /// Its text, without a byte-order mark.
+    pub text: Arc<str>,
+    root: Node,
+    /// What is wrong with the YAML itself and yet left a tree, as a key that comes twice.
+    problems: Vec<Problem>,
+}
+
+impl Document {
+    /// Reads and parses a file.
+    pub fn read(path: &FilePath) -> Result<Self> {
+        let mut bytes = Vec::new();
+        // A device may have no end.
+        let limit = MAX_BYTES as u64 + 4;
+        let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        read.or_usage(|| format!("cannot read {}", path.display()))?;
+        Ok(Self::parse(&path.display().to_string(), &bytes)?)
+    }
+
+    /// Parses a file's bytes. Fails only where no tree can be made of them.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Problems> {
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        if bytes.len() > MAX_BYTES {
+            let problem = Problem::new(0..0, Path::default(), "the file is too long")
+                .expected(format!("at most {} KiB", MAX_BYTES >> 10));
+            return Err(Problems::new(name, "".into(), vec![problem]));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|e| {
+            let at = e.valid_up_to();
+            let problem =
+                Problem::new(at..at, Path::default(), "the file is not text").expected("text in UTF-8");
+            Problems::new(name, String::from_utf8_lossy(bytes).into(), vec![problem])
+        })?;
+        let text: Arc<str> = text.into();
+        let (root, problems) = tree::build(&text).map_err(|p| Problems::new(name, Arc::clone(&text), p))?;
+        Ok(Self { name: name.to_owned(), text, root, problems })
+    }
+
+    /// What the file says, and everything that is wrong with it so far.
+    ///
+    /// What is wrong is left out of the value as far as the rest makes sense without it, so that
+    /// further checks can look at the rest and be reported together with it.
+    ///
+    /// An enum with data is written as a mapping of one key, the variant's name.
+    pub fn typed<T: JsonSchema + DeserializeOwned>(&self) -> (Option<T>, Problems) {
+        let schema = schemars::schema_for!(T);
+        let mut list = self.problems.clone();
+        let value = check::check(&self.root, schema.as_value(), &mut list);
+        let mut problems = Problems::new(&self.name, Arc::clone(&self.text), list);
+        let typed = value.and_then(|value| match singleton_map_recursive::deserialize(value) {
+            Ok(typed) => Some(typed),
+            // A type stricter than its schema: reported all the same, if without a place.
+            Err(error) if problems.is_empty() => {
+                problems.push(Problem::new(0..0, Path::default(), error));
+                None
+            }
+            Err(_) => None,
+        });
+        (typed, problems)
+    }
+
+    /// Whether the file is a mapping with that key.
+    pub fn has(&self, key: &str) -> bool {
+        self.find(&Path::default().key(key)).is_some()
+    }
+
+    /// An empty list for what turns out to be wrong later.
+    pub fn problems(&self) -> Problems {
+        Problems::new(&self.name, Arc::clone(&self.text), Vec::new())
+    }
+
+    /// A problem with the value at that path, or with what holds it where it is not there.
+    pub fn value(&self, path: &Path, message: impl Display) -> Problem {
+        let span = match self.find(path) {
+            Some((_, node)) => node.span.clone(),
+            None => return self.key(&path.parent(), message).path(path.clone()),
+        };
+        Problem::new(span, path.clone(), message)
+    }
+
+    /// A problem with the key at that path, or with the value where it has no key.
+    pub fn key(&self, path: &Path, message: impl Display) -> Problem {
+        let span = match self.find(path) {
+            Some((Some(entry), _)) => entry.key_span.clone(),
+            Some((None, node)) => node.span.clone(),
+            None if path.is_root() => 0..0,
+            None => return self.key(&path.parent(), message).path(path.clone()),
+        };
+        Problem::new(span, path.clone(), message)
+    }
+
+    /// The node at that path, with its entry if it is a mapping's.
+    fn find(&self, path: &Path) -> Option<(Option<&Entry>, &Node)> {
+        let mut found = (None, &self.root);
+        for step in path.steps() {
+            found = match (step, &found.1.value) {
+                (Step::Key(key), Value::Map(entries)) => {
+                    let entry = entries.iter().find(|e| e.key == *key)?;
+                    (Some(entry), &entry.value)
+                }
+                (Step::Index(i), Value::List(items)) => (None, items.get(*i)?),
+                _ => return None,
+            };
+        }
+        Some(found)
+    }
+}
+
+impl From<Problems> for Error {
+    fn from(problems: Problems) -> Self {
+        Error::usage(problems.summary()).caused_by(problems)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields, rename_all = "lowercase")]
+    enum Step {
+        Start(String),
+        Wait { port: u16 },
+        Stop,
+    }
+
+    fn steps(text: &str) -> (Option<Vec<Step>>, serde_json::Value) {
+        let (steps, problems) = Document::parse("x", text.as_bytes()).unwrap().typed();
+        (steps, problems.to_json())
+    }
+
+    #[test]
+    fn a_list_may_have_items_of_several_kinds() {
+        let (steps, problems) = steps("[{start: a}, {wait: {port: 7}}, stop]");
+        assert_eq!(steps.unwrap(), [Step::Start("a".into()), Step::Wait { port: 7 }, Step::Stop]);
+        assert_eq!(problems, serde_json::json!([]));
+    }
+
+    #[test]
+    fn the_kind_is_told_by_the_key() {
+        for (text, path, expected, suggestion) in [
+            ("[{wait: {prot: 7, port: 7}}]", "[0].wait.prot", "`port`", Some("port")),
+            ("[{wait: {port: 70000}}]", "[0].wait.port", "a whole number from 0 to 65535", None),
+            ("[{strat: a}]", "[0].strat", "one of `start`, `wait`", Some("start")),
+            ("[{}]", "[0].start", "the key `start`", None),
+        ] {
+            let problem = &steps(text).1[0];
+            assert_eq!((&problem["path"], &problem["expected"]), (&path.into(), &expected.into()), "{text}");
+            assert_eq!(problem["suggestion"].as_str(), suggestion, "{text}");
+        }
+        assert_eq!(steps("[stpo]").1[0]["suggestion"], "stop");
+    }
+
+    #[test]
+    fn what_is_right_survives_what_is_wrong() {
+        let (steps, problems) = steps("[{start: 5}, stop]");
+        assert_eq!(steps.unwrap(), [Step::Stop]);
+        assert_eq!(problems[0]["suggestion"], "\"5\"");
+    }
+}

@@ -1,0 +1,169 @@
+//! What is wrong with a file, where, and what would be right.
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::Serialize;
+
+use super::Path;
+
+/// More problems than this are counted, not shown: they have one cause, or none will read them.
+const SHOWN: usize = 20;
+
+/// One mistake in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    span: Range<usize>,
+    path: Path,
+    message: String,
+    expected: Option<String>,
+    suggestion: Option<String>,
+}
+
+impl Problem {
+    /// A mistake at `span`, in bytes of the text, of the value at `path`.
+    pub fn new(span: Range<usize>, path: Path, message: impl fmt::Display) -> Self {
+        Self { span, path, message: message.to_string(), expected: None, suggestion: None }
+    }
+
+    /// Adds what would be right.
+    #[must_use]
+    pub fn expected(mut self, expected: impl fmt::Display) -> Self {
+        self.expected = Some(expected.to_string());
+        self
+    }
+
+    /// Adds what was probably meant, if that is known.
+    #[must_use]
+    pub fn suggest<S: fmt::Display>(mut self, suggestion: Option<S>) -> Self {
+        self.suggestion = suggestion.map(|s| s.to_string());
+        self
+    }
+
+    /// Says that it is about another path than the place it is shown at.
+    #[must_use]
+    pub fn path(mut self, path: Path) -> Self {
+        self.path = path;
+        self
+    }
+
+    fn title(&self) -> String {
+        if self.path.is_root() { self.message.clone() } else { format!("{}: {}", self.path, self.message) }
+    }
+}
+
+/// Everything that is wrong with one file; as text, all of it with the lines it is about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.render(false))]
+pub struct Problems {
+    file: String,
+    text: Arc<str>,
+    list: Vec<Problem>,
+}
+
+/// A [`Problem`] as JSON has it. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    path: String,
+    message: &'a str,
+    expected: Option<&'a str>,
+    suggestion: Option<&'a str>,
+}
+
+impl Problems {
+    pub(super) fn new(file: &str, text: Arc<str>, list: Vec<Problem>) -> Self {
+        Self { file: file.to_owned(), text, list }
+    }
+
+    /// The problems that an error carries, if a wrong file is what it is about.
+    pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        std::iter::successors(Some(error), |e| e.source()).find_map(|e| e.downcast_ref())
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, problem: Problem) {
+        self.list.push(problem);
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether one is about that value, something in it or something around it. What only follows
+    /// from a mistake is not reported beside it.
+    pub fn any_about(&self, path: &Path) -> bool {
+        self.list.iter().any(|p| p.path.is_within(path) || path.is_within(&p.path))
+    }
+
+    /// `value` if nothing is wrong.
+    pub fn into_result<T>(self, value: Option<T>) -> Result<T, Self> {
+        match value {
+            Some(value) if self.is_empty() => Ok(value),
+            _ => Err(self),
+        }
+    }
+
+    /// `lab.yaml: 3 problems`.
+    pub fn summary(&self) -> String {
+        let count = self.list.len();
+        format!("{}: {count} problem{}", self.file, if count == 1 { "" } else { "s" })
+    }
+
+    /// All of them with the lines they are about, in the file's order.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let sorted = self.sorted();
+        let mut shown: Vec<_> = sorted.iter().take(SHOWN).map(|p| self.render_one(p, &renderer)).collect();
+        if sorted.len() > SHOWN {
+            shown.push(format!("and {} more", sorted.len() - SHOWN));
+        }
+        shown.join("\n\n")
+    }
+
+    /// All of them as JSON: an array of {"file", "line", "column", "path", "message", "expected",
+    /// "suggestion"}, in the file's order.
+    pub fn to_json(&self) -> serde_json::Value {
+        let record = |p: &Problem| {
+            let before = &self.text[..p.span.start];
+            let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+            serde_json::json!(Record {
+                file: &self.file,
+                line: 1 + before.matches('\n').count(),
+                column: 1 + before[line_start..].chars().count(),
+                path: p.path.to_string(),
+                message: &p.message,
+                expected: p.expected.as_deref(),
+                suggestion: p.suggestion.as_deref(),
+            })
+        };
+        self.sorted().into_iter().map(record).collect()
+    }
+
+    fn sorted(&self) -> Vec<&Problem> {
+        let mut sorted: Vec<_> = self.list.iter().collect();
+        sorted.sort_by_key(|p| p.span.start);
+        sorted
+    }
+
+    fn render_one(&self, problem: &Problem, renderer: &Renderer) -> String {
+        let label = problem.expected.as_ref().map(|e| format!("expected {e}"));
+        let help = problem.suggestion.as_ref().map(|s| format!("did you mean `{s}`?"));
+        let span = first_line(&self.text, problem.span.clone());
+        let snippet = Snippet::source(&*self.text)
+            .path(self.file.as_str())
+            .annotation(AnnotationKind::Primary.span(span).label(label));
+        let title = Level::ERROR.primary_title(problem.title());
+        let help = help.map(|h| Level::HELP.message(h));
+        renderer.render(&[title.element(snippet).elements(help)])
+    }
+}
+
+/// The part of `span` that is on its first line, and something to point at in any case.
+fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
+    let line = text[span.clone()].lines().next().unwrap_or_default().trim_end();
+    span.start..span.start + line.len()
+}

@@ -1,0 +1,269 @@
+//! YAML text → a tree whose every node knows its place in the text.
+//!
+//! The tree is YAML 1.2's core schema without its traps: `no` is text, a key is always a word, an
+//! alias is a copy of what it names, and merge keys and tags are refused.
+
+use std::{borrow::Cow, collections::HashMap, ops::Range};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+
+use super::{Path, Problem, syntax};
+
+/// How many mappings and lists may lie inside each other.
+const MAX_DEPTH: usize = 32;
+/// How many values a file may hold, aliases counted as what they stand for.
+const MAX_NODES: usize = 200_000;
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where it stands, in bytes of the text.
+    pub span: Range<usize>,
+    /// What it is.
+    pub value: Value,
+}
+
+/// What a [`Node`] is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// `- item` or `[item, …]`.
+    List(Vec<Node>),
+    /// `key: value` or `{key: value, …}`, in the file's order, no key twice.
+    Map(Vec<Entry>),
+}
+
+/// A key of a mapping and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The key, as written.
+    pub key: String,
+    /// Where the key stands, in bytes of the text.
+    pub key_span: Range<usize>,
+    /// Its value.
+    pub value: Node,
+}
+
+/// The tree of a text and what is wrong with it, or only what is wrong where there is no tree.
+pub(super) fn build(text: &str) -> Result<(Node, Vec<Problem>), Vec<Problem>> {
+    let mut builder = Builder {
+        parser: Parser::new_from_str(text),
+        offsets: text.char_indices().map(|(at, _)| at).chain([text.len()]).collect(),
+        text,
+        path: Path::default(),
+        anchors: HashMap::new(),
+        nodes: 0,
+        problems: Vec::new(),
+    };
+    match builder.document() {
+        Ok(root) => Ok((root, builder.problems)),
+        Err(fatal) => {
+            builder.problems.push(fatal);
+            Err(builder.problems)
+        }
+    }
+}
+
+struct Builder<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    /// Where each character begins, in bytes: the parser counts characters.
+    offsets: Vec<usize>,
+    text: &'a str,
+    path: Path,
+    /// What each anchor names, with how many nodes that is.
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Builder<'a> {
+    fn document(&mut self) -> Result<Node, Problem> {
+        let root = loop {
+            match self.next()? {
+                (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
+                (Event::StreamEnd, _) => return Err(self.problem(0..0, "the file is empty")),
+                (event, span) => break self.node(event, span, 0)?,
+            }
+        };
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(root),
+                (Event::DocumentStart(_), span) => {
+                    return Err(self.problem(span, "a second document").expected("one document a file"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Range<usize>, depth: usize) -> Result<Node, Problem> {
+        let before = self.nodes;
+        self.count(1, &span)?;
+        if depth > MAX_DEPTH {
+            let problem = self.problem(span, "too deep");
+            return Err(problem.expected(format!("at most {MAX_DEPTH} levels")));
+        }
+        let (value, anchor, end) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = self.scalar(text, style, tag.as_deref(), &span)?;
+                (value, anchor, span.end)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.refuse(tag.as_deref(), &span);
+                let (items, end) = self.list(depth)?;
+                (Value::List(items), anchor, end)
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.refuse(tag.as_deref(), &span);
+                let (entries, end) = self.map(depth)?;
+                (Value::Map(entries), anchor, end)
+            }
+            Event::Alias(anchor) => {
+                // Unknown names are the parser's error; what is not here yet is around us.
+                let Some((node, nodes)) = self.anchors.get(&anchor).cloned() else {
+                    return Err(self.problem(span, "an alias inside of what it names"));
+                };
+                self.count(nodes, &span)?;
+                (node.value, 0, span.end)
+            }
+            _ => return Err(self.problem(span, "expected a value")),
+        };
+        let node = Node { span: span.start..end.max(span.start), value };
+        if anchor > 0 {
+            let nodes = self.nodes - before;
+            self.count(nodes, &node.span)?;
+            self.anchors.insert(anchor, (node.clone(), nodes));
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self, depth: usize) -> Result<(Vec<Node>, usize), Problem> {
+        let parent = self.path.clone();
+        let mut items = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::SequenceEnd {
+                self.path = parent;
+                return Ok((items, span.start));
+            }
+            self.path = parent.index(items.len());
+            items.push(self.node(event, span, depth + 1)?);
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<(Vec<Entry>, usize), Problem> {
+        let parent = self.path.clone();
+        let mut entries = Vec::new();
+        let mut seen = HashMap::new();
+        loop {
+            let (event, key_span) = self.next()?;
+            if event == Event::MappingEnd {
+                self.path = parent;
+                return Ok((entries, key_span.start));
+            }
+            let Event::Scalar(key, style, ..) = event else {
+                return Err(self.problem(key_span, "a key that is not a word").expected("`key: value`"));
+            };
+            self.path = parent.key(&key);
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, depth + 1)?;
+            if key == "<<" && style == ScalarStyle::Plain {
+                let problem = self.problem(key_span, "a merge key, which YAML 1.2 no longer has");
+                self.problems.push(problem.expected("the keys themselves"));
+            } else if let Some(first) = seen.insert(key.to_string(), key_span.start) {
+                let line = 1 + self.text[..first].matches('\n').count();
+                let problem = self.problem(key_span, format!("a second time, after line {line}"));
+                self.problems.push(problem.expected("each key once"));
+            } else {
+                entries.push(Entry { key: key.into_owned(), key_span, value });
+            }
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: &Range<usize>,
+    ) -> Result<Value, Problem> {
+        if text.contains('\0') {
+            return Err(self.problem(span.clone(), "a character of code 0"));
+        }
+        let is_text = tag.is_some_and(|t| t.is_yaml_core_schema() && t.suffix == "str");
+        if !is_text {
+            self.refuse(tag, span);
+        }
+        Ok(if is_text || style != ScalarStyle::Plain { Value::Text(text.into_owned()) } else { plain(&text) })
+    }
+
+    /// Tags make other programs build objects; here they mean nothing, except `!!str`.
+    fn refuse(&mut self, tag: Option<&Tag>, span: &Range<usize>) {
+        if let Some(tag) = tag {
+            let problem = self.problem(span.clone(), format!("a tag: `{tag}`"));
+            self.problems.push(problem.expected("no tags"));
+        }
+    }
+
+    fn count(&mut self, nodes: usize, span: &Range<usize>) -> Result<(), Problem> {
+        self.nodes += nodes;
+        if self.nodes <= MAX_NODES {
+            return Ok(());
+        }
+        let problem = self.problem(span.clone(), "too many values");
+        Err(problem.expected(format!("at most {MAX_NODES}, aliases counted as what they name")))
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Range<usize>), Problem> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => Ok((event, self.bytes(span))),
+            Some(Err(error)) => Err(self.syntax(&error)),
+            None => Ok((Event::StreamEnd, self.text.len()..self.text.len())),
+        }
+    }
+
+    fn bytes(&self, span: Span) -> Range<usize> {
+        let byte = |index: usize| self.offsets[index.min(self.offsets.len() - 1)];
+        byte(span.start.index())..byte(span.end.index().max(span.start.index()))
+    }
+
+    fn syntax(&self, error: &ScanError) -> Problem {
+        let at = self.bytes(Span::empty(*error.marker())).start;
+        syntax::explain(self.text, at, error.info(), &self.path)
+    }
+
+    fn problem(&self, span: Range<usize>, message: impl std::fmt::Display) -> Problem {
+        Problem::new(span, self.path.clone(), message)
+    }
+}
+
+/// What an unquoted word is, by the core schema of YAML 1.2.
+fn plain(text: &str) -> Value {
+    let int = || match text.get(..2) {
+        Some("0x") => i64::from_str_radix(&text[2..], 16).ok(),
+        Some("0o") => i64::from_str_radix(&text[2..], 8).ok(),
+        _ => text.parse().ok(),
+    };
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        _ => {}
+    }
+    // Rust also reads `inf` and `nan`, which are words here.
+    let float = || text.parse().ok().filter(|_| text.bytes().any(|b| b.is_ascii_digit()));
+    match (int(), float()) {
+        (Some(int), _) => Value::Int(int),
+        (None, Some(float)) if f64::is_finite(float) => Value::Float(float),
+        _ => Value::Text(text.to_owned()),
+    }
+}

@@ -1,0 +1,98 @@
+//! Schemas and values in words, for messages.
+
+use serde_json::Value as Json;
+
+use super::{
+    Node, Path, Problem, Value,
+    schema::{accepting, branches, matches, resolve, types, words},
+};
+
+/// The problem of a value that its schema does not accept.
+pub(super) fn wrong(root: &Json, node: &Node, schema: &Json, path: &Path) -> Problem {
+    Problem::new(node.span.clone(), path.clone(), format!("wrong value: {}", found(&node.value)))
+        .expected(describe(root, schema))
+        .suggest(meant(root, &node.value, schema))
+}
+
+/// What a schema accepts, in words.
+pub(super) fn describe(root: &Json, schema: &Json) -> String {
+    let schema = resolve(root, schema);
+    if let Some(message) = schema["patternErrorMessage"].as_str() {
+        return message.to_owned();
+    }
+    if let Some(words) = words(schema) {
+        return one_of(words);
+    }
+    let described: Vec<_> = match branches(schema) {
+        Some(branches) => branches.iter().map(|b| describe(root, b)).filter(|d| d != "nothing").collect(),
+        None => types(schema).iter().filter(|t| **t != "null").map(|t| describe_type(t, schema)).collect(),
+    };
+    if described.is_empty() { "nothing".into() } else { described.join(" or ") }
+}
+
+fn describe_type(kind: &str, schema: &Json) -> String {
+    let range = || match (schema.get("minimum"), schema.get("maximum")) {
+        (Some(min), Some(max)) => format!(" from {min} to {max}"),
+        (Some(min), None) => format!(", at least {min}"),
+        (None, Some(max)) => format!(", at most {max}"),
+        (None, None) => String::new(),
+    };
+    match kind {
+        "boolean" => "`true` or `false`".into(),
+        "integer" => format!("a whole number{}", range()),
+        "number" => format!("a number{}", range()),
+        "string" if schema["format"] == "ipv4" => "an IPv4 address".into(),
+        "array" if schema.get("minItems").is_some() => "a list that is not empty".into(),
+        "array" => "a list".into(),
+        "object" if schema.get("minProperties").is_some() => "at least one `name: …`".into(),
+        "object" => "a mapping, `key: value`".into(),
+        _ if schema.get("minLength").is_some() => "text that is not empty".into(),
+        _ => "text".into(),
+    }
+}
+
+pub(super) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<_> = words.into_iter().map(|w| format!("`{w}`")).collect();
+    if words.len() == 1 { words.concat() } else { format!("one of {}", words.join(", ")) }
+}
+
+/// What a file has instead, in words.
+fn found(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(b) => format!("`{b}`"),
+        Value::Int(n) => format!("the number {n}"),
+        Value::Float(n) => format!("the number {n:?}"),
+        Value::Text(text) if text.is_empty() => "empty text".into(),
+        Value::Text(text) => format!("the text `{}`", shorten(text)),
+        Value::List(items) if items.is_empty() => "an empty list".into(),
+        Value::List(_) => "a list".into(),
+        Value::Map(entries) if entries.is_empty() => "an empty mapping".into(),
+        Value::Map(_) => "a mapping".into(),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let short: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+    if text.chars().count() > 40 { short + "…" } else { short }
+}
+
+/// The usual slips between text and the other kinds.
+fn meant(root: &Json, value: &Value, schema: &Json) -> Option<String> {
+    let wants = |kind: &Value| accepting(root, schema, kind).first().copied();
+    let quoted = |text: String| {
+        wants(&Value::Text(String::new())).filter(|s| matches(&text, s)).map(|_| format!("\"{text}\""))
+    };
+    match value {
+        Value::Bool(b) => quoted(b.to_string()),
+        Value::Int(n) => quoted(n.to_string()),
+        Value::Float(n) => quoted(n.to_string()),
+        Value::Text(t) if wants(&Value::Bool(true)).is_some() => match t.to_lowercase().as_str() {
+            "yes" | "y" | "on" => Some("true".into()),
+            "no" | "n" | "off" => Some("false".into()),
+            _ => None,
+        },
+        Value::Text(t) => wants(&Value::Int(0)).and(t.parse::<i64>().ok()).map(|n| n.to_string()),
+        _ => None,
+    }
+}

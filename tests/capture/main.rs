@@ -1,0 +1,11 @@
+//! Captures: reading files, decoding frames, following conversations, showing them.
+
+mod conversations;
+mod damage;
+mod files;
+mod formats;
+mod fragments;
+mod ladder;
+mod links;
+mod show;
+mod tshark;

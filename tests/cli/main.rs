@@ -1,0 +1,72 @@
+//! The commands as a user types them, on every runtime that this machine offers.
+
+mod bench;
+mod captures;
+mod help;
+mod kill;
+mod labs;
+mod programs;
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use bench::Bench;
+use common::available;
+use libtest_mimic::{Arguments, Trial};
+use netlab::runtime::RuntimeKind;
+
+type Case = fn(&Bench);
+
+/// Cases on a lab that they share and leave as it was.
+const SHARED: &[(&str, Case)] = &[
+    ("a_second_up_does_nothing_and_says_so", labs::a_second_up_does_nothing_and_says_so),
+    ("status_has_its_shape", labs::status_has_its_shape),
+    ("an_unknown_host_or_lab_gets_the_nearest_name", labs::an_unknown_host_or_lab_gets_the_nearest_name),
+    ("a_port_in_use_is_told_with_its_owner", labs::a_port_in_use_is_told_with_its_owner),
+    ("streams_and_exit_code_pass_through", programs::streams_and_exit_code_pass_through),
+    ("an_interrupt_reaches_the_program", programs::an_interrupt_reaches_the_program),
+    ("a_detached_program_prints_to_the_log", programs::a_detached_program_prints_to_the_log),
+    ("a_reader_that_has_enough_is_no_failure", programs::a_reader_that_has_enough_is_no_failure),
+    ("a_signal_goes_to_whom_it_is_for", kill::a_signal_goes_to_whom_it_is_for),
+    ("what_became_of_the_process_is_told", kill::what_became_of_the_process_is_told),
+    ("a_wrong_target_or_signal_is_told", kill::a_wrong_target_or_signal_is_told),
+    ("a_capture_is_started_listed_stopped_and_shown", captures::started_listed_stopped_and_shown),
+    ("what_is_followed_is_read_by_the_tools_of_the_field", captures::followed_is_read_by_tools),
+    ("a_killed_recorder_leaves_a_readable_file", captures::a_killed_recorder_leaves_a_readable_file),
+    ("a_full_disk_is_told", captures::a_full_disk_is_told),
+];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = vec![
+        trial("help_is_as_it_was", help::help_is_as_it_was),
+        trial("completions_are_scripts", help::completions_are_scripts),
+        trial("signals_are_listed", kill::signals_are_listed),
+        trial("a_wrong_file_is_shown_with_its_mistakes", help::a_wrong_file_is_shown_with_its_mistakes),
+    ];
+    for kind in [RuntimeKind::Namespaces, RuntimeKind::Docker] {
+        let why_not = available(kind);
+        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
+        for (name, case) in SHARED {
+            let case = move || case(Bench::shared(kind));
+            trials.push(trial(&format!("{label}::{name}"), case).with_ignored_flag(why_not.is_some()));
+        }
+        // Docker's own are in `tests/docker.rs`.
+        if kind == RuntimeKind::Namespaces {
+            for (name, case) in labs::UNFINISHED {
+                let name = format!("{label}::{name}");
+                trials.push(trial(&name, case).with_ignored_flag(why_not.is_some()));
+            }
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    Bench::take_down_shared();
+    conclusion.exit();
+}
+
+fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok(())
+    })
+}

@@ -1,0 +1,54 @@
+//! `exec`, `shell` and `logs`.
+
+use nix::sys::signal::Signal;
+
+use crate::bench::{Bench, text};
+
+pub fn streams_and_exit_code_pass_through(bench: &Bench) {
+    let script = "read line; echo \"out $line\"; echo err >&2; exit 7";
+    let command = bench.command(&["exec", "client1", "--", "sh", "-c", script]);
+    let ended = assert_cmd::Command::from_std(command).write_stdin("hello\n").assert().code(7);
+    let output = ended.get_output();
+    assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), ("out hello\n", "err\n"));
+    bench.fails(128 + 9, &["exec", "client1", "--", "sh", "-c", "kill -9 $$"]);
+    let said = bench.fails(127, &["exec", "client1", "--", "no-such-program"]);
+    assert!(said.contains("no-such-program: command not found"), "{said}");
+    // Without a terminal, a shell reads its commands from standard input.
+    let shell = assert_cmd::Command::from_std(bench.command(&["shell", "client2"]))
+        .write_stdin("hostname; exit 4\n")
+        .assert()
+        .code(4);
+    assert_eq!(text(&shell.get_output().stdout), "client2\n");
+}
+
+pub fn an_interrupt_reaches_the_program(bench: &Bench) {
+    let script = "trap 'kill $!; echo caught; exit 3' INT; sleep 100 & echo ready; wait";
+    let mut running = bench.start(&["exec", "client1", "--", "sh", "-c", script]);
+    running.read_until("ready");
+    running.signal(Signal::SIGINT);
+    let (code, out, err) = running.finish();
+    assert_eq!((code, text(&out).as_str()), (Some(3), "caught\n"), "{err}");
+}
+
+pub fn a_detached_program_prints_to_the_log(bench: &Bench) {
+    bench.runs(&["exec", "--detach", "client1", "--", "echo", "by itself"]);
+    bench.wait_for(&["logs", "client1"], "by itself\n");
+    let mut follow = bench.start(&["logs", "--follow", "client1"]);
+    follow.read_until("by itself");
+    bench.runs(&["exec", "--detach", "client1", "--", "echo", "and", "later"]);
+    follow.read_until("and later");
+    follow.signal(Signal::SIGINT);
+    assert_eq!(follow.finish().0, Some(130));
+}
+
+/// As with `| head -1`.
+pub fn a_reader_that_has_enough_is_no_failure(bench: &Bench) {
+    for arguments in
+        [&["signals"][..], &["status"], &["exercise"], &["completions", "bash"], &["capture", "list"]]
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = bench.command(arguments).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{arguments:?}");
+    }
+}

@@ -1,0 +1,231 @@
+//! What is special about labs on Docker: only what carries a lab's label is ever touched, nothing is
+//! left over, and a machine without an engine is told so.
+//!
+//! Where no engine answers, the tests that need one are reported as ignored.
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+    process::{Command, Output, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use common::{Lab, available, unique};
+use libtest_mimic::{Arguments, Trial};
+use netlab::runtime::RuntimeKind;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+fn main() {
+    let why_not = available(RuntimeKind::Docker);
+    let label = why_not.as_ref().map_or("docker".to_owned(), |why| format!("docker ({why})"));
+    let with_engine: [(&str, fn()); 8] = [
+        ("what_is_not_ours_stays", what_is_not_ours_stays),
+        ("what_a_killed_up_left_is_cleared", what_a_killed_up_left_is_cleared),
+        ("an_interrupted_up_clears_up", an_interrupted_up_clears_up),
+        ("an_engine_that_stops_half_way_is_told", an_engine_that_stops_half_way_is_told),
+        ("labs_started_at_once_get_subnets_of_their_own", labs_started_at_once_get_subnets_of_their_own),
+        ("a_subnet_in_use_is_told_with_its_place", a_subnet_in_use_is_told_with_its_place),
+        ("routers_have_their_links_in_order", routers_have_their_links_in_order),
+        ("hosts_reach_nothing_but_their_wire", hosts_reach_nothing_but_their_wire),
+    ];
+    let ignored = why_not.is_some();
+    let mut trials: Vec<_> = with_engine
+        .into_iter()
+        .map(|(name, test)| trial(format!("{label}::{name}"), test).with_ignored_flag(ignored))
+        .collect();
+    trials.push(trial("an_engine_that_is_not_there_is_told".into(), an_engine_that_is_not_there_is_told));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn trial(name: String, test: fn()) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok(())
+    })
+}
+
+fn netlab(lab: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netlab"));
+    command.args(arguments).env("NETLAB_LAB", lab).env("NETLAB_RUNTIME", "docker");
+    command
+}
+
+fn succeeds(mut command: Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    assert!(status.success(), "{command:?}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap().trim().to_owned()
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let mut command = Command::new("docker");
+    command.args(arguments);
+    succeeds(command)
+}
+
+/// The names of the containers and networks that carry the lab's label, or begin with its prefix.
+fn left_of(lab: &str) -> String {
+    let name = format!("name=netlab-{lab}");
+    docker(&["ps", "-aq", "--filter", &name]) + &docker(&["network", "ls", "-q", "--filter", &name])
+}
+
+fn what_is_not_ours_stays() {
+    let lab = Lab::up(RuntimeKind::Docker, common::ROOM);
+    let image = docker(&["inspect", "--format", "{{.Image}}", &format!("netlab-{}-server", lab.name)]);
+    // Named as if it were a host of the lab, but without its label.
+    let stranger = format!("netlab-{}-stranger", lab.name);
+    docker(&["run", "-d", "--name", &stranger, "--entrypoint", "sleep", &image, "300"]);
+    docker(&["network", "create", &stranger]);
+    succeeds(netlab(&lab.name, &["down"]));
+    let running = docker(&["inspect", "--format", "{{.State.Running}}", &stranger]);
+    let network = docker(&["network", "inspect", "--format", "{{.Name}}", &stranger]);
+    docker(&["rm", "-f", &stranger]);
+    docker(&["network", "rm", &stranger]);
+    assert_eq!((running.as_str(), network), ("true", stranger));
+    assert_eq!(left_of(&lab.name), "");
+}
+
+/// `netlab up`, stopped by a signal as soon as it says that it starts the hosts.
+fn stopped_up(lab: &str, signal: Signal) -> Option<i32> {
+    let mut up = netlab(lab, &["up"]).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(up.stderr.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("starting the hosts")));
+    kill(Pid::from_raw(up.id().cast_signed()), signal).unwrap();
+    lines.for_each(drop);
+    up.wait().unwrap().code()
+}
+
+fn what_a_killed_up_left_is_cleared() {
+    let lab = unique("d");
+    assert_eq!(stopped_up(&lab, Signal::SIGKILL), None);
+    assert_ne!(left_of(&lab), "", "there is something to clear");
+    succeeds(netlab(&lab, &["up"]));
+    assert_eq!(succeeds(netlab(&lab, &["exec", "client1", "--", "hostname"])), "client1");
+    succeeds(netlab(&lab, &["down"]));
+    assert_eq!(left_of(&lab), "");
+}
+
+fn an_interrupted_up_clears_up() {
+    let lab = unique("d");
+    assert_eq!(stopped_up(&lab, Signal::SIGINT), Some(130));
+    assert_eq!(left_of(&lab), "");
+}
+
+/// An engine that goes away with the first request for `path`: another one's socket, passed on.
+fn engine_until(path: &'static [u8], socket: &Path) {
+    let listener = UnixListener::bind(socket).unwrap();
+    let socket = socket.to_owned();
+    std::thread::spawn(move || {
+        let gone = Arc::new(AtomicBool::new(false));
+        let streams = Arc::new(Mutex::new(Vec::new()));
+        for client in listener.incoming().map(Result::unwrap) {
+            let engine = UnixStream::connect("/var/run/docker.sock").unwrap();
+            let both = [client.try_clone().unwrap(), engine.try_clone().unwrap()];
+            streams.lock().unwrap().extend(both);
+            let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut &back.0, &mut &back.1));
+            let (gone, streams, socket) = (gone.clone(), streams.clone(), socket.clone());
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 64 << 10];
+                while let Ok(n @ 1..) = (&client).read(&mut buffer) {
+                    let asks = buffer[..n].windows(path.len()).any(|window| window == path);
+                    if asks && !gone.swap(true, Ordering::SeqCst) {
+                        std::fs::remove_file(&socket).unwrap();
+                        for stream in streams.lock().unwrap().iter() {
+                            let _ = stream.shutdown(Shutdown::Both);
+                        }
+                    }
+                    if gone.load(Ordering::SeqCst) || (&engine).write_all(&buffer[..n]).is_err() {
+                        return;
+                    }
+                }
+                let _ = engine.shutdown(Shutdown::Write);
+            });
+        }
+    });
+}
+
+fn an_engine_that_stops_half_way_is_told() {
+    let lab = unique("d");
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("docker.sock");
+    engine_until(b"/containers/create", &socket);
+    let mut up = netlab(&lab, &["up"]);
+    let output = up.env("DOCKER_HOST", format!("unix://{}", socket.display())).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("error: cannot start host "), "{said}");
+    assert_ne!(left_of(&lab), "", "the network was made, and nobody was there to remove it");
+    succeeds(netlab(&lab, &["down"]));
+    assert_eq!(left_of(&lab), "");
+}
+
+fn labs_started_at_once_get_subnets_of_their_own() {
+    let names = [unique("d"), unique("d"), unique("d")];
+    let ups: Vec<_> = names
+        .iter()
+        .map(|lab| netlab(lab, &["up", "--json"]).stdout(Stdio::piped()).spawn().unwrap())
+        .collect();
+    let addresses: Vec<String> = ups
+        .into_iter()
+        .map(|up| {
+            let said: serde_json::Value =
+                serde_json::from_slice(&up.wait_with_output().unwrap().stdout).unwrap();
+            said["hosts"][0]["address"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    for lab in &names {
+        succeeds(netlab(lab, &["down"]));
+    }
+    let mut different = addresses.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), 3, "{addresses:?}");
+}
+
+fn a_subnet_in_use_is_told_with_its_place() {
+    let network = format!("{}-foreign", unique("d"));
+    docker(&["network", "create", "--subnet", "198.19.77.0/24", &network]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lab.yaml");
+    std::fs::write(&file, "segments:\n  lan: {subnet: 198.19.77.0/25}\nhosts:\n  a: {}\n").unwrap();
+    let output = netlab(&unique("d"), &["up", "-f", file.to_str().unwrap()]).output().unwrap();
+    docker(&["network", "rm", &network]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("lab.yaml:2:") && said.contains("in use on this machine"), "{said}");
+}
+
+fn routers_have_their_links_in_order() {
+    let lab = Lab::up(RuntimeKind::Docker, common::TWO_SEGMENTS);
+    let router = lab.plan.host("router").unwrap();
+    let script = "ip -4 -o address show dev eth0; ip -4 -o address show dev eth1";
+    let said = succeeds(netlab(&lab.name, &["exec", "router", "--", "sh", "-c", script]));
+    for (line, link) in said.lines().zip(&router.links) {
+        assert!(line.contains(&format!(" {}/", link.address)), "{said}");
+    }
+}
+
+fn hosts_reach_nothing_but_their_wire() {
+    let lab = Lab::up(RuntimeKind::Docker, common::ROOM);
+    let routes = succeeds(netlab(&lab.name, &["exec", "client1", "--", "ip", "route"]));
+    assert!(routes.starts_with("198.18.") && routes.lines().count() == 1, "{routes}");
+}
+
+fn an_engine_that_is_not_there_is_told() {
+    let mut command = netlab(&unique("d"), &["up"]);
+    let output = command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("unix:///nonexistent/docker.sock") && said.contains("hint: "), "{said}");
+}

@@ -1,0 +1,177 @@
+//! Every exercise passes, on every runtime alike; and the files that describe them are right.
+
+mod common;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use common::{Lab, available, block_on};
+use libtest_mimic::{Arguments, Failed, Trial};
+use netlab::{
+    exercise::{self, CheckResult, Folder, Options, Template, Verdict},
+    runtime::RuntimeKind,
+    yaml::Problems,
+};
+
+const KINDS: [RuntimeKind; 2] = [RuntimeKind::Namespaces, RuntimeKind::Docker];
+
+/// An exercise that takes longer hangs.
+const LIMIT: Duration = Duration::from_mins(1);
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let why_not = KINDS.map(available);
+    let mut trials = vec![
+        trial("the_committed_schema_is_the_current_one", the_committed_schema_is_the_current_one),
+        trial("mistakes_are_shown_where_they_are", mistakes_are_shown_where_they_are),
+    ];
+    for (kind, why_not) in KINDS.into_iter().zip(&why_not) {
+        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
+        let mut add = |name: &str, test: Box<dyn FnOnce() + Send>| {
+            let name = format!("{label}::{name}");
+            trials.push(trial(&name, test).with_ignored_flag(why_not.is_some()));
+        };
+        for template in exercise::all(None).unwrap() {
+            let id = template.exercise.id.clone();
+            add(&format!("exercise_{id}_passes"), Box::new(move || passes(&checks(kind, &template))));
+        }
+        let again = exercise::find("2", None).unwrap();
+        add("exercise_2_passes_twice_in_a_row", Box::new(move || twice(kind, &again)));
+        add("the_example_of_the_readme_passes", Box::new(move || passes(&perform(kind, &example()))));
+    }
+    let alone = why_not.iter().flatten().next();
+    let label = alone.map_or(String::new(), |why| format!(" ({why})"));
+    for template in exercise::all(None).unwrap() {
+        let name = format!("both{label}::exercise_{}_is_judged_alike", template.exercise.id);
+        let alike = move || assert_eq!(verdicts(KINDS[0], &template), verdicts(KINDS[1], &template));
+        trials.push(trial(&name, alike).with_ignored_flag(alone.is_some()));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    common::take_down_shared();
+    conclusion.exit();
+}
+
+fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok::<(), Failed>(())
+    })
+}
+
+/// What came of an exercise on the shared lab, which is kept for who asks next. One at a time a lab.
+fn checks(kind: RuntimeKind, template: &Template) -> Vec<CheckResult> {
+    static DONE: [Mutex<BTreeMap<String, Vec<CheckResult>>>; 2] = [const { Mutex::new(BTreeMap::new()) }; 2];
+    let place = KINDS.iter().position(|k| *k == kind).unwrap();
+    let mut done = DONE[place].lock().unwrap_or_else(PoisonError::into_inner);
+    done.entry(template.exercise.id.clone()).or_insert_with(|| run(Lab::shared(kind), template)).clone()
+}
+
+/// What comes of it on a lab of its own.
+fn perform(kind: RuntimeKind, template: &Template) -> Vec<CheckResult> {
+    run(&Lab::up(kind, common::ROOM), template)
+}
+
+fn run(lab: &Lab, template: &Template) -> Vec<CheckResult> {
+    let captures = tempfile::tempdir().unwrap();
+    let folder = Folder::create(captures.path(), "test").unwrap();
+    let outcome = block_on(async {
+        let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
+        let (options, too_long) = (Options::default(), tokio::time::sleep(LIMIT));
+        exercise::run(template, lab.runtime.as_ref(), &state, &options, &folder, too_long, &mut |_| ()).await
+    });
+    let outcome = outcome.unwrap();
+    for artifact in [&outcome.artifacts.capture, &outcome.artifacts.evidence, &outcome.artifacts.report] {
+        assert!(std::fs::metadata(artifact).unwrap().len() > 0, "{}", artifact.display());
+    }
+    outcome.checks
+}
+
+fn passes(checks: &[CheckResult]) {
+    let others = checks.iter().filter(|check| check.verdict != Verdict::Pass);
+    let others: Vec<_> = others
+        .map(|c| format!("{} {}: {}\n{}", c.verdict, c.id, c.observed, c.evidence.join("\n")))
+        .collect();
+    assert!(!checks.is_empty() && others.is_empty(), "{}", others.join("\n"));
+}
+
+/// The second time, the first one's connections are in TIME_WAIT.
+fn twice(kind: RuntimeKind, template: &Template) {
+    let lab = Lab::up(kind, common::ROOM);
+    passes(&run(&lab, template));
+    passes(&run(&lab, template));
+}
+
+fn verdicts(kind: RuntimeKind, template: &Template) -> Vec<(String, Verdict)> {
+    checks(kind, template).into_iter().map(|check| (check.id, check.verdict)).collect()
+}
+
+/// The exercise that `exercises/README.md` shows.
+fn example() -> Template {
+    exercise::parse(Path::new("exercises/README.md"), &example_text()).unwrap()
+}
+
+fn example_text() -> String {
+    let readme = std::fs::read_to_string("exercises/README.md").unwrap();
+    let example = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    example.unwrap().to_owned()
+}
+
+fn the_committed_schema_is_the_current_one() {
+    let schema = std::fs::read_to_string("exercises/schema.json").unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert!(
+        schema == exercise::schema(),
+        "exercises/schema.json is old: `netlab schema exercise >exercises/schema.json`"
+    );
+    for entry in std::fs::read_dir("exercises").unwrap() {
+        let file: PathBuf = entry.unwrap().path();
+        if file.extension().is_some_and(|e| e == "yaml") {
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(text.starts_with("# yaml-language-server: $schema=schema.json\n"), "{}", file.display());
+        }
+    }
+}
+
+fn mistakes_are_shown_where_they_are() {
+    let text = example_text();
+    for (right, wrong, expected) in [
+        ("signal: KILL", "singal: KILL", "26:5 steps[3].singal: unknown key; did you mean signal?"),
+        (
+            "signal: KILL",
+            "signal: KLIL",
+            "26:13 steps[3].signal: no signal is named KLIL here; did you mean KILL?",
+        ),
+        ("to: c", "to: d", "23:9 steps[2].to: no program is named d here; did you mean c?"),
+        (
+            "{port}\n\nsteps",
+            "{prot}\n\nsteps",
+            "11:11 programs.server: no variable is named prot here; did you mean port?",
+        ),
+        ("at: killed", "at: kiled", "42:9 checks[1].at: no look is named kiled here; did you mean killed?"),
+        (
+            "state: FIN_WAIT2, owner",
+            "state: FIN_WAIT, owner",
+            "46:31 checks[1].show.sockets[1].state: wrong value: the text `FIN_WAIT`; did you mean FIN_WAIT1?",
+        ),
+        ("id: half-closed", "id: parent-lives", "49:9 checks[2].id: two checks have the id parent-lives"),
+        (
+            "    on: server\n    require",
+            "    require",
+            "15:12 steps[0].start: `start: server` needs `on: HOST`",
+        ),
+    ] {
+        assert!(text.contains(right), "{right}");
+        let error = exercise::parse(Path::new("x.yaml"), &text.replacen(right, wrong, 1)).unwrap_err();
+        let problems = Problems::of(&error).unwrap().to_json();
+        let problem = &problems[0];
+        let word = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
+        let near = problem["suggestion"].as_str().map_or(String::new(), |s| format!("; did you mean {s}?"));
+        let shown =
+            format!("{}:{} {}: {}{near}", problem["line"], problem["column"], word("path"), word("message"));
+        assert_eq!(shown, expected, "{wrong}");
+    }
+}

@@ -1,0 +1,148 @@
+//! The judge is judged: servers that are right, and servers that are each wrong in one way. Each is
+//! caught by exactly the checks that `tests/mutants/matrix.yaml` says.
+
+mod common;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+    time::Duration,
+};
+
+use common::{Lab, available, block_on};
+use indexmap::IndexMap;
+use libtest_mimic::{Arguments, Failed, Trial};
+use netlab::{
+    check::{self, Report, Request},
+    exercise::{self, Verdict},
+    runtime::RuntimeKind,
+};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+const RUNTIMES: [RuntimeKind; 2] = [RuntimeKind::Namespaces, RuntimeKind::Docker];
+
+/// One server of the matrix.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Server {
+    #[serde(default)]
+    c: Option<String>,
+    #[serde(default)]
+    run: Option<String>,
+    #[serde(default)]
+    sections: Option<Vec<String>>,
+    #[serde(default)]
+    fails: BTreeSet<String>,
+    #[serde(default)]
+    unknown: BTreeSet<String>,
+}
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // They wait more than they work.
+    arguments.test_threads.get_or_insert(8);
+    let mut trials = Vec::new();
+    for kind in RUNTIMES {
+        let why_not = available(kind);
+        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
+        for (name, server) in matrix() {
+            let trial = Trial::test(format!("{label}::{name}"), move || judge(kind, &name, &server));
+            trials.push(trial.with_ignored_flag(why_not.is_some()));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    LABS.lock().unwrap().clear();
+    // Statics are never dropped.
+    drop(PROGRAMS.lock().unwrap().take());
+    conclusion.exit();
+}
+
+fn matrix() -> IndexMap<String, Server> {
+    serde_yaml::from_str(include_str!("mutants/matrix.yaml")).unwrap()
+}
+
+/// Judges one server on a lab that nobody else uses meanwhile, and compares what came of each check.
+fn judge(kind: RuntimeKind, name: &str, server: &Server) -> Result<(), Failed> {
+    let lab = take_lab(kind);
+    let report = block_on(check(&lab, name, server));
+    // Only what works is used again.
+    LABS.lock().unwrap().push(lab);
+    compare(server, &report)
+}
+
+async fn check(lab: &Lab, name: &str, server: &Server) -> Report {
+    let captures = tempfile::tempdir().unwrap();
+    let command = server.run.clone().unwrap_or_else(|| format!("/lab/{name} {{port}}"));
+    let sections = exercise::all(None).unwrap();
+    let wanted = |id: &String| server.sections.as_ref().is_none_or(|wanted| wanted.contains(id));
+    let request = Request {
+        build: None,
+        build_within: Duration::from_mins(1),
+        programs: [("server".to_owned(), command)].into(),
+        sections: sections.into_iter().filter(|t| wanted(&t.exercise.id)).collect(),
+        captures: captures.path().to_owned(),
+    };
+    let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
+    check::run(&request, lab.runtime.as_ref(), &state, std::future::pending(), &mut |_| ()).await.unwrap()
+}
+
+fn compare(server: &Server, report: &Report) -> Result<(), Failed> {
+    let mut wrong = String::new();
+    for section in &report.sections {
+        for check in &section.checks {
+            let wanted = if server.fails.contains(&check.id) {
+                Verdict::Fail
+            } else if server.unknown.contains(&section.exercise) {
+                Verdict::Error
+            } else {
+                Verdict::Pass
+            };
+            if check.verdict != wanted {
+                let rows = check.evidence.join("\n    ");
+                wrong += &format!(
+                    "{}.{}: {}, expected {wanted}: {}\n    {rows}\n",
+                    section.exercise, check.id, check.verdict, check.observed
+                );
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.into()) }
+}
+
+/// Labs that nobody uses now. Each shows the compiled servers as /lab.
+static LABS: Mutex<Vec<Lab>> = Mutex::new(Vec::new());
+
+fn take_lab(kind: RuntimeKind) -> Lab {
+    let mut labs = LABS.lock().unwrap();
+    if let Some(at) = labs.iter().position(|lab| lab.runtime.kind() == kind) {
+        return labs.swap_remove(at);
+    }
+    drop(labs);
+    let mount = format!("mounts: [\"{}:/lab\"]", programs().display());
+    Lab::up(kind, &format!("hosts:\n  server: {{role: server, {mount}}}\n  client: {{count: 2}}\n"))
+}
+
+/// The folder of the compiled servers, once there is one.
+static PROGRAMS: Mutex<Option<TempDir>> = Mutex::new(None);
+
+fn programs() -> PathBuf {
+    PROGRAMS.lock().unwrap().get_or_insert_with(compile).path().to_owned()
+}
+
+fn compile() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mutants");
+    fs::copy(sources.join("forking.py"), folder.path().join("forking.py")).unwrap();
+    for (name, server) in matrix() {
+        let Some(what) = server.c else { continue };
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-static", "-O1", "-Wall", "-pthread", "-D", &what, "-o"]);
+        let output = gcc.arg(folder.path().join(name)).arg(sources.join("server.c")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    folder
+}

@@ -1,0 +1,245 @@
+//! The observer against hosts that the test makes itself: a switch with one bridge, and two hosts on it.
+
+mod room;
+
+use std::{process::Stdio, time::Duration};
+
+use netlab::{
+    Result,
+    observer::{
+        Observer, ProcessRow, Seen, Tables, TcpState,
+        protocol::{Message, RawPacket, encode_json, read_frame},
+        render,
+    },
+    runtime::{Watch, WatchedSegment},
+};
+use nix::libc;
+use room::Room;
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{Instant, timeout_at},
+};
+
+/// An echo server that forks for each client and never reaps.
+const SERVER: &str = "$l = IO::Socket::INET->new(Listen => 5, LocalPort => 8001) or die; \
+     while ($c = $l->accept) { if (!fork) { print $c $_ while <$c>; exit } close $c }";
+/// Sends a line, reads it back, says so and waits for its input's end.
+const CLIENT: &str = "$c = IO::Socket::INET->new('198.18.0.1:8001') or die; \
+     print $c qq(hello\\n); print scalar <$c>; STDOUT->flush; <STDIN>";
+
+struct Eyes {
+    observer: Observer,
+    seen: UnboundedReceiver<Seen>,
+    tables: Tables,
+    packets: Vec<RawPacket>,
+    blind: Vec<String>,
+}
+
+impl Eyes {
+    async fn open(room: &Room) -> Result<Self> {
+        let (observer, seen) = Observer::attach(room.observe(), &room.watch()).await?;
+        Ok(Self { observer, seen, tables: Tables::default(), packets: Vec::new(), blind: Vec::new() })
+    }
+
+    fn take(&mut self, seen: Seen) {
+        self.tables.apply(&seen);
+        match seen {
+            Seen::Packet(packet) => self.packets.push(packet),
+            Seen::Blind { why, .. } => self.blind.push(why),
+            Seen::Gone { host, .. } => self.blind.push(format!("host {host} is gone")),
+            _ => {}
+        }
+    }
+
+    async fn until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !condition(self) {
+            let Ok(next) = timeout_at(deadline, self.seen.recv()).await else {
+                panic!("not seen: {what}\n{:#?}", self.tables);
+            };
+            let Some(seen) = next else {
+                panic!("lost while waiting for {what}: {:?}", self.observer.lost());
+            };
+            self.take(seen);
+        }
+    }
+
+    /// Looks now and takes in all that was seen until now, and waits for nothing more.
+    async fn look(&mut self) {
+        self.observer.sample().await.unwrap();
+        while let Ok(seen) = self.seen.try_recv() {
+            self.take(seen);
+        }
+    }
+
+    fn states(&self, host: &str) -> Vec<TcpState> {
+        self.tables.sockets(host).iter().map(|s| s.state).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_connection_from_its_first_packet_to_its_zombie() {
+    let Some(room) = Room::open() else { return };
+    let mut eyes = Eyes::open(&room).await.unwrap();
+    assert!(eyes.tables.processes("server").is_empty(), "nothing was taken in yet");
+
+    let _server = room.perl("server", SERVER);
+    eyes.until("a listening socket", |e| e.tables.listener("server", 8001).is_some()).await;
+    let (_, server) = eyes.tables.listener("server", 8001).unwrap();
+    let server = server.expect("the listener has an owner").clone();
+    assert_eq!((server.name.as_str(), server.argv[0].as_str()), ("perl", "perl"));
+    assert_eq!(eyes.tables.processes("server")[0].pid, 1, "init is in the table");
+
+    let mut client = room.perl("client", CLIENT);
+    assert_eq!(client.line(), "hello\n");
+    eyes.look().await;
+    assert_eq!(eyes.states("client"), [TcpState::Established]);
+    let sockets = eyes.tables.sockets("server");
+    let connection = sockets.iter().find(|s| s.state == TcpState::Established).expect("established");
+    let child = eyes.tables.children("server", server.pid).next().expect("a child");
+    assert_eq!(connection.owners, [child.pid]);
+    assert_eq!(child.ppid, server.pid);
+    let payloads = eyes.packets.iter().filter(|p| p.data.ends_with(b"hello\n")).count();
+    assert_eq!(payloads, 2, "the line and its echo, and by the time of the answer");
+
+    client.end_input();
+    eyes.until("a zombie", |e| e.tables.children("server", server.pid).any(ProcessRow::is_zombie)).await;
+    eyes.until("TIME_WAIT", |e| e.states("client") == [TcpState::TimeWait]).await;
+    let rows = eyes.tables.sockets("client");
+    assert_eq!((rows[0].inode, rows[0].owners.len()), (0, 0));
+    let times: Vec<_> = eyes.packets.iter().map(|p| p.at).collect();
+    assert!(times.is_sorted() && times.iter().any(|t| t % 1000 != 0), "in order and in nanoseconds");
+}
+
+#[tokio::test]
+async fn tables_look_as_the_real_tools_print_them() {
+    let Some(room) = Room::open() else { return };
+    let mut eyes = Eyes::open(&room).await.unwrap();
+    let _server = room.perl("server", SERVER);
+    eyes.until("a listening socket", |e| e.tables.listener("server", 8001).is_some()).await;
+    let mut client = room.perl("client", CLIENT);
+    client.line();
+    eyes.look().await;
+
+    for host in ["server", "client"] {
+        let (sockets, processes) = (eyes.tables.sockets(host), eyes.tables.processes(host));
+        let real = room.output(host, &["netstat", "-putan"]);
+        assert_eq!(render::netstat_putan(sockets, processes), trimmed(&real));
+        let real = room.output(host, &["netstat", "-tn"]);
+        assert_eq!(render::netstat_tn(sockets), trimmed(&real));
+        // ps sees itself, too; and a process runs or sleeps as it pleases.
+        let real = trimmed(&room.output(host, &["ps", "-eo", "pid,ppid,s,time,args"]));
+        let real: String = real.split_inclusive('\n').filter(|l| !l.contains("ps -eo")).collect();
+        assert_eq!(without_blanks(&render::ps(processes)), without_blanks(&real));
+    }
+}
+
+/// The lines without the blanks at their ends.
+fn trimmed(text: &str) -> String {
+    text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
+}
+
+/// `ps` makes its columns as wide as the kernel's `pid_max` needs.
+fn without_blanks(text: &str) -> Vec<Vec<&str>> {
+    text.lines().map(|line| line.split_whitespace().collect()).collect()
+}
+
+#[tokio::test]
+async fn a_signal_reaches_the_process_of_that_number_on_that_host() {
+    let Some(room) = Room::open() else { return };
+    let mut eyes = Eyes::open(&room).await.unwrap();
+    let mut program = room.perl(
+        "server",
+        "$SIG{NUM40} = sub { print qq(forty\\n); STDOUT->flush }; print qq($$\\n); STDOUT->flush; sleep 1 while 1",
+    );
+    let pid: i32 = program.line().trim().parse().unwrap();
+    assert_eq!(eyes.observer.resolve(program.id()).await.unwrap(), pid);
+
+    eyes.look().await;
+    assert!(eyes.tables.process("server", pid).unwrap().caught & 1 << 39 != 0);
+    eyes.observer.signal("server", pid, 40).await.unwrap();
+    assert_eq!(program.line(), "forty\n");
+    eyes.observer.signal("server", pid, libc::SIGSTOP).await.unwrap();
+    eyes.until("a stopped process", |e| e.tables.process("server", pid).unwrap().state == 'T').await;
+    eyes.observer.signal("server", pid, libc::SIGKILL).await.unwrap();
+    eyes.until("its end", |e| e.tables.process("server", pid).is_none_or(ProcessRow::is_zombie)).await;
+    drop(program); // nsenter stops with its child, and so never asked how it ended
+    eyes.until("nobody", |e| e.tables.process("server", pid).is_none()).await;
+
+    let words = |e: netlab::Error| e.to_string();
+    let gone = eyes.observer.signal("server", pid, 15).await.map_err(words);
+    assert_eq!(gone, Err(format!("no process {pid} on server")));
+    let stranger = eyes.observer.signal("printer", 1, 15).await.map_err(words);
+    assert_eq!(stranger, Err("no host printer to observe".into()));
+    let me = i32::try_from(std::process::id()).unwrap();
+    let elsewhere = eyes.observer.resolve(me).await.map_err(words);
+    assert_eq!(elsewhere, Err(format!("process {me} is on no host of this lab")));
+    assert!(eyes.observer.signal("server", 1, 99).await.is_err());
+}
+
+#[tokio::test]
+async fn processor_time_comes_when_asked_for() {
+    let Some(room) = Room::open() else { return };
+    let mut eyes = Eyes::open(&room).await.unwrap();
+    let mut program = room.perl("server", "print qq($$\\n); STDOUT->flush; 1 while 1");
+    let pid: i32 = program.line().trim().parse().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while eyes.tables.process("server", pid).is_none_or(|p| p.ticks < 3) {
+        assert!(Instant::now() < deadline, "no processor time seen");
+        eyes.look().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dead_host_is_told_and_the_others_go_on() {
+    let Some(mut room) = Room::open() else { return };
+    let mut eyes = Eyes::open(&room).await.unwrap();
+    let _server = room.perl("server", SERVER);
+    eyes.until("a listening socket", |e| e.tables.listener("server", 8001).is_some()).await;
+    room.kill("server");
+    eyes.until("the end of a host", |e| e.blind == ["host server is gone"]).await;
+    assert!(eyes.tables.processes("server").is_empty() && eyes.tables.sockets("server").is_empty());
+    assert!(eyes.observer.signal("server", 1, 15).await.is_err());
+    eyes.look().await;
+    assert_eq!(eyes.tables.processes("client")[0].pid, 1);
+    assert_eq!(eyes.blind.len(), 1);
+
+    // Who comes later is told as well.
+    let mut late = Eyes::open(&room).await.unwrap();
+    late.until("the end of a host", |e| e.blind == ["host server is gone"]).await;
+}
+
+#[tokio::test]
+async fn an_observer_that_cannot_watch_says_why() {
+    let Some(room) = Room::open() else { return };
+    let segment = WatchedSegment { name: "lan".into(), interface: "nosuch0".into() };
+    let watch = Watch { segments: vec![segment], ..room.watch() };
+    let error = Observer::attach(room.observe(), &watch).await.err().expect("an error");
+    let cause = std::error::Error::source(&error).expect("a cause").to_string();
+    assert_eq!(error.message, "the observer has ended");
+    assert!(cause.contains("cannot capture segment lan on nosuch0"), "{cause}");
+}
+
+#[test]
+fn it_ends_when_its_input_ends() {
+    let Some(room) = Room::open() else { return };
+    let mut child = room.observe_command().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let mut frame = Vec::new();
+    encode_json(&room.watch(), &mut frame);
+    std::io::Write::write_all(&mut input, &frame).unwrap();
+    let first = read_frame(&mut output).unwrap().unwrap();
+    assert_eq!(first[0], b'J', "tables come before {:?}", Message::Ready { at: 0 });
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn it_ends_when_its_reader_is_dropped() {
+    let Some(room) = Room::open() else { return };
+    let Eyes { observer, mut seen, .. } = Eyes::open(&room).await.unwrap();
+    drop(observer);
+    let end = async { while seen.recv().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(10), end).await.expect("the channel ends");
+}

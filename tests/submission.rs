@@ -1,0 +1,223 @@
+//! `netlab submit`, and reading what is handed in, by whomever it was made.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use assert_cmd::cargo::cargo_bin_cmd;
+use flate2::{Compression, write::GzEncoder};
+use netlab::submission::{Class, pack};
+use tempfile::TempDir;
+
+/// A small workspace with what does not belong into a submission.
+fn workspace() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("netlab.yaml"), "server: /lab/TCPEchod {port}\n").unwrap();
+    fs::create_dir_all(at("src")).unwrap();
+    fs::write(at("src/server.c"), "int main(void) { return 0; }\n").unwrap();
+    fs::write(at("server.o"), "made").unwrap();
+    fs::write(at("TCPEchod"), b"\x7fELF made").unwrap();
+    fs::create_dir_all(at(".git")).unwrap();
+    fs::write(at(".git/config"), "x").unwrap();
+    let run = at("captures/exercise-2");
+    fs::create_dir_all(&run).unwrap();
+    fs::write(run.join("evidence.json"), "{}").unwrap();
+    fs::write(run.join("capture.pcapng"), "packets").unwrap();
+    folder
+}
+
+/// What is in an archive, by name.
+fn names(archive: &Path) -> Vec<String> {
+    let file = flate2::read::GzDecoder::new(File::open(archive).unwrap());
+    let mut archive = tar::Archive::new(file);
+    let entries = archive.entries().unwrap();
+    entries.map(|e| e.unwrap().path().unwrap().display().to_string()).collect()
+}
+
+#[test]
+fn sources_hashes_and_evidence_are_packed() {
+    let workspace = workspace();
+    let out = tempfile::tempdir().unwrap();
+    let archive = out.path().join("ana.tar.gz");
+    let mut command = cargo_bin_cmd!("netlab");
+    let output = command.args(["submit", "--json", "-o"]).arg(&archive).arg(workspace.path()).assert();
+    let packed: serde_json::Value = serde_json::from_slice(&output.success().get_output().stdout).unwrap();
+    assert_eq!(packed["sources"].as_object().unwrap().len(), 2, "{packed}");
+    assert_eq!(
+        names(&archive),
+        [
+            "netlab.yaml",
+            "src/server.c",
+            ".netlab/run/evidence.json",
+            ".netlab/run/capture.pcapng",
+            ".netlab/manifest.json",
+        ]
+    );
+
+    let class = Class::open(out.path()).unwrap();
+    let [ana] = class.submissions.as_slice() else { panic!("{class:?}") };
+    let sources = ana.open().unwrap();
+    assert_eq!((ana.student.as_str(), ana.key.as_str()), ("ana", "ana"));
+    assert!(sources.path().join("src/server.c").exists());
+    assert!(!sources.path().join(".netlab").exists(), "evidence is not for the grader");
+    assert_eq!(sources.manifest.as_ref().unwrap().files["src/server.c"], packed["sources"]["src/server.c"]);
+    assert_eq!(sources.differences().unwrap(), Vec::<String>::new());
+    fs::write(sources.path().join("src/server.c"), "changed").unwrap();
+    assert_eq!(sources.differences().unwrap(), ["src/server.c"]);
+}
+
+#[test]
+fn what_is_no_workspace_or_leads_out_of_it_is_refused() {
+    let folder = workspace();
+    let submit = |folder: &Path| {
+        let mut command = cargo_bin_cmd!("netlab");
+        let failed = command.current_dir(folder).arg("submit").assert().code(2);
+        String::from_utf8_lossy(&failed.get_output().stderr).into_owned()
+    };
+    symlink("/etc/passwd", folder.path().join("notes.txt")).unwrap();
+    let error = submit(folder.path());
+    assert!(error.contains("notes.txt leads out of the folder") && error.contains("hint"), "{error}");
+    fs::remove_file(folder.path().join("notes.txt")).unwrap();
+    File::create(folder.path().join("data")).unwrap().set_len(5 << 20).unwrap();
+    let error = submit(folder.path());
+    assert!(error.contains("data has 5120 KiB; at most 4096 are taken"), "{error}");
+    assert!(submit(&folder.path().join("src")).contains("netlab init"));
+}
+
+#[test]
+fn a_link_within_the_folder_becomes_a_file() {
+    let folder = workspace();
+    symlink("src/server.c", folder.path().join("main.c")).unwrap();
+    let archive = folder.path().join("x.tar.gz");
+    pack(folder.path(), &archive).unwrap();
+    assert!(names(&archive).contains(&"main.c".to_owned()));
+}
+
+/// A `.tar.gz` with what is appended to it by hand.
+fn tarball(path: &Path, fill: impl FnOnce(&mut tar::Builder<GzEncoder<File>>)) {
+    let mut builder = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::fast()));
+    fill(&mut builder);
+    builder.into_inner().unwrap().finish().unwrap();
+}
+
+/// A header whose name is not looked at, as `tar` itself would not write it.
+fn header(name: &str, kind: tar::EntryType, size: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_cksum();
+    header
+}
+
+#[test]
+fn hostile_archives_are_refused_and_touch_nothing_outside() {
+    use tar::EntryType::{Char, Link, Regular, Symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let class = folder.path().join("class");
+    fs::create_dir(&class).unwrap();
+    let at = |name: &str| class.join(format!("{name}.tar.gz"));
+    let one = |name: &str, entry: &str, kind| {
+        tarball(&at(name), |tar| tar.append(&header(entry, kind, 3), b"bad".as_slice()).unwrap());
+    };
+    let outside = folder.path().join("outside");
+    one("absolute", outside.to_str().unwrap(), Regular);
+    one("upwards", "../outside", Regular);
+    one("device", "null", Char);
+    let link = |name: &str, kind| {
+        tarball(&at(name), |tar| {
+            let mut header = header("link", kind, 0);
+            header.set_link_name(folder.path()).unwrap();
+            header.set_cksum();
+            tar.append(&header, std::io::empty()).unwrap();
+            tar.append(&self::header("link/outside", Regular, 3), b"bad".as_slice()).unwrap();
+        });
+    };
+    link("hard", Link);
+    link("soft", Symlink);
+    tarball(&at("bomb"), |tar| {
+        tar.append(&header("zeros", Regular, 1 << 30), std::io::repeat(0).take(8 << 20)).unwrap();
+    });
+    tarball(&at("many"), |tar| {
+        for n in 0..2001 {
+            tar.append(&header(&format!("f{n}"), Regular, 0), std::io::empty()).unwrap();
+        }
+    });
+    fs::write(at("noise"), "no archive").unwrap();
+    fs::write(at("cut"), &fs::read(at("many")).unwrap()[..500]).unwrap();
+
+    let refused: Vec<(String, String)> = Class::open(&class)
+        .unwrap()
+        .submissions
+        .iter()
+        .map(|s| (s.student.clone(), s.open().expect_err(&s.student).to_string()))
+        .collect();
+    let why = |name: &str| &refused.iter().find(|(student, _)| student == name).unwrap().1;
+    assert_eq!(refused.len(), 9);
+    assert!(why("absolute").contains("is an absolute path"), "{refused:?}");
+    assert!(why("upwards").contains("leads out of its folder"), "{refused:?}");
+    assert_eq!(why("device"), "null is a device");
+    assert_eq!(why("hard"), "link is a hard link");
+    assert_eq!(why("soft"), "link is a symbolic link");
+    assert_eq!(why("bomb"), "zeros is longer than 4096 KiB");
+    assert!(why("many").contains("more than 2000 files"), "{refused:?}");
+    assert!(why("noise").contains("neither tar"), "{refused:?}");
+    assert_eq!(why("cut"), "the archive is damaged");
+    assert!(!outside.exists());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "only the class");
+}
+
+/// A zip as Moodle gives it for a class.
+fn moodle(path: &Path, files: &[(&str, Vec<u8>)]) {
+    let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
+    let options = zip::write::SimpleFileOptions::default()
+        .last_modified_time(zip::DateTime::from_date_and_time(2026, 11, 20, 12, 30, 0).unwrap());
+    for (name, content) in files {
+        zip.start_file(*name, options).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+#[test]
+fn the_zip_of_a_learning_platform_is_a_class() {
+    let workspace = workspace();
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("w.tar.gz");
+    pack(workspace.path(), &archive).unwrap();
+    let packed = fs::read(&archive).unwrap();
+    let zip: PathBuf = folder.path().join("class.zip");
+    moodle(
+        &zip,
+        &[
+            ("Gil Ana_11_assignsubmission_file_/ana.tar.gz", packed.clone()),
+            ("Li Wei_12_assignsubmission_file_wei.tar.gz", packed.clone()),
+            ("Kim Jo_13_assignsubmission_file_/jo/netlab.yaml", b"server: x\n".to_vec()),
+            ("Kim Jo_13_assignsubmission_file_/jo/a.c", b"int x;\n".to_vec()),
+            ("Two_14_assignsubmission_file_/a.tar.gz", packed.clone()),
+            ("Two_14_assignsubmission_file_/b.tar.gz", packed),
+            ("read me.txt", b"hello".to_vec()),
+        ],
+    );
+    let class = Class::open(&zip).unwrap();
+    let told: Vec<_> =
+        class.submissions.iter().map(|s| (s.student.as_str(), s.number.as_deref().unwrap())).collect();
+    assert_eq!(told, [("Gil Ana", "11"), ("Kim Jo", "13"), ("Li Wei", "12"), ("Two", "14")]);
+    assert_eq!(class.skipped, ["read me.txt"]);
+    for submission in &class.submissions[..3] {
+        assert!(submission.open().unwrap().path().join("netlab.yaml").exists(), "{submission:?}");
+    }
+    let same = |n: usize| class.submissions[n].open().unwrap().hash().unwrap();
+    assert_eq!(same(0), same(2), "the same sources have the same hash");
+    assert_ne!(same(0), same(1));
+    let why = class.submissions[3].open().unwrap_err().to_string();
+    assert!(why.contains("2 archives"), "{why}");
+    let noon = "2026-11-20T12:30:00".parse::<jiff::civil::DateTime>().unwrap();
+    let noon = noon.to_zoned(jiff::tz::TimeZone::system()).unwrap().timestamp();
+    assert_eq!(class.submissions[0].received, Some(noon));
+}
