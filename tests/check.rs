@@ -47,19 +47,13 @@ fn main() {
         let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
         for (name, case) in CASES {
             let needs_root = name.contains("full_disk") && !nix::unistd::geteuid().is_root();
-            // There a check does not hear yet that its lab was taken down, and waits on.
-            let unheard = name.contains("goes_away") && kind == RuntimeKind::Docker;
-            let why = match (needs_root, unheard) {
-                (true, _) => " (needs root)",
-                (_, true) => " (not mended: the check never ends)",
-                _ => "",
-            };
+            let why = if needs_root { " (needs root)" } else { "" };
             let name = format!("{label}::{name}{why}");
             let trial = Trial::test(name, move || {
                 case(kind);
                 Ok(())
             });
-            trials.push(trial.with_ignored_flag(why_not.is_some() || needs_root || unheard));
+            trials.push(trial.with_ignored_flag(why_not.is_some() || needs_root));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

@@ -22,7 +22,7 @@ impl Fact for Processes {
         let n = scene.processes(program).filter(|p| self.matches(program, p)).count() as u64;
         Finding {
             holds: self.count.admits(n),
-            observed: format!("{}: {n} {} (expected {})", program.host, self.words(), self.count),
+            observed: format!("{}: {n} {} (expected {})", program.host, self.words(n == 1), self.count),
             evidence: scene.processes(program).map(process_line).collect(),
         }
     }
@@ -49,15 +49,20 @@ impl Processes {
     }
 
     /// As `children in state S`.
-    fn words(&self) -> String {
-        let mut words = match self.who {
-            None => "processes",
-            Some(Who::Parent) => "parent",
-            Some(Who::Child) => "children",
-            Some(Who::Orphan) => "orphans",
+    fn words(&self, one: bool) -> String {
+        let mut words = match (self.who, one) {
+            (None, true) => "process",
+            (None, false) => "processes",
+            (Some(Who::Parent), true) => "parent",
+            (Some(Who::Parent), false) => "parents",
+            (Some(Who::Child), true) => "child",
+            (Some(Who::Child), false) => "children",
+            (Some(Who::Orphan), true) => "orphan",
+            (Some(Who::Orphan), false) => "orphans",
         }
         .to_owned();
         match self.state.as_deref() {
+            Some("Z") if one => words += " that is a zombie",
             Some("Z") => words += " that are zombies",
             Some(letters) => words += &format!(" in state {letters}"),
             None => {}

@@ -1,6 +1,6 @@
 //! Programs on a host's container.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use bollard::{
@@ -8,12 +8,13 @@ use bollard::{
     container::LogOutput,
     exec::{ResizeExecOptions, StartExecOptions, StartExecResults},
     models::{ExecConfig, ExecInspectResponse},
+    query_parameters::WaitContainerOptions,
 };
 use futures_util::{Stream, StreamExt};
 use tokio::{
     io::{AsyncWriteExt, DuplexStream, copy, duplex},
     sync::oneshot,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -32,6 +33,8 @@ const PIPE: usize = 64 << 10;
 const ASK: Duration = Duration::from_millis(50);
 /// How often the engine is asked for the number of a program that is just being started.
 const ASK_PID: Duration = Duration::from_millis(1);
+/// How long what a program printed may take to come when its container has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a host runs for us: our launcher, which becomes the command once the host's network is ready,
 /// and tells of a command that cannot be run as a shell would.
@@ -104,14 +107,27 @@ pub async fn run(engine: &Docker, container: &str, config: ExecConfig) -> Result
     let (stdout, out) = duplex(PIPE);
     let (stderr, err) = duplex(PIPE);
     let (ended, ends) = oneshot::channel();
+    let stopped = stopped(engine.clone(), container.to_owned());
     tokio::spawn(async move {
-        pass_on(output, out, err).await;
+        let mut passing = pin!(pass_on(output, out, err));
+        tokio::select! {
+            () = &mut passing => {}
+            // The engine forgets at times to end the streams of what went away with its container.
+            () = stopped => drop(timeout(LAST_WORDS, passing).await),
+        }
         // Whoever holds the program may have let go of it.
         let _ = ended.send(());
     });
     let pid = pid(engine, &id).await?;
     let handle = Box::new(Program { engine: engine.clone(), id, tty, ends, silent: false });
     Ok(Process { pid, stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), handle })
+}
+
+/// Ends when the container does, or is not there.
+async fn stopped(engine: Docker, container: String) {
+    let mut waiting = pin!(engine.wait_container(&container, None::<WaitContainerOptions>));
+    // Whatever is answered, it is the end.
+    let _ = waiting.next().await;
 }
 
 /// Passes on what a program prints, until it has ended or nobody listens.
