@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Lab, available, block_on, unique};
+use common::{Lab, available, block_on, engine::PassedOn, unique};
 use libtest_mimic::{Arguments, Trial};
 use netlab::{
     check::{self, News, Report, Request},
@@ -30,12 +30,13 @@ use tokio::sync::mpsc;
 
 type Case = fn(RuntimeKind);
 
-const CASES: [(&str, Case); 6] = [
+const CASES: [(&str, Case); 7] = [
     ("the_starter_is_right_but_for_its_gaps", the_starter_is_right_but_for_its_gaps),
     ("what_does_not_compile_or_start_is_an_error", what_does_not_compile_or_start_is_an_error),
     ("a_change_is_checked_again", a_change_is_checked_again),
     ("a_host_that_dies_marks_nobody_wrong", a_host_that_dies_marks_nobody_wrong),
     ("a_lab_that_goes_away_marks_nobody_wrong", a_lab_that_goes_away_marks_nobody_wrong),
+    ("an_engine_that_stops_marks_nobody_wrong", an_engine_that_stops_marks_nobody_wrong),
     ("a_full_disk_marks_nobody_wrong", a_full_disk_marks_nobody_wrong),
 ];
 
@@ -135,6 +136,37 @@ fn a_lab_that_goes_away_marks_nobody_wrong(kind: RuntimeKind) {
         lab.runtime.down(&lab.name).await.unwrap();
     });
     assert_no_failure(&block_on(report));
+}
+
+/// On namespaces, what holds a lab is its keeper.
+fn an_engine_that_stops_marks_nobody_wrong(kind: RuntimeKind) {
+    let room = Room::new(kind);
+    let folder = tempfile::tempdir().unwrap();
+    let engine = PassedOn::at(folder.path().join("docker.sock"));
+    let mut check = room.netlab(&["check", "1"]);
+    check.env("DOCKER_HOST", engine.url()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut check = check.spawn().unwrap();
+    let mut said = BufReader::new(check.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("A client connects")), "the first client has come");
+    match kind {
+        RuntimeKind::Docker => engine.stop(),
+        RuntimeKind::Namespaces => kill(keeper(&room.lab), Signal::SIGKILL).unwrap(),
+    }
+    let rest = std::thread::spawn(move || said.collect::<Vec<_>>());
+    let output = check.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{told}\n{:?}", rest.join());
+    assert!(told.contains("error ") && !told.contains("fail "), "{told}");
+}
+
+/// The keeper of a lab on namespaces, by its arguments.
+fn keeper(lab: &str) -> Pid {
+    let named = format!("\0keeper\0{lab}\0");
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
+    let is_it = |pid: &i32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|argv| argv.ends_with(named.as_bytes()))
+    };
+    Pid::from_raw(pids.into_iter().find(is_it).unwrap())
 }
 
 fn a_full_disk_marks_nobody_wrong(kind: RuntimeKind) {

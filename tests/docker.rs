@@ -6,18 +6,11 @@
 mod common;
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::Shutdown,
-    os::unix::net::{UnixListener, UnixStream},
-    path::Path,
+    io::{BufRead, BufReader},
     process::{Command, Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
-use common::{Lab, available, unique};
+use common::{Lab, available, engine::PassedOn, unique};
 use libtest_mimic::{Arguments, Trial};
 use netlab::runtime::RuntimeKind;
 use nix::{
@@ -121,47 +114,12 @@ fn an_interrupted_up_clears_up() {
     assert_eq!(left_of(&lab), "");
 }
 
-/// An engine that goes away with the first request for `path`: another one's socket, passed on.
-fn engine_until(path: &'static [u8], socket: &Path) {
-    let listener = UnixListener::bind(socket).unwrap();
-    let socket = socket.to_owned();
-    std::thread::spawn(move || {
-        let gone = Arc::new(AtomicBool::new(false));
-        let streams = Arc::new(Mutex::new(Vec::new()));
-        for client in listener.incoming().map(Result::unwrap) {
-            let engine = UnixStream::connect("/var/run/docker.sock").unwrap();
-            let both = [client.try_clone().unwrap(), engine.try_clone().unwrap()];
-            streams.lock().unwrap().extend(both);
-            let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
-            std::thread::spawn(move || std::io::copy(&mut &back.0, &mut &back.1));
-            let (gone, streams, socket) = (gone.clone(), streams.clone(), socket.clone());
-            std::thread::spawn(move || {
-                let mut buffer = vec![0; 64 << 10];
-                while let Ok(n @ 1..) = (&client).read(&mut buffer) {
-                    let asks = buffer[..n].windows(path.len()).any(|window| window == path);
-                    if asks && !gone.swap(true, Ordering::SeqCst) {
-                        std::fs::remove_file(&socket).unwrap();
-                        for stream in streams.lock().unwrap().iter() {
-                            let _ = stream.shutdown(Shutdown::Both);
-                        }
-                    }
-                    if gone.load(Ordering::SeqCst) || (&engine).write_all(&buffer[..n]).is_err() {
-                        return;
-                    }
-                }
-                let _ = engine.shutdown(Shutdown::Write);
-            });
-        }
-    });
-}
-
 fn an_engine_that_stops_half_way_is_told() {
     let lab = unique("d");
     let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("docker.sock");
-    engine_until(b"/containers/create", &socket);
-    let mut up = netlab(&lab, &["up"]);
-    let output = up.env("DOCKER_HOST", format!("unix://{}", socket.display())).output().unwrap();
+    let engine = PassedOn::at(folder.path().join("docker.sock"));
+    engine.stop_when(b"/containers/create");
+    let output = netlab(&lab, &["up"]).env("DOCKER_HOST", engine.url()).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("error: cannot start host "), "{said}");

@@ -1,0 +1,96 @@
+//! An engine that can be stopped: this machine's, passed on at another socket.
+
+use std::{
+    io::{Read, Write},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+/// An engine behind a socket of its own.
+#[derive(Clone)]
+pub struct PassedOn {
+    socket: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    streams: Vec<UnixStream>,
+    stopped: bool,
+    stop_when: Option<Vec<u8>>,
+}
+
+impl PassedOn {
+    /// This machine's engine, at that socket too.
+    pub fn at(socket: PathBuf) -> Self {
+        let listener = UnixListener::bind(&socket).unwrap();
+        let engine = Self { socket, state: Arc::default() };
+        let passing = engine.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map(Result::unwrap) {
+                passing.serve(client);
+            }
+        });
+        engine
+    }
+
+    /// As `DOCKER_HOST` names it.
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// Stops the engine as soon as a request has these words in it. It does not hear of that one.
+    pub fn stop_when(&self, words: &[u8]) {
+        self.lock().stop_when = Some(words.to_owned());
+    }
+
+    /// Ends every connection, and takes no more.
+    pub fn stop(&self) {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.stopped, true) {
+            return;
+        }
+        std::fs::remove_file(&self.socket).unwrap();
+        for stream in &state.streams {
+            // Its other end may have gone already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn serve(&self, client: UnixStream) {
+        let engine = UnixStream::connect("/var/run/docker.sock").unwrap();
+        self.lock().streams.extend([client.try_clone().unwrap(), engine.try_clone().unwrap()]);
+        let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || {
+            // However it ends, it ends the other side, too.
+            let _ = std::io::copy(&mut &back.0, &mut &back.1);
+            let _ = back.1.shutdown(Shutdown::Write);
+        });
+        let passing = self.clone();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 64 << 10];
+            while let Ok(n @ 1..) = (&client).read(&mut buffer) {
+                if passing.is_the_end(&buffer[..n]) {
+                    passing.stop();
+                }
+                let stopped = passing.lock().stopped;
+                if stopped || (&engine).write_all(&buffer[..n]).is_err() {
+                    return;
+                }
+            }
+            let _ = engine.shutdown(Shutdown::Write);
+        });
+    }
+
+    fn is_the_end(&self, request: &[u8]) -> bool {
+        let state = self.lock();
+        let wanted = state.stop_when.as_deref();
+        wanted.is_some_and(|words| request.windows(words.len()).any(|window| window == words))
+    }
+}
