@@ -63,15 +63,18 @@ fn take_turns() {
 fn count(with_mutex: bool) -> u32 {
     let counter = AtomicU32::new(0);
     let mutex = Mutex::new(());
-    let begin = Barrier::new(2);
+    let both_have_read = Barrier::new(2);
     let add = || {
-        begin.wait();
         for n in 0..ADDITIONS {
             // Held until the end of this turn of the loop: pthread_mutex_lock and _unlock.
             let _held = with_mutex.then(|| mutex.lock());
             let value = counter.load(Relaxed);
-            // The kernel may let the other thread run right here. Where threads share one processor
-            // that is rare, so now and then we ask for it.
+            // The other thread may run right here. The first time it does for certain; with the mutex it
+            // could not have read yet, and both would wait for ever.
+            if n == 0 && !with_mutex {
+                both_have_read.wait();
+            }
+            // Later the kernel decides. Where threads share one processor it is rare, so we ask for it.
             if n % 1000 == 0 {
                 thread::yield_now();
             }
