@@ -6,7 +6,9 @@
 mod common;
 
 use std::{
-    io::{BufRead, BufReader},
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -21,11 +23,12 @@ use nix::{
 fn main() {
     let why_not = available(RuntimeKind::Docker);
     let label = why_not.as_ref().map_or("docker".to_owned(), |why| format!("docker ({why})"));
-    let with_engine: [(&str, fn()); 8] = [
+    let with_engine: [(&str, fn()); 9] = [
         ("what_is_not_ours_stays", what_is_not_ours_stays),
         ("what_a_killed_up_left_is_cleared", what_a_killed_up_left_is_cleared),
         ("an_interrupted_up_clears_up", an_interrupted_up_clears_up),
         ("an_engine_that_stops_half_way_is_told", an_engine_that_stops_half_way_is_told),
+        ("a_lab_is_watched_by_a_newer_netlab", a_lab_is_watched_by_a_newer_netlab),
         ("labs_started_at_once_get_subnets_of_their_own", labs_started_at_once_get_subnets_of_their_own),
         ("a_subnet_in_use_is_told_with_its_place", a_subnet_in_use_is_told_with_its_place),
         ("routers_have_their_links_in_order", routers_have_their_links_in_order),
@@ -126,6 +129,26 @@ fn an_engine_that_stops_half_way_is_told() {
     assert_ne!(left_of(&lab), "", "the network was made, and nobody was there to remove it");
     succeeds(netlab(&lab, &["down"]));
     assert_eq!(left_of(&lab), "");
+}
+
+/// Whose image the engine does not have yet.
+fn a_lab_is_watched_by_a_newer_netlab() {
+    let lab = Lab::up(RuntimeKind::Docker, common::ROOM);
+    let newer = tempfile::tempdir().unwrap();
+    let built = Path::new(env!("CARGO_BIN_EXE_netlab")).parent().unwrap();
+    for name in ["lab-init", "netlab", "processes", "tcpecho", "tcpechod", "threads"] {
+        fs::copy(built.join(name), newer.path().join(name)).unwrap();
+    }
+    let mut changed = fs::OpenOptions::new().append(true).open(newer.path().join("threads")).unwrap();
+    changed.write_all(lab.name.as_bytes()).unwrap();
+    let mut exercise = Command::new(newer.path().join("netlab"));
+    exercise.args(["exercise", "processes", "--runtime", "docker", "--lab", &lab.name]);
+    exercise.current_dir(newer.path());
+    succeeds(exercise);
+    let observer = format!("netlab-{}_observer", lab.name);
+    let image = docker(&["inspect", "--format", "{{.Config.Image}}", &observer]);
+    drop(lab);
+    docker(&["rmi", &image]);
 }
 
 fn labs_started_at_once_get_subnets_of_their_own() {

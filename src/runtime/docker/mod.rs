@@ -269,7 +269,8 @@ impl Runtime for Docker {
         let Some(plan) = state.plan.host(host) else { return Err(no_host(lab, host)) };
         if !state.is_running(host) {
             self.remove_container(&names::host(lab, host)).await?;
-            self.make_host(&state.plan, plan, &self.image().await?.tag).await?;
+            // netlab may be another one than when the lab was built.
+            self.make_host(&state.plan, plan, &self.ensure_image(&|_| ()).await?.tag).await?;
         }
         observer::watched_host(&self.engine, lab, host).await
     }
@@ -299,8 +300,11 @@ impl Runtime for Docker {
     async fn observe(&self, lab: &str) -> Result<(Process, Watch)> {
         let state = self.known(lab).await?;
         let watch = observer::watch(&self.engine, &state).await?;
-        let process = observer::start(&self.engine, lab, &self.image().await?.tag).await?;
-        Ok((process, watch))
+        if let Ok(process) = observer::look(&self.engine, lab).await {
+            return Ok((process, watch));
+        }
+        observer::start(&self.engine, lab, &self.ensure_image(&|_| ()).await?.tag).await?;
+        Ok((observer::look(&self.engine, lab).await?, watch))
     }
 }
 

@@ -48,16 +48,16 @@ async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Result<Wa
     Ok(WatchedSegment { name: segment.into(), interface })
 }
 
-/// Runs `netlab observe` in the lab's observer, which is made if there is none.
-pub async fn start(engine: &Engine, lab: &str, image: &str) -> Result<Process> {
+/// Runs `netlab observe` in the lab's observer, if it has one that runs.
+pub async fn look(engine: &Engine, lab: &str) -> Result<Process> {
+    let command = vec![format!("{PROGRAMS}/netlab"), "observe".into()];
+    let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
+    exec::run(engine, &names::observer(lab), config).await
+}
+
+/// Makes the lab's observer.
+pub async fn start(engine: &Engine, lab: &str, image: &str) -> Result<()> {
     let name = names::observer(lab);
-    let config = || ExecConfig {
-        cmd: Some(vec![format!("{PROGRAMS}/netlab"), "observe".into()]),
-        ..ExecConfig::default()
-    };
-    if let Ok(process) = exec::run(engine, &name, config()).await {
-        return Ok(process);
-    }
     let what = || "cannot start the lab's observer";
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     match engine.create_container(Some(options), bodies::observer(lab, image)).await {
@@ -65,6 +65,5 @@ pub async fn start(engine: &Engine, lab: &str, image: &str) -> Result<Process> {
         Err(DockerResponseServerError { status_code: 409, .. }) => {}
         made => made.or_engine(what).map(drop)?,
     }
-    engine.start_container(&name, None::<StartContainerOptions>).await.or_engine(what)?;
-    exec::run(engine, &name, config()).await
+    engine.start_container(&name, None::<StartContainerOptions>).await.or_engine(what)
 }
