@@ -3,6 +3,7 @@
 mod bind;
 mod cuts;
 mod facts;
+mod folder;
 mod library;
 pub mod model;
 mod ports;
@@ -14,7 +15,8 @@ mod validate;
 mod verdict;
 
 pub use bind::{Cast, cast};
+pub use folder::Folder;
 pub use library::{Template, all, find, from_document, parse, schema};
-pub use run::{Folder, Options, run};
+pub use run::{Options, run};
 pub use scene::Scene;
 pub use verdict::{Artifacts, CheckResult, Outcome, Verdict, millis};

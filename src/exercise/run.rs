@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     future::Future,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -12,12 +12,13 @@ use tokio::time::timeout_at;
 
 use super::{
     bind::{self, Cast},
+    folder::Folder,
     library::Template,
     model::{Check, Exercise, Facts},
     ports::{self, Ports},
     programs::{News, Programs, now},
     scene::Scene,
-    verdict::{Artifacts, CheckResult, Outcome, Verdict, millis},
+    verdict::{CheckResult, Outcome, Verdict, millis},
 };
 use crate::{
     Error, Result,
@@ -53,40 +54,6 @@ pub struct Options {
     pub judged: Option<String>,
     /// Whether each step waits for the Enter key.
     pub step: bool,
-}
-
-/// Where a run leaves its files.
-#[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
-
-impl Folder {
-    /// A new folder under `parent`, named after the exercise and the time.
-    pub fn create(parent: &Path, exercise: &str) -> Result<Self> {
-        let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
-        for n in 1.. {
-            let tail = if n == 1 { String::new() } else { format!("-{n}") };
-            let path = parent.join(format!("exercise-{exercise}-{time}{tail}"));
-            match std::fs::create_dir_all(parent).and_then(|()| std::fs::create_dir(&path)) {
-                Ok(()) => return Ok(Self(path)),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    return Err(Error::lab(format!("cannot create {}", path.display()))
-                        .caused_by(error)
-                        .hint("--captures names another folder"));
-                }
-            }
-        }
-        unreachable!("some number is free")
-    }
-
-    /// The folder's files.
-    pub fn artifacts(&self) -> Artifacts {
-        Artifacts {
-            capture: self.0.join("capture.pcapng"),
-            evidence: self.0.join("evidence.json"),
-            report: self.0.join("report.html"),
-        }
-    }
 }
 
 /// An exercise while it runs.
