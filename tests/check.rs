@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use common::{Lab, available, block_on, engine::PassedOn, unique};
-use libtest_mimic::{Arguments, Trial};
+use common::{Lab, block_on, engine::PassedOn, trials::On, unique};
+use libtest_mimic::Arguments;
 use netlab::{
     check::{self, News, Report, Request},
     exercise::{self, Verdict},
@@ -30,32 +30,25 @@ use tokio::sync::mpsc;
 
 type Case = fn(RuntimeKind);
 
-const CASES: [(&str, Case); 7] = [
+const CASES: [(&str, Case); 6] = [
     ("the_starter_is_right_but_for_its_gaps", the_starter_is_right_but_for_its_gaps),
     ("what_does_not_compile_or_start_is_an_error", what_does_not_compile_or_start_is_an_error),
     ("a_change_is_checked_again", a_change_is_checked_again),
     ("a_host_that_dies_marks_nobody_wrong", a_host_that_dies_marks_nobody_wrong),
     ("a_lab_that_goes_away_marks_nobody_wrong", a_lab_that_goes_away_marks_nobody_wrong),
     ("an_engine_that_stops_marks_nobody_wrong", an_engine_that_stops_marks_nobody_wrong),
-    ("a_full_disk_marks_nobody_wrong", a_full_disk_marks_nobody_wrong),
 ];
 
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for kind in [RuntimeKind::Namespaces, RuntimeKind::Docker] {
-        let why_not = available(kind);
-        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
-        for (name, case) in CASES {
-            let needs_root = name.contains("full_disk") && !nix::unistd::geteuid().is_root();
-            let why = if needs_root { " (needs root)" } else { "" };
-            let name = format!("{label}::{name}{why}");
-            let trial = Trial::test(name, move || {
-                case(kind);
-                Ok(())
-            });
-            trials.push(trial.with_ignored_flag(why_not.is_some() || needs_root));
+    for mut on in On::each() {
+        let kind = on.kind;
+        trials.extend(CASES.map(|(name, case)| on.trial(name, move || case(kind))));
+        if !nix::unistd::geteuid().is_root() {
+            on.missing.get_or_insert("needs root".into());
         }
+        trials.push(on.trial("a_full_disk_marks_nobody_wrong", move || a_full_disk_marks_nobody_wrong(kind)));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -7,12 +7,12 @@ mod common;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use common::{Lab, available, in_time};
-use libtest_mimic::{Arguments, Trial};
+use common::{Lab, in_time, trials::On};
+use libtest_mimic::Arguments;
 use netlab::{
     capture::{Decoder, Frame},
     observer::{Seen, Session, Tables, TcpState},
-    runtime::{Command, ExitStatus, HostState, LabState, Process, RuntimeKind, TerminalSize},
+    runtime::{Command, ExitStatus, HostState, LabState, Process, TerminalSize},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -54,31 +54,16 @@ const ALONE: &[(&str, Case)] = cases![
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for kind in [RuntimeKind::Namespaces, RuntimeKind::Docker] {
-        let why_not = available(kind);
-        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
-        let mut add = |name: &str, test: Box<dyn FnOnce() + Send>| {
-            let trial = Trial::test(format!("{label}::{name}"), move || {
-                test();
-                Ok(())
-            });
-            trials.push(trial.with_ignored_flag(why_not.is_some()));
-        };
+    for on in On::each() {
+        let kind = on.kind;
         for (name, case) in SHARED {
-            add(name, Box::new(move || in_time(case(Lab::shared(kind)))));
+            trials.push(on.trial(name, move || in_time(case(Lab::shared(kind)))));
         }
         for (name, case) in ALONE {
-            let alone = move || {
-                let lab = Lab::up(kind, common::ROOM);
-                in_time(case(&lab));
-            };
-            add(name, Box::new(alone));
+            trials.push(on.trial(name, move || in_time(case(&Lab::up(kind, common::ROOM)))));
         }
-        let across = move || {
-            let lab = Lab::up(kind, common::TWO_SEGMENTS);
-            in_time(a_router_joins_two_segments(&lab));
-        };
-        add("a_router_joins_two_segments", Box::new(across));
+        let across = move || in_time(a_router_joins_two_segments(&Lab::up(kind, common::TWO_SEGMENTS)));
+        trials.push(on.trial("a_router_joins_two_segments", across));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     common::take_down_shared();

@@ -12,8 +12,13 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use common::{Lab, available, engine::PassedOn, unique};
-use libtest_mimic::{Arguments, Trial};
+use common::{
+    Lab,
+    engine::PassedOn,
+    trials::{On, trial},
+    unique,
+};
+use libtest_mimic::Arguments;
 use netlab::runtime::RuntimeKind;
 use nix::{
     sys::signal::{Signal, kill},
@@ -21,8 +26,7 @@ use nix::{
 };
 
 fn main() {
-    let why_not = available(RuntimeKind::Docker);
-    let label = why_not.as_ref().map_or("docker".to_owned(), |why| format!("docker ({why})"));
+    let on = On::runtime(RuntimeKind::Docker);
     let with_engine: [(&str, fn()); 9] = [
         ("what_is_not_ours_stays", what_is_not_ours_stays),
         ("what_a_killed_up_left_is_cleared", what_a_killed_up_left_is_cleared),
@@ -34,20 +38,9 @@ fn main() {
         ("routers_have_their_links_in_order", routers_have_their_links_in_order),
         ("hosts_reach_nothing_but_their_wire", hosts_reach_nothing_but_their_wire),
     ];
-    let ignored = why_not.is_some();
-    let mut trials: Vec<_> = with_engine
-        .into_iter()
-        .map(|(name, test)| trial(format!("{label}::{name}"), test).with_ignored_flag(ignored))
-        .collect();
-    trials.push(trial("an_engine_that_is_not_there_is_told".into(), an_engine_that_is_not_there_is_told));
+    let mut trials: Vec<_> = with_engine.into_iter().map(|(name, test)| on.trial(name, test)).collect();
+    trials.push(trial("an_engine_that_is_not_there_is_told", an_engine_that_is_not_there_is_told));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn trial(name: String, test: fn()) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
 }
 
 fn netlab(lab: &str, arguments: &[&str]) -> Command {

@@ -9,8 +9,11 @@ use std::{
     time::Duration,
 };
 
-use common::{Lab, available, block_on};
-use libtest_mimic::{Arguments, Failed, Trial};
+use common::{
+    Lab, block_on,
+    trials::{On, trial},
+};
+use libtest_mimic::Arguments;
 use netlab::{
     exercise::{self, CheckResult, Folder, Options, Template, Verdict},
     runtime::RuntimeKind,
@@ -24,17 +27,14 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 fn main() {
     let arguments = Arguments::from_args();
-    let why_not = KINDS.map(available);
+    let each = On::each();
     let mut trials = vec![
         trial("the_committed_schema_is_the_current_one", the_committed_schema_is_the_current_one),
         trial("mistakes_are_shown_where_they_are", mistakes_are_shown_where_they_are),
     ];
-    for (kind, why_not) in KINDS.into_iter().zip(&why_not) {
-        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
-        let mut add = |name: &str, test: Box<dyn FnOnce() + Send>| {
-            let name = format!("{label}::{name}");
-            trials.push(trial(&name, test).with_ignored_flag(why_not.is_some()));
-        };
+    for on in &each {
+        let kind = on.kind;
+        let mut add = |name: &str, test: Box<dyn FnOnce() + Send>| trials.push(on.trial(name, test));
         for template in exercise::all(None).unwrap() {
             let id = template.exercise.id.clone();
             add(&format!("exercise_{id}_passes"), Box::new(move || passes(&checks(kind, &template))));
@@ -43,7 +43,7 @@ fn main() {
         add("exercise_2_passes_twice_in_a_row", Box::new(move || twice(kind, &again)));
         add("the_example_of_the_readme_passes", Box::new(move || passes(&perform(kind, &example()))));
     }
-    let alone = why_not.iter().flatten().next();
+    let alone = each.iter().find_map(|on| on.missing.as_ref());
     let label = alone.map_or(String::new(), |why| format!(" ({why})"));
     for template in exercise::all(None).unwrap() {
         let name = format!("both{label}::exercise_{}_is_judged_alike", template.exercise.id);
@@ -53,13 +53,6 @@ fn main() {
     let conclusion = libtest_mimic::run(&arguments, trials);
     common::take_down_shared();
     conclusion.exit();
-}
-
-fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok::<(), Failed>(())
-    })
 }
 
 /// What came of an exercise on the shared lab, which is kept for who asks next. One at a time a lab.

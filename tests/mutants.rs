@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use common::{Lab, available, block_on};
+use common::{Lab, block_on, trials::On};
 use indexmap::IndexMap;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
 use netlab::{
     check::{self, Report, Request},
     exercise::{self, Verdict},
@@ -22,8 +22,6 @@ use netlab::{
 };
 use serde::Deserialize;
 use tempfile::TempDir;
-
-const RUNTIMES: [RuntimeKind; 2] = [RuntimeKind::Namespaces, RuntimeKind::Docker];
 
 /// One server of the matrix.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,12 +44,10 @@ fn main() {
     // They wait more than they work.
     arguments.test_threads.get_or_insert(8);
     let mut trials = Vec::new();
-    for kind in RUNTIMES {
-        let why_not = available(kind);
-        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
+    for on in On::each() {
+        let kind = on.kind;
         for (name, server) in matrix() {
-            let trial = Trial::test(format!("{label}::{name}"), move || judge(kind, &name, &server));
-            trials.push(trial.with_ignored_flag(why_not.is_some()));
+            trials.push(on.trial(&name.clone(), move || judge(kind, &name, &server)));
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -66,12 +62,12 @@ fn matrix() -> IndexMap<String, Server> {
 }
 
 /// Judges one server on a lab that nobody else uses meanwhile, and compares what came of each check.
-fn judge(kind: RuntimeKind, name: &str, server: &Server) -> Result<(), Failed> {
+fn judge(kind: RuntimeKind, name: &str, server: &Server) {
     let lab = take_lab(kind);
     let report = block_on(check(&lab, name, server));
     // Only what works is used again.
     LABS.lock().unwrap().push(lab);
-    compare(server, &report)
+    compare(server, &report);
 }
 
 async fn check(lab: &Lab, name: &str, server: &Server) -> Report {
@@ -90,7 +86,7 @@ async fn check(lab: &Lab, name: &str, server: &Server) -> Report {
     check::run(&request, lab.runtime.as_ref(), &state, std::future::pending(), &mut |_| ()).await.unwrap()
 }
 
-fn compare(server: &Server, report: &Report) -> Result<(), Failed> {
+fn compare(server: &Server, report: &Report) {
     let mut wrong = String::new();
     for section in &report.sections {
         for check in &section.checks {
@@ -110,7 +106,7 @@ fn compare(server: &Server, report: &Report) -> Result<(), Failed> {
             }
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.into()) }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 /// Labs that nobody uses now. Each shows the compiled servers as /lab.

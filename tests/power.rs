@@ -7,9 +7,8 @@ use std::{
     process::{Command, Output},
 };
 
-use common::{Lab, available};
-use libtest_mimic::{Arguments, Trial};
-use netlab::runtime::RuntimeKind;
+use common::{Lab, trials::On};
+use libtest_mimic::Arguments;
 use serde_json::Value;
 
 type Case = fn(&Lab);
@@ -23,16 +22,13 @@ const CASES: &[(&str, Case)] = &[
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for kind in [RuntimeKind::Namespaces, RuntimeKind::Docker] {
-        let why_not = available(kind);
-        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
-        for (name, case) in CASES {
-            let test = move || {
-                case(&Lab::up(kind, common::ROOM));
-                Ok(())
-            };
-            trials.push(Trial::test(format!("{label}::{name}"), test).with_ignored_flag(why_not.is_some()));
-        }
+    for on in On::each() {
+        let kind = on.kind;
+        let alone = |(name, case): &(&str, Case)| {
+            let case = *case;
+            on.trial(name, move || case(&Lab::up(kind, common::ROOM)))
+        };
+        trials.extend(CASES.iter().map(alone));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

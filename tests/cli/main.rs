@@ -11,8 +11,8 @@ mod programs;
 mod common;
 
 use bench::Bench;
-use common::available;
-use libtest_mimic::{Arguments, Trial};
+use common::trials::{On, trial};
+use libtest_mimic::Arguments;
 use netlab::runtime::RuntimeKind;
 
 type Case = fn(&Bench);
@@ -44,29 +44,17 @@ fn main() {
         trial("signals_are_listed", kill::signals_are_listed),
         trial("a_wrong_file_is_shown_with_its_mistakes", help::a_wrong_file_is_shown_with_its_mistakes),
     ];
-    for kind in [RuntimeKind::Namespaces, RuntimeKind::Docker] {
-        let why_not = available(kind);
-        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
+    for on in On::each() {
+        let kind = on.kind;
         for (name, case) in SHARED {
-            let case = move || case(Bench::shared(kind));
-            trials.push(trial(&format!("{label}::{name}"), case).with_ignored_flag(why_not.is_some()));
+            trials.push(on.trial(name, move || case(Bench::shared(kind))));
         }
         // Docker's own are in `tests/docker.rs`.
         if kind == RuntimeKind::Namespaces {
-            for (name, case) in labs::UNFINISHED {
-                let name = format!("{label}::{name}");
-                trials.push(trial(&name, case).with_ignored_flag(why_not.is_some()));
-            }
+            trials.extend(labs::UNFINISHED.iter().map(|(name, case)| on.trial(name, case)));
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     Bench::take_down_shared();
     conclusion.exit();
-}
-
-fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        test();
-        Ok(())
-    })
 }

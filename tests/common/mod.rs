@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod engine;
+pub mod trials;
 
 use std::{
     future::Future,

@@ -10,8 +10,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use common::available;
-use libtest_mimic::{Arguments, Trial};
+use common::trials::{On, trial};
+use libtest_mimic::Arguments;
 use netlab::{runtime::RuntimeKind, submission::pack};
 use nix::{
     sys::signal::{Signal, kill},
@@ -35,32 +35,20 @@ limits: {seconds: 40, build_seconds: 5, disk: 16MiB, pids: 50, memory: 256MiB}
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for kind in [RuntimeKind::Namespaces, RuntimeKind::Docker] {
-        let why_not = available(kind);
-        let label = why_not.as_ref().map_or(kind.to_string(), |why| format!("{kind} ({why})"));
-        let mut add = |name: &str, case: fn(RuntimeKind)| {
-            let trial = Trial::test(format!("{label}::{name}"), move || {
-                case(kind);
-                Ok(())
-            });
-            trials.push(trial.with_ignored_flag(why_not.is_some()));
-        };
+    for on in On::each() {
+        let kind = on.kind;
+        let mut add = |name: &str, case: fn(RuntimeKind)| trials.push(on.trial(name, move || case(kind)));
         add("each_gets_their_own_marks_and_nobody_elses", each_gets_their_own_marks_and_nobody_elses);
         add("a_lab_that_breaks_costs_nobody_marks", a_lab_that_breaks_costs_nobody_marks);
         add("it_stops_and_goes_on_where_it_was", it_stops_and_goes_on_where_it_was);
     }
-    let case = |name: &str, case: fn()| {
-        Trial::test(name.to_owned(), move || {
-            case();
-            Ok(())
-        })
-    };
-    trials.push(case("a_wrong_course_is_shown_where_it_is_wrong", a_wrong_course_is_shown_where_it_is_wrong));
-    trials.push(case(
+    trials
+        .push(trial("a_wrong_course_is_shown_where_it_is_wrong", a_wrong_course_is_shown_where_it_is_wrong));
+    trials.push(trial(
         "the_example_is_right_and_its_schema_current",
         the_example_is_right_and_its_schema_current,
     ));
-    trials.push(case("copies_are_shown_side_by_side", copies_are_shown_side_by_side));
+    trials.push(trial("copies_are_shown_side_by_side", copies_are_shown_side_by_side));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
