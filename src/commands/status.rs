@@ -79,7 +79,7 @@ pub fn print(kind: RuntimeKind, lab: &LabState, elapsed: Duration, as_json: bool
             ]
         })
     });
-    print!("{}", ui::table(["host", "address", "segment", "state", "runs"], rows));
+    print!("{}", ui::table(["host", "address", "segment", "state", "starts"], rows));
     Ok(())
 }
 
