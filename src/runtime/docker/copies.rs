@@ -13,7 +13,7 @@ use bollard::{
 };
 use futures_util::future::{join_all, try_join_all};
 
-use super::{answer::Answered, names};
+use super::{answer::Answered, changes::Changes, names};
 use crate::{Result, error::Context, topology::Plan};
 
 /// The engine's driver of volumes that knows tmpfs.
@@ -67,7 +67,7 @@ pub fn mount_options(plan: &Plan, bytes: u64) -> MountVolumeOptions {
 }
 
 /// Makes the volumes, with nothing in them.
-pub async fn make(engine: &Engine, plan: &Plan) -> Result<()> {
+pub async fn make(engine: &Engine, changes: &Changes, plan: &Plan) -> Result<()> {
     let all = all(plan);
     let made = all.iter().map(|(source, bytes, ..)| async move {
         let request = VolumeCreateRequest {
@@ -77,7 +77,9 @@ pub async fn make(engine: &Engine, plan: &Plan) -> Result<()> {
             labels: Some(labels(plan)),
             ..VolumeCreateRequest::default()
         };
-        let made = engine.create_volume(request).await;
+        let engine = engine.clone();
+        let made = async move { engine.create_volume(request).await };
+        let made = changes.ask(&plan.lab, made).await?;
         made.or_engine(|| format!("cannot make room for a copy of {}", source.display())).map(drop)
     });
     try_join_all(made).await.map(drop)

@@ -5,6 +5,7 @@
 mod answer;
 mod base;
 mod bodies;
+mod changes;
 mod connect;
 mod copies;
 mod exec;
@@ -41,11 +42,13 @@ use crate::{
     topology::{HostPlan, Plan},
 };
 use answer::Answered;
+use changes::Changes;
 use image::Image;
 
 /// The runtime on a Docker engine.
 pub struct Docker {
     engine: Engine,
+    changes: Changes,
     version: String,
     programs: PathBuf,
 }
@@ -57,7 +60,7 @@ impl Docker {
     /// No engine answers.
     pub async fn connect() -> Result<Self> {
         let (engine, version) = connect::connect().await?;
-        Ok(Self { engine, version, programs: image::programs()? })
+        Ok(Self { engine, changes: Changes::default(), version, programs: image::programs()? })
     }
 
     /// With the programs of another folder than this program's own.
@@ -112,7 +115,7 @@ impl Docker {
 
     async fn build(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
         let networks = try_join_all((0..plan.segments.len()).map(|n| self.make_network(plan, n)));
-        let volumes = copies::make(&self.engine, plan);
+        let volumes = copies::make(&self.engine, &self.changes, plan);
         let (_, (), image) = tokio::try_join!(networks, volumes, self.ensure_image(progress))?;
         let count = std::sync::atomic::AtomicU64::new(0);
         let tell = |more| {
@@ -142,10 +145,34 @@ impl Docker {
         removed.or_missing(|| format!("cannot remove the container {id}")).map(drop)
     }
 
+    /// Removes what there is of a lab. Says whether there was anything.
+    async fn clear(&self, lab: &str) -> Result<bool> {
+        let (containers, networks) = tokio::try_join!(self.containers(Some(lab)), self.networks(Some(lab)))?;
+        let ids = containers.iter().filter_map(|c| c.id.as_deref());
+        let mut results = join_all(ids.map(|id| self.remove_container(id))).await;
+        let ids = networks.iter().filter_map(|n| n.id.as_deref());
+        results.extend(
+            join_all(ids.map(|id| async move {
+                let removed = self.engine.remove_network(id).await;
+                removed.or_missing(|| format!("cannot remove the network {id}")).map(drop)
+            }))
+            .await,
+        );
+        results.extend(copies::remove(&self.engine, lab).await);
+        let mut failures = results.into_iter().filter_map(Result::err).peekable();
+        if failures.peek().is_some() {
+            let all: Vec<_> = failures.map(|e| describe(&e)).collect();
+            return Err(Error::lab(format!("lab {lab} is down, but for {}", all.join("; "))));
+        }
+        Ok(!containers.is_empty() || !networks.is_empty())
+    }
+
     async fn make_network(&self, plan: &Plan, n: usize) -> Result<()> {
         let segment = &plan.segments[n];
         let what = || format!("cannot make the segment {} with {}", segment.name, segment.subnet);
-        match self.engine.create_network(bodies::network(plan, n)).await {
+        let (engine, network) = (self.engine.clone(), bodies::network(plan, n));
+        let made = async move { engine.create_network(network).await };
+        match self.changes.ask(&plan.lab, made).await? {
             Err(DockerResponseServerError { message, .. }) if message.contains("overlaps") => {
                 Err(Error::subnet_taken(what())
                     .caused_by(message)
@@ -159,8 +186,9 @@ impl Docker {
         let name = names::host(&plan.lab, &host.name);
         let what = || format!("cannot start host {}", host.name);
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
-        let body = bodies::host(plan, host, image);
-        self.engine.create_container(Some(options), body).await.or_engine(what)?;
+        let (engine, body) = (self.engine.clone(), bodies::host(plan, host, image));
+        let made = async move { engine.create_container(Some(options), body).await };
+        self.changes.ask(&plan.lab, made).await?.or_engine(what)?;
         self.engine.start_container(&name, None::<StartContainerOptions>).await.or_engine(what)?;
         // One after the other, and while it runs: so they are eth1, eth2, … in the plan's order.
         for link in &host.links[1..] {
@@ -225,24 +253,13 @@ impl Runtime for Docker {
     }
 
     async fn down(&self, lab: &str) -> Result<bool> {
-        let (containers, networks) = tokio::try_join!(self.containers(Some(lab)), self.networks(Some(lab)))?;
-        let ids = containers.iter().filter_map(|c| c.id.as_deref());
-        let mut results = join_all(ids.map(|id| self.remove_container(id))).await;
-        let ids = networks.iter().filter_map(|n| n.id.as_deref());
-        results.extend(
-            join_all(ids.map(|id| async move {
-                let removed = self.engine.remove_network(id).await;
-                removed.or_missing(|| format!("cannot remove the network {id}")).map(drop)
-            }))
-            .await,
-        );
-        results.extend(copies::remove(&self.engine, lab).await);
-        let mut failures = results.into_iter().filter_map(Result::err).peekable();
-        if failures.peek().is_some() {
-            let all: Vec<_> = failures.map(|e| describe(&e)).collect();
-            return Err(Error::lab(format!("lab {lab} is down, but for {}", all.join("; "))));
+        self.changes.settled(lab).await;
+        let found = self.clear(lab).await?;
+        if found {
+            // What the engine still makes for a netlab that was ended by force.
+            self.clear(lab).await?;
         }
-        Ok(!containers.is_empty() || !networks.is_empty())
+        Ok(found)
     }
 
     async fn labs(&self) -> Result<Vec<LabState>> {
@@ -303,7 +320,8 @@ impl Runtime for Docker {
         if let Ok(process) = observer::look(&self.engine, lab).await {
             return Ok((process, watch));
         }
-        observer::start(&self.engine, lab, &self.ensure_image(&|_| ()).await?.tag).await?;
+        let image = self.ensure_image(&|_| ()).await?;
+        observer::start(&self.engine, &self.changes, lab, &image.tag).await?;
         Ok((observer::look(&self.engine, lab).await?, watch))
     }
 }

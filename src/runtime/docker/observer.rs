@@ -14,6 +14,7 @@ use futures_util::future::try_join_all;
 use super::{
     answer::Answered,
     bodies::{self, PROGRAMS},
+    changes::Changes,
     exec, names,
 };
 use crate::{
@@ -56,11 +57,13 @@ pub async fn look(engine: &Engine, lab: &str) -> Result<Process> {
 }
 
 /// Makes the lab's observer.
-pub async fn start(engine: &Engine, lab: &str, image: &str) -> Result<()> {
+pub async fn start(engine: &Engine, changes: &Changes, lab: &str, image: &str) -> Result<()> {
     let name = names::observer(lab);
     let what = || "cannot start the lab's observer";
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    match engine.create_container(Some(options), bodies::observer(lab, image)).await {
+    let (asked, body) = (engine.clone(), bodies::observer(lab, image));
+    let made = async move { asked.create_container(Some(options), body).await };
+    match changes.ask(lab, made).await? {
         // Somebody else looks for the first time at the same moment, or it was stopped.
         Err(DockerResponseServerError { status_code: 409, .. }) => {}
         made => made.or_engine(what).map(drop)?,
