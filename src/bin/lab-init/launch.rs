@@ -4,7 +4,7 @@
 //! It takes no room in the process table: the program takes its place and keeps its number.
 
 use std::{
-    ffi::OsString,
+    ffi::{CString, OsString},
     fs::File,
     io,
     os::{fd::AsRawFd, unix::process::CommandExt},
@@ -16,7 +16,10 @@ use netlab::errno::strerror;
 use nix::{
     errno::Errno,
     libc,
-    sys::inotify::{AddWatchFlags, InitFlags, Inotify},
+    sys::{
+        inotify::{AddWatchFlags, InitFlags, Inotify},
+        prctl::set_name,
+    },
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout},
 };
 
@@ -96,6 +99,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn prepare(launch: &Launch) -> io::Result<()> {
+    // As `ps` shows it from now on, and whoever looks for it by name finds it.
+    if let Some(name) = launch.argv.first().and_then(|program| program.rsplit('/').next()) {
+        set_name(&CString::new(name)?)?;
+    }
     if let Some(file) = &launch.after {
         wait_for(file)?;
     }
