@@ -31,6 +31,19 @@ const CLASS: usize = 6;
 /// Fewer fingerprints than these in common, some twenty lines, are chance.
 const FEWEST: usize = 12;
 
+/// The sources of what students are to write themselves, as netlab has them.
+const NETLABS: [(&str, &str); 9] = [
+    ("tcpechod/main.rs", include_str!("../bin/tcpechod/main.rs")),
+    ("tcpechod/options.rs", include_str!("../bin/tcpechod/options.rs")),
+    ("tcpechod/passive.rs", include_str!("../bin/tcpechod/passive.rs")),
+    ("tcpechod/print.rs", include_str!("../bin/tcpechod/print.rs")),
+    ("tcpechod/signals.rs", include_str!("../bin/tcpechod/signals.rs")),
+    ("tcpechod/variants.rs", include_str!("../bin/tcpechod/variants.rs")),
+    ("tcpecho.rs", include_str!("../bin/tcpecho.rs")),
+    ("processes.rs", include_str!("../bin/processes.rs")),
+    ("threads.rs", include_str!("../bin/threads.rs")),
+];
+
 /// Two submissions that share a part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Pair {
@@ -54,13 +67,26 @@ pub struct Work {
 impl Work {
     /// The programs in a folder.
     pub fn read(name: &str, folder: &Path) -> Result<Self> {
-        let mut files = Vec::new();
+        let mut work = Self { name: name.to_owned(), files: Vec::new() };
         for found in walk::sources(folder, Bounds::SUBMISSION)? {
             let bytes = fs::read(&found.path).or_usage(|| format!("cannot read {}", found.path.display()))?;
-            let tokens = tokens::of(&found.name, &String::from_utf8_lossy(&bytes));
-            files.push((found.name, prints(&tokens)));
+            work.add(found.name, &String::from_utf8_lossy(&bytes));
         }
-        Ok(Self { name: name.to_owned(), files })
+        Ok(work)
+    }
+
+    /// netlab's own programs, which anybody can find and hand in.
+    fn netlabs() -> Self {
+        let mut work = Self { name: "netlab's own programs".into(), files: Vec::new() };
+        for (name, text) in NETLABS {
+            work.add(name.into(), text);
+        }
+        work
+    }
+
+    fn add(&mut self, name: PathBuf, text: &str) {
+        let prints = prints(&tokens::of(&name, text));
+        self.files.push((name, prints));
     }
 
     fn hashes(&self) -> HashSet<u64> {
@@ -74,10 +100,12 @@ impl Work {
     }
 }
 
-/// The pairs that share at least so much, the most alike first. What was `given` counts for nobody.
+/// The pairs that share at least so much, the most alike first; netlab's own programs may be one of a
+/// pair. What was `given` counts for nobody.
 pub fn pairs(mut works: Vec<Work>, given: &[Work], least: f64) -> Vec<Pair> {
     let mut common: HashSet<u64> = given.iter().flat_map(Work::hashes).collect();
     common.extend(everybodys(&works));
+    works.push(Work::netlabs());
     works.iter_mut().for_each(|work| work.without(&common));
     let hashes: Vec<HashSet<u64>> = works.iter().map(Work::hashes).collect();
     let mut pairs = Vec::new();
@@ -146,6 +174,18 @@ mod tests {
         let place = &pair.places[0];
         assert!(place.a.to - place.a.from > 100, "{place:?}");
         assert!(place.b.to > place.a.to, "the lines of each: {place:?}");
+    }
+
+    #[test]
+    fn a_copy_of_netlabs_own_server_is_found() {
+        let copy = include_str!("../bin/tcpechod/main.rs").replace("connection", "c");
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("server.rs"), copy).unwrap();
+        let works = vec![Work::read("ana", folder.path()).unwrap(), work("bea", &program(1, 40))];
+        let found = pairs(works, &[], 0.5);
+        let [pair] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((pair.a.as_str(), pair.b.as_str()), ("ana", "netlab's own programs"));
+        assert_eq!(pair.places[0].b.file, Path::new("tcpechod/main.rs"));
     }
 
     #[test]

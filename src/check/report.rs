@@ -37,6 +37,9 @@ pub struct Section {
     pub verdict: Verdict,
     /// The checks that judge the programs.
     pub checks: Vec<CheckResult>,
+    /// The programs among them that turned out to be copies of netlab's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub netlabs: Vec<String>,
     /// What each run of it left; empty where none came to its end.
     pub runs: Vec<Artifacts>,
     /// How long the runs took.
@@ -68,6 +71,7 @@ impl Section {
             title: exercise.title.clone(),
             verdict: Verdict::Error,
             checks: Vec::new(),
+            netlabs: Vec::new(),
             runs: Vec::new(),
             elapsed_ms: 0,
         }
@@ -77,6 +81,7 @@ impl Section {
     pub(super) fn add(&mut self, outcome: Outcome) {
         self.runs.push(outcome.artifacts);
         self.elapsed_ms += outcome.elapsed_ms;
+        self.netlabs.extend(outcome.netlabs);
         self.extend(outcome.checks);
     }
 

@@ -47,7 +47,8 @@ pub struct Args {
     /// Where the grades go.
     #[arg(long, value_name = "DIR", default_value = "grades")]
     out: PathBuf,
-    /// Only show submissions that share large parts, and grade nothing.
+    /// Only show submissions that share large parts with one another or with netlab's own programs, and
+    /// grade nothing.
     #[arg(long)]
     compare: bool,
     /// How much of the smaller one two submissions must share to be shown, in percent.

@@ -121,6 +121,7 @@ pub async fn run(
         runtime: runtime.kind(),
         verdict: Verdict::of_all(checks.iter().map(|c| c.verdict)),
         checks,
+        netlabs: run.netlabs(options.programs.keys()),
         artifacts,
         elapsed_ms: millis(started.elapsed()),
     };
@@ -184,6 +185,11 @@ impl<'r> Run<'r> {
                 self.looks.get(name).ok_or(missing.unwrap_or("the exercise took no look by that name"))
             }
         }
+    }
+
+    /// Which of these programs were copies of netlab's own.
+    fn netlabs<'n>(&self, names: impl Iterator<Item = &'n String>) -> Vec<String> {
+        names.filter(|name| self.scene.programs.get(*name).is_some_and(|p| p.is_netlabs)).cloned().collect()
     }
 
     /// Waits until the facts hold; says whether they did in time.

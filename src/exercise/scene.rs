@@ -57,6 +57,8 @@ pub struct Program {
     pub silent: bool,
     /// The process that listens on a port of the exercise, once there was one.
     pub parent: Option<i32>,
+    /// Whether one of its processes ran a copy of one of netlab's own programs.
+    pub is_netlabs: bool,
     /// Every process of it that was ever seen, by pid, with the parent that it was first seen under.
     family: BTreeMap<i32, i32>,
 }
@@ -103,6 +105,7 @@ impl Program {
                 break;
             }
         }
+        self.is_netlabs |= processes.iter().any(|process| process.netlabs && self.has(process.pid));
         if self.parent.is_none() {
             let of_ours = |port| ports.values().any(|p| *p == port);
             let listening = sockets.iter().filter(|s| s.state == TcpState::Listen && of_ours(s.local.port()));

@@ -126,6 +126,9 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Each check.
     pub checks: Vec<CheckResult>,
+    /// The programs given in place of the exercise's that turned out to be copies of netlab's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub netlabs: Vec<String>,
     /// Where the rest is.
     pub artifacts: Artifacts,
     /// How long it took.

@@ -19,6 +19,9 @@ pub struct Judged {
     pub title: String,
     /// The checks that count, in the exercise's order.
     pub checks: Vec<CheckResult>,
+    /// The submission's programs that turned out to be copies of netlab's own.
+    #[serde(default)]
+    pub netlabs: Vec<String>,
     /// The reports of its runs, seen from the folder of the grades.
     pub reports: Vec<PathBuf>,
     /// How long the runs took.
@@ -35,6 +38,7 @@ impl Judged {
         Self {
             reports: reports.collect(),
             elapsed_ms: found.map_or(0, |section| section.elapsed_ms),
+            netlabs: found.map(|section| section.netlabs.clone()).unwrap_or_default(),
             ..Self::with(rule, |id| result(id).ok_or("netlab.yaml names no program that it could judge"))
         }
     }
@@ -53,6 +57,7 @@ impl Judged {
             checks: counting
                 .map(|check| result(&check.id).unwrap_or_else(|why| CheckResult::unknown(check, why)))
                 .collect(),
+            netlabs: Vec::new(),
             reports: Vec::new(),
             elapsed_ms: 0,
         }

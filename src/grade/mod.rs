@@ -153,7 +153,6 @@ impl Grader<'_> {
             return Ok(record);
         }
         (self.tell)(News::Begun(submission));
-        record.note(&sources, &manifest)?;
         let started = Instant::now();
         let replay = Replay {
             course: self.settings.course,
@@ -170,6 +169,7 @@ impl Grader<'_> {
             Ok(sections) => (record.status, record.sections) = (Status::Graded, sections),
             Err(error) => record.broke(&error),
         }
+        record.note(&sources, &manifest)?;
         record.elapsed_ms = millis(started.elapsed());
         record.write(&folder)?;
         (self.tell)(News::Done(&record));

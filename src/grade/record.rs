@@ -1,6 +1,7 @@
 //! What came of one submission, kept in the student's folder: what was graded is not graded again.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -115,11 +116,13 @@ impl Record {
         (self.status, self.why) = (Status::Error, Some(chain(error)));
     }
 
-    /// Notes what is odd about the sources and what they call their programs.
+    /// Notes what is odd about the sources, what they call their programs, and what those were.
     pub(super) fn note(&mut self, sources: &Sources, manifest: &Manifest) -> Result<()> {
         for (name, command) in manifest.programs().iter().filter(|(_, c)| !c.contains(ON_HOSTS)) {
             self.notes.push(format!("{name} is no program of the submission: {command}"));
         }
+        let copies: BTreeSet<&String> = self.sections.iter().flat_map(|section| &section.netlabs).collect();
+        self.notes.extend(copies.iter().map(|name| format!("what ran as {name} is netlab's own program")));
         let different = sources.differences()?;
         if !different.is_empty() {
             self.notes.push(format!("changed after it was packed: {}", different.join(", ")));

@@ -119,6 +119,7 @@ pub(super) mod tests {
             state: 'S',
             name: name.into(),
             argv: vec![name.into()],
+            netlabs: false,
             uid: 0,
             descriptors: 0,
             ticks: 0,

@@ -24,6 +24,9 @@ pub struct ProcessRow {
     pub name: String,
     /// Its arguments; empty for a zombie.
     pub argv: Vec<String>,
+    /// Whether what it runs is a copy of one of netlab's own programs, as `tcpechod`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub netlabs: bool,
     /// Real user id.
     pub uid: u32,
     /// Processor time used, user and system, in ticks of 1/100 s (`/proc/PID/stat` 14 and 15).
@@ -55,7 +58,17 @@ impl ProcessRow {
         let but_ticks = |p: &Self| {
             (p.pid, p.ppid, p.pgid, p.sid, p.state, p.uid, p.started, p.caught, p.ignored, p.blocked)
         };
-        but_ticks(self) == but_ticks(other) && self.name == other.name && self.argv == other.argv
+        but_ticks(self) == but_ticks(other) && self.runs_as(other) && self.netlabs == other.netlabs
+    }
+
+    /// Whether it has the name and the arguments that `other` has.
+    fn runs_as(&self, other: &Self) -> bool {
+        self.name == other.name && self.argv == other.argv
+    }
+
+    /// Whether it is the same process as `other`, and has executed nothing else meanwhile.
+    pub fn still_runs(&self, other: &Self) -> bool {
+        self.is_same_process(other) && self.runs_as(other)
     }
 
     /// Whether it is the same process as `other`, perhaps at another time.

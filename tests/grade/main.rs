@@ -119,6 +119,8 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     let run = "/lab/program {port}";
     class.hand_in_c("right", SERVER, "", run);
     class.hand_in_c("wrong", SERVER, "-DCAPITALS", run);
+    let copy = "build: strip -o /lab/mine $(command -v tcpechod)\nserver: /lab/mine {port}\n";
+    class.hand_in("copier", &[("netlab.yaml", copy), ("a.c", "int a;\n")]);
     class.hand_in_c("no-c", "int main(void) { return no_such_name; }", "", run);
     class.hand_in("slow", &[("netlab.yaml", "build: sleep 1000\nserver: /lab/x {port}\n")]);
     class.hand_in_c("bomb", BOMB, "", run);
@@ -136,6 +138,8 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     // All of it right, less what lateness costs at most.
     assert_eq!(of("right")["points"], 8.0, "{:#}", of("right"));
     assert_eq!(of("right")["late"]["percent"], 20.0);
+    assert_eq!(of("right")["notes"], serde_json::json!([]));
+    assert_eq!(of("copier")["notes"], serde_json::json!(["what ran as server is netlab's own program"]));
     assert_eq!(ids(of("wrong"), "fail"), ["lines-come-back"], "{:#}", of("wrong"));
     assert_eq!(ids(of("killer"), "fail"), Vec::<&str>::new(), "{:#}", of("killer"));
     for name in ["no-c", "slow", "bomb", "hangs", "filler"] {

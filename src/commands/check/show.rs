@@ -59,6 +59,9 @@ impl Show {
             let title = style().paint("1", &format!("{}. {}", section.exercise, section.title));
             let _ = writeln!(text, "\n{title}");
             section.checks.iter().for_each(|check| self.check(check, &mut text));
+            for name in &section.netlabs {
+                let _ = writeln!(text, "note: what ran as {name} is netlab's own program, not yours");
+            }
             for run in &section.runs {
                 let _ = writeln!(text, "report: {}", run.report.display());
             }

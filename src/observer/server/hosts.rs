@@ -7,7 +7,8 @@
 use std::{
     collections::HashMap,
     ffi::CStr,
-    fs, io,
+    fs::{self, File},
+    io,
     os::fd::{AsFd, OwnedFd},
 };
 
@@ -114,6 +115,12 @@ impl Host {
             }
         }
         sockets
+    }
+
+    /// The file that a process executes; none if it has ended.
+    pub fn program(&self, pid: i32) -> Option<File> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        openat(&self.proc, format!("{pid}/exe").as_str(), flags, Mode::empty()).ok().map(File::from)
     }
 
     fn pids(&self) -> io::Result<Vec<i32>> {

@@ -9,6 +9,7 @@ mod hosts;
 mod no_dbus;
 mod output;
 mod parse;
+mod programs;
 mod sampler;
 mod wire;
 
@@ -23,6 +24,7 @@ use super::protocol::{Message, Nanos, Request, decode_json, encode_json, read_fr
 use crate::{Result, error::Context, runtime::Watch};
 use hosts::Host;
 use output::Output;
+use programs::Programs;
 use sampler::{Wake, Watched};
 use wire::{Asked, Tap};
 
@@ -36,7 +38,9 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
     let taps: Vec<Tap> =
         (0u16..).zip(&watch.segments).map(|(i, s)| Tap::open(i, s)).collect::<Result<_>>()?;
     let mut hosts = open_hosts(&watch, &output)?;
-    let mut watched: Vec<_> = hosts.iter().cloned().map(Watched::new).collect();
+    let programs = Arc::new(Programs::beside_netlab());
+    let watch_host = |host| Watched::new(host, programs.clone());
+    let mut watched: Vec<_> = hosts.iter().cloned().map(watch_host).collect();
     sampler::look(&mut watched, false, &output);
     tell(&output, &Message::Ready { at: now() });
 
@@ -69,7 +73,7 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
                     let host = Arc::new(host);
                     hosts.retain(|h| h.name != host.name);
                     hosts.push(host.clone());
-                    let watched = Box::new(Watched::new(host));
+                    let watched = Box::new(watch_host(host));
                     wake.send(Wake::Watch(id, watched)).or_lab(|| "the sampler has ended")?;
                 }
                 None => tell(&output, &Message::Failed { id, why: format!("host {} is gone", host.name) }),

@@ -32,6 +32,7 @@ pub fn stat(bytes: &[u8]) -> Option<ProcessRow> {
         descriptors: 0,
         started: ticks(19)?,
         argv: Vec::new(),
+        netlabs: false,
         uid: 0,
         caught: 0,
         ignored: 0,

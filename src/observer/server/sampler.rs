@@ -10,7 +10,7 @@ use nix::sys::{
     time::TimeValLike,
 };
 
-use super::{diag::Diag, hosts::Host, now, output::Output};
+use super::{diag::Diag, hosts::Host, now, output::Output, programs::Programs};
 use crate::observer::{
     ProcessRow, SocketRow,
     protocol::{Message, encode_json},
@@ -42,15 +42,16 @@ pub enum Wake {
 /// A host with what was last told of it.
 pub struct Watched {
     host: Arc<Host>,
+    netlabs: Arc<Programs>,
     diag: Option<Diag>,
     gone: bool,
     told: Option<(Vec<ProcessRow>, Vec<SocketRow>)>,
 }
 
 impl Watched {
-    pub fn new(host: Arc<Host>) -> Self {
+    pub fn new(host: Arc<Host>, netlabs: Arc<Programs>) -> Self {
         let diag = host.diag();
-        Self { host, diag, gone: false, told: None }
+        Self { host, netlabs, diag, gone: false, told: None }
     }
 
     /// Looks at the host and tells what changed; with `asked`, also the processor time used.
@@ -62,7 +63,8 @@ impl Watched {
         // Taken after the look, so that nothing in a table is older than what caused it.
         let at = now();
         self.gone = view.is_none();
-        let view = view.unwrap_or_default();
+        let mut view = view.unwrap_or_default();
+        self.find_netlabs(&mut view.processes);
         let host = &self.host.name;
         let (processes, sockets) = match &self.told {
             Some((p, s)) => (!same(p, &view.processes, asked), *s != view.sockets),
@@ -80,6 +82,18 @@ impl Watched {
             encode_json(&Message::Gone { at, host: host.clone() }, out);
         }
         self.told = Some((view.processes, view.sockets));
+    }
+
+    /// Finds out which processes run netlab's own programs. A file is read only for what is new.
+    fn find_netlabs(&self, rows: &mut [ProcessRow]) {
+        let told = self.told.as_ref().map_or(&[][..], |(rows, _)| rows);
+        for row in rows {
+            let before = told.binary_search_by_key(&row.pid, |told| told.pid).map(|n| &told[n]);
+            row.netlabs = match before {
+                Ok(before) if before.still_runs(row) => before.netlabs,
+                _ => self.host.program(row.pid).is_some_and(|file| self.netlabs.have(&file)),
+            };
+        }
     }
 }
 
