@@ -8,7 +8,6 @@ bare_up_after() { ./bare_lab down; }
 
 ours_up_down() { netlab up --runtime namespaces && netlab down; }
 mininet() { mn --switch lxbr --controller none --topo single,3 --test none; }
-mininet_after() { mn -c; }
 
 what='up, namespaces: a bare ip -batch script'
 if [ "$(id -u)" != 0 ]; then
