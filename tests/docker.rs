@@ -27,10 +27,11 @@ use nix::{
 
 fn main() {
     let on = On::runtime(RuntimeKind::Docker);
-    let with_engine: [(&str, fn()); 9] = [
+    let with_engine: [(&str, fn()); 10] = [
         ("what_is_not_ours_stays", what_is_not_ours_stays),
         ("what_a_killed_up_left_is_cleared", what_a_killed_up_left_is_cleared),
         ("an_interrupted_up_clears_up", an_interrupted_up_clears_up),
+        ("what_is_still_being_made_is_cleared_up_too", what_is_still_being_made_is_cleared_up_too),
         ("an_engine_that_stops_half_way_is_told", an_engine_that_stops_half_way_is_told),
         ("a_lab_is_watched_by_a_newer_netlab", a_lab_is_watched_by_a_newer_netlab),
         ("labs_started_at_once_get_subnets_of_their_own", labs_started_at_once_get_subnets_of_their_own),
@@ -107,6 +108,24 @@ fn what_a_killed_up_left_is_cleared() {
 fn an_interrupted_up_clears_up() {
     let lab = unique("d");
     assert_eq!(stopped_up(&lab, Signal::SIGINT), Some(130));
+    assert_eq!(left_of(&lab), "");
+}
+
+fn what_is_still_being_made_is_cleared_up_too() {
+    let lab = unique("d");
+    let folder = tempfile::tempdir().unwrap();
+    let engine = PassedOn::at(folder.path().join("docker.sock"));
+    engine.hold_when(b"/containers/create");
+    let mut up = netlab(&lab, &["up"]);
+    let mut up = up.env("DOCKER_HOST", engine.url()).stderr(Stdio::piped()).spawn().unwrap();
+    engine.wait_until_it_holds();
+    kill(Pid::from_raw(up.id().cast_signed()), Signal::SIGINT).unwrap();
+    let lines = BufReader::new(up.stderr.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("interrupted: taking down")));
+    engine.go_on();
+    lines.for_each(drop);
+    assert_eq!(up.wait().unwrap().code(), Some(130));
     assert_eq!(left_of(&lab), "");
 }
 

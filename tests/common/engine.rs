@@ -1,11 +1,11 @@
-//! An engine that can be stopped: this machine's, passed on at another socket.
+//! An engine that can be stopped or made slow: this machine's, passed on at another socket.
 
 use std::{
     io::{Read, Write},
     net::Shutdown,
     os::unix::net::{UnixListener, UnixStream},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
 };
 
 /// An engine behind a socket of its own.
@@ -13,6 +13,7 @@ use std::{
 pub struct PassedOn {
     socket: PathBuf,
     state: Arc<Mutex<State>>,
+    changed: Arc<Condvar>,
 }
 
 #[derive(Default)]
@@ -20,13 +21,23 @@ struct State {
     streams: Vec<UnixStream>,
     stopped: bool,
     stop_when: Option<Vec<u8>>,
+    hold_when: Option<Vec<u8>>,
+    holds: bool,
+}
+
+impl State {
+    fn hold(&mut self, request: &[u8]) -> bool {
+        let holds = has(request, self.hold_when.as_deref());
+        self.holds |= holds;
+        holds
+    }
 }
 
 impl PassedOn {
     /// This machine's engine, at that socket too.
     pub fn at(socket: PathBuf) -> Self {
         let listener = UnixListener::bind(&socket).unwrap();
-        let engine = Self { socket, state: Arc::default() };
+        let engine = Self { socket, state: Arc::default(), changed: Arc::default() };
         let passing = engine.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map(Result::unwrap) {
@@ -44,6 +55,22 @@ impl PassedOn {
     /// Stops the engine as soon as a request has these words in it. It does not hear of that one.
     pub fn stop_when(&self, words: &[u8]) {
         self.lock().stop_when = Some(words.to_owned());
+    }
+
+    /// Holds requests back that have these words in them, until `go_on`.
+    pub fn hold_when(&self, words: &[u8]) {
+        self.lock().hold_when = Some(words.to_owned());
+    }
+
+    /// Waits until such a request has come.
+    pub fn wait_until_it_holds(&self) {
+        drop(self.changed.wait_while(self.lock(), |state| !state.holds).unwrap());
+    }
+
+    /// Lets them pass.
+    pub fn go_on(&self) {
+        self.lock().hold_when = None;
+        self.changed.notify_all();
     }
 
     /// Ends every connection, and takes no more.
@@ -76,9 +103,10 @@ impl PassedOn {
         std::thread::spawn(move || {
             let mut buffer = vec![0; 64 << 10];
             while let Ok(n @ 1..) = (&client).read(&mut buffer) {
-                if passing.is_the_end(&buffer[..n]) {
+                if has(&buffer[..n], passing.lock().stop_when.as_deref()) {
                     passing.stop();
                 }
+                passing.hold(&buffer[..n]);
                 let stopped = passing.lock().stopped;
                 if stopped || (&engine).write_all(&buffer[..n]).is_err() {
                     return;
@@ -88,9 +116,16 @@ impl PassedOn {
         });
     }
 
-    fn is_the_end(&self, request: &[u8]) -> bool {
-        let state = self.lock();
-        let wanted = state.stop_when.as_deref();
-        wanted.is_some_and(|words| request.windows(words.len()).any(|window| window == words))
+    fn hold(&self, request: &[u8]) {
+        let mut state = self.lock();
+        while state.hold(request) {
+            self.changed.notify_all();
+            state = self.changed.wait(state).unwrap();
+        }
     }
+}
+
+/// Whether a request has these words in it.
+fn has(request: &[u8], words: Option<&[u8]>) -> bool {
+    words.is_some_and(|words| request.windows(words.len()).any(|window| window == words))
 }
