@@ -10,6 +10,9 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Output, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
 };
 
 use common::{
@@ -120,11 +123,14 @@ fn what_is_still_being_made_is_cleared_up_too() {
     let mut up = up.env("DOCKER_HOST", engine.url()).stderr(Stdio::piped()).spawn().unwrap();
     engine.wait_until_it_holds();
     kill(Pid::from_raw(up.id().cast_signed()), Signal::SIGINT).unwrap();
+    let (say, said) = mpsc::channel();
     let lines = BufReader::new(up.stderr.take().unwrap()).lines();
-    let mut lines = lines.map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("interrupted: taking down")));
+    let listening = thread::spawn(move || lines.for_each(|line| say.send(line.unwrap()).unwrap()));
+    assert!(said.iter().any(|line| line.contains("interrupted: taking down")));
+    // Without waiting for the engine it would be done by then.
+    assert_eq!(said.recv_timeout(Duration::from_millis(500)), Err(RecvTimeoutError::Timeout));
     engine.go_on();
-    lines.for_each(drop);
+    listening.join().unwrap();
     assert_eq!(up.wait().unwrap().code(), Some(130));
     assert_eq!(left_of(&lab), "");
 }
