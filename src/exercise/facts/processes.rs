@@ -64,7 +64,7 @@ impl Processes {
         match self.state.as_deref() {
             Some("Z") if one => words += " that is a zombie",
             Some("Z") => words += " that are zombies",
-            Some(letters) => words += &format!(" in state {letters}"),
+            Some(letters) => words += &format!(" in state {}", any_of(letters)),
             None => {}
         }
         match &self.died {
@@ -77,4 +77,11 @@ impl Processes {
         }
         words
     }
+}
+
+/// `S`, or `Z, S or T`.
+fn any_of(letters: &str) -> String {
+    let mut letters: Vec<String> = letters.chars().map(String::from).collect();
+    let last = letters.pop().unwrap_or_default();
+    if letters.is_empty() { last } else { format!("{} or {last}", letters.join(", ")) }
 }
