@@ -1,9 +1,9 @@
 //! Compiles the programs on the server host, where they will run.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use serde::Serialize;
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, time::timeout};
 
 use crate::{
     Result,
@@ -14,6 +14,9 @@ use crate::{
 
 /// More than this of what a compiler says, in bytes, nobody reads.
 const LONGEST: u64 = 64 << 10;
+
+/// How long what the compiler said may take to come after its end.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// How compiling went.
 #[derive(Clone, Debug, Serialize)]
@@ -42,18 +45,33 @@ pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &L
     let Process { stdin, stdout, stderr, mut handle, .. } =
         runtime.exec(&lab.plan.lab, host, &Command::new(argv)).await?;
     drop(stdin);
-    let (said, complained, status) = tokio::join!(read(stdout), read(stderr), handle.wait());
-    Ok(Build { command: command.to_owned(), status: status?, output: said? + &complained? })
+    let (mut said, mut complained) = (Vec::new(), Vec::new());
+    let status = {
+        let listening = async { tokio::try_join!(read(stdout, &mut said), read(stderr, &mut complained)) };
+        tokio::pin!(listening);
+        let mut drained = false;
+        let status = loop {
+            tokio::select! {
+                heard = &mut listening, if !drained => {
+                    heard.or_lab(|| "cannot read what the compiler says")?;
+                    drained = true;
+                }
+                status = handle.wait() => break status?,
+            }
+        };
+        if !drained {
+            // What it leaves in the background may hold its streams open for as long as it likes.
+            let _ = timeout(LAST_WORDS, &mut listening).await;
+        }
+        status
+    };
+    let output = String::from_utf8_lossy(&[said, complained].concat()).into_owned();
+    Ok(Build { command: command.to_owned(), status, output })
 }
 
-async fn read(stream: ByteStream) -> Result<String> {
-    let mut bytes = Vec::new();
+/// Hears all of it, or the compiler could not go on, and keeps the beginning.
+async fn read(stream: ByteStream, kept: &mut Vec<u8>) -> io::Result<()> {
     let mut head = stream.take(LONGEST);
-    head.read_to_end(&mut bytes).await.or_lab(|| "cannot read what the compiler says")?;
-    // The rest is heard, too, or the compiler could not go on.
-    let mut rest = head.into_inner();
-    tokio::io::copy(&mut rest, &mut tokio::io::sink())
-        .await
-        .or_lab(|| "cannot read what the compiler says")?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    head.read_to_end(kept).await?;
+    tokio::io::copy(&mut head.into_inner(), &mut tokio::io::sink()).await.map(drop)
 }

@@ -1,6 +1,7 @@
 //! Exercises: sections of an assignment as data, run on a lab and proved from what is seen of it.
 
 mod bind;
+mod bounds;
 mod cuts;
 mod facts;
 mod folder;

@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 
 use super::{
     bind::{self, Cast},
+    bounds::Bounds,
     folder::Folder,
     library::Template,
     model::{Check, Exercise, Facts},
@@ -36,9 +37,6 @@ use crate::{
 
 /// How long after it happened an event may still be heard of, in nanoseconds.
 const SETTLE: Nanos = 50_000_000;
-
-/// A run with more packets than this tells nobody anything, and would fill memory and disk.
-const MOST_PACKETS: u64 = 200_000;
 
 /// How often to look for what nobody tells of.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -70,6 +68,7 @@ pub struct Run<'r> {
     pub(super) unplugged: BTreeSet<String>,
     /// Why nothing after this moment can be told, if so.
     pub(super) broken: Option<String>,
+    bounds: Bounds,
     timeline: Timeline,
     /// How many of its events were told.
     told: usize,
@@ -157,6 +156,7 @@ impl<'r> Run<'r> {
             dark: BTreeSet::new(),
             unplugged: BTreeSet::new(),
             broken: None,
+            bounds: Bounds::default(),
             timeline: Timeline::default(),
             told: 0,
             by_hand: false,
@@ -242,11 +242,15 @@ impl<'r> Run<'r> {
             Seen::Packet(packet) => self.packet(&packet)?,
             Seen::Sockets { at, host, rows } => {
                 self.take_tables();
-                self.add(at, What::Sockets { host, rows });
+                if self.bounds.table(rows.len())? {
+                    self.add(at, What::Sockets { host, rows });
+                }
             }
             Seen::Processes { at, host, rows } => {
                 self.take_tables();
-                self.add(at, What::Processes { host, rows });
+                if self.bounds.table(rows.len())? {
+                    self.add(at, What::Processes { host, rows });
+                }
             }
             Seen::Gone { host, .. } if self.dark.contains(&host) => {}
             Seen::Gone { at, host } => self.lose_sight(at, format!("host {host} is gone")),
@@ -261,10 +265,10 @@ impl<'r> Run<'r> {
     }
 
     fn packet(&mut self, packet: &RawPacket) -> Result<()> {
-        self.recorder.packet(packet)?;
-        if self.recorder.count() > MOST_PACKETS {
-            return Err(Error::lab(format!("more than {MOST_PACKETS} packets: the wire is flooded")));
+        if !self.bounds.packet(self.scene.conversations.len())? {
+            return Ok(());
         }
+        self.recorder.packet(packet)?;
         let frame = Frame::from(packet);
         let Some(segment) = self.decoder.segment(&frame) else { return Ok(()) };
         let seen = self.scene.conversations.push(&segment);

@@ -57,18 +57,12 @@ impl Sources {
         &self.root
     }
 
-    /// The files, by name.
-    pub fn files(&self) -> Result<Vec<(PathBuf, PathBuf)>> {
-        let found = walk::sources(&self.root, Bounds::SUBMISSION)?;
-        Ok(found.into_iter().map(|f| (f.name, f.path)).collect())
-    }
-
-    /// A hash of all of it: the same for the same files with the same names.
+    /// A hash of all of it: the same for the same files with the same names and rights.
     pub fn hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
-        for (name, path) in self.files()? {
-            let bytes = fs::read(&path).or_lab(|| format!("cannot read {}", path.display()))?;
-            hash.update(format!("{} {}\n", sha256(&bytes), name.display()));
+        for found in walk::sources(&self.root, Bounds::SUBMISSION)? {
+            let bytes = fs::read(&found.path).or_lab(|| format!("cannot read {}", found.path.display()))?;
+            hash.update(format!("{} {} {}\n", sha256(&bytes), found.executable, found.name.display()));
         }
         Ok(hex(&hash.finalize()))
     }

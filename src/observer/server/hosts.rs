@@ -33,6 +33,10 @@ const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_C
 /// More than `stat` and `status` ever hold, in bytes.
 const SMALL: usize = 8 << 10;
 
+/// So many bytes of a process's arguments are told. It may have two megabytes of them, and tables are told
+/// often.
+const ARGUMENTS: usize = 1 << 10;
+
 /// One host, seen through its own `/proc`.
 pub struct Host {
     /// Its name.
@@ -136,6 +140,7 @@ impl Host {
         self.read_of(pid, "status", buffer).ok()?;
         parse::status(buffer, &mut row);
         self.read_of(pid, "cmdline", buffer).ok()?;
+        buffer.truncate(ARGUMENTS);
         row.argv = parse::cmdline(buffer);
         Some(row)
     }
@@ -174,15 +179,15 @@ impl Host {
         read_all(&fd, buffer)
     }
 
-    /// Reads one of a process's files, which the kernel gives whole in one read.
+    /// Reads one of a process's files, which the kernel gives whole in one read; the first of long
+    /// arguments.
     fn read_of(&self, pid: i32, file: &str, buffer: &mut Vec<u8>) -> nix::Result<()> {
         let path = format!("{pid}/{file}");
         let fd = openat(&self.proc, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
         buffer.resize(SMALL, 0);
         let n = read(&fd, buffer)?;
         buffer.truncate(n);
-        // Long arguments do not fit.
-        if n == SMALL { self.read(&path, buffer) } else { Ok(()) }
+        Ok(())
     }
 }
 

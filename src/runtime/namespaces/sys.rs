@@ -155,8 +155,8 @@ const fn bits(numbers: &[u8]) -> u64 {
     set
 }
 
-/// Bounds what this process's programs may do to [`CAPABILITIES`], whoever they run as.
-pub fn bound_capabilities() -> Result<()> {
+/// Takes from this process, and from all that it will run, what [`CAPABILITIES`] does not have.
+pub fn limit_capabilities() -> Result<()> {
     for capability in 0..64 {
         if CAPABILITIES & (1 << capability) == 0 {
             // SAFETY: takes plain numbers.
@@ -167,7 +167,37 @@ pub fn bound_capabilities() -> Result<()> {
             }
         }
     }
-    Ok(())
+    // The kernel's `struct __user_cap_header_struct`, of version 3 and for this process, and its two
+    // `struct __user_cap_data_struct`: effective, permitted, inheritable, of the first 32 numbers and of
+    // the rest.
+    let header: [u32; 2] = [0x2008_0522, 0];
+    let mut sets = [[0_u32; 3]; 2];
+    // SAFETY: both are as long as the kernel's structures.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) })?;
+    for (set, half) in sets.iter_mut().zip([CAPABILITIES & 0xffff_ffff, CAPABILITIES >> 32]) {
+        set.iter_mut().for_each(|bits| *bits &= u32::try_from(half).unwrap_or_default());
+    }
+    // SAFETY: as above.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) }).map(drop)
+}
+
+/// Closes every descriptor but these.
+///
+/// Only for a process that will not use any other one again, nor drop what owns it.
+pub fn close_all_but(kept: &[BorrowedFd<'_>]) {
+    let number = |fd: &BorrowedFd<'_>| libc::c_uint::try_from(fd.as_raw_fd()).unwrap_or_default();
+    let mut kept: Vec<libc::c_uint> = kept.iter().map(number).collect();
+    kept.sort_unstable();
+    let mut first = 0;
+    for fd in kept {
+        if fd > first {
+            // SAFETY: the caller uses none of them again.
+            unsafe { libc::close_range(first, fd - 1, 0) };
+        }
+        first = fd + 1;
+    }
+    // SAFETY: as above.
+    unsafe { libc::close_range(first, libc::c_uint::MAX, 0) };
 }
 
 /// Every signal at its default action and none blocked, as a login shell's children have them. An

@@ -250,6 +250,8 @@ fn share_devices() -> Result<()> {
     for name in DEVICES {
         let name = Path::new("dev").join(name);
         bind_like(&Path::new("/").join(&name), &name)?;
+        // Its mode and owner are the machine's; what it does when written to is another matter.
+        read_only(&name)?;
     }
     let links = [
         ("dev/ptmx", "pts/ptmx"),

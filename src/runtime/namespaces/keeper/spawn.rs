@@ -10,19 +10,21 @@ use std::{
     ffi::CString,
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::{Duration, Instant},
 };
 
 use nix::{
     errno::Errno,
     fcntl::OFlag,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     pty::{posix_openpt, unlockpt},
     sched::{CloneFlags, setns},
     sys::{
         prctl::set_pdeathsig,
-        signal::Signal,
+        signal::{Signal, kill},
         socket::{AddressFamily, SockFlag, SockType, socketpair},
         stat::{Mode, umask},
-        wait::waitpid,
+        wait::{Id, WaitPidFlag, waitid, waitpid},
     },
     unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, fexecve, setsid},
 };
@@ -43,6 +45,9 @@ use crate::{
 };
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long our copy may take to become the program.
+const BEGIN: Duration = Duration::from_secs(5);
 
 /// Where a program is started.
 pub struct Place<'a> {
@@ -69,7 +74,7 @@ pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Resul
     let kind = (AddressFamily::Unix, SockType::SeqPacket);
     let (ours, theirs) = socketpair(kind.0, kind.1, None, SockFlag::SOCK_CLOEXEC).or_lab(what)?;
     let helper = sys::clone(CloneFlags::empty(), || {
-        let born = enter_and_start(place, command, streams);
+        let born = enter_and_start(place, command, streams, theirs.as_fd());
         let (report, master) = match &born {
             Ok((pid, master)) => (Ok(pid.as_raw()), master.as_ref().map(AsFd::as_fd)),
             Err(error) => (Err(Failure::from(error)), None),
@@ -81,14 +86,39 @@ pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Resul
     .or_lab(what)?;
     drop(theirs);
     waitpid(helper, None).or_lab(what)?;
-    let report = protocol::receive::<Result<i32, Failure>>(ours.as_fd()).or_lab(what)?;
-    // The other end closes when the program has taken the place of our copy, so that whoever looks at
-    // it or sends it a signal from now on meets the program itself.
-    while matches!(protocol::receive::<()>(ours.as_fd()), Err(Errno::EINTR) | Ok(Some(_))) {}
-    match report {
-        Some((Ok(pid), mut fds)) => Ok((Pid::from_raw(pid), fds.pop())),
+    match protocol::receive::<Result<i32, Failure>>(ours.as_fd()).or_lab(what)? {
+        Some((Ok(pid), mut fds)) => {
+            let pid = Pid::from_raw(pid);
+            // The newborn holds the other end, too, and may be in wrong hands.
+            let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+            if waitid(Id::Pid(pid), ended) == Err(Errno::ECHILD) {
+                return Err(Error::lab(what()).caused_by("it is no child of this lab's"));
+            }
+            if !begins(ours.as_fd()) {
+                // It may have ended meanwhile.
+                let _ = kill(pid, Signal::SIGKILL);
+                return Err(Error::lab(what()).caused_by("somebody keeps it from beginning"));
+            }
+            Ok((pid, fds.pop()))
+        }
         Some((Err(failure), _)) => Err(failure.into()),
         None => Err(Error::lab(what())),
+    }
+}
+
+/// Waits until the other end closes. It does when the program has taken the place of our copy, so that
+/// whoever looks at it or sends it a signal from then on meets the program itself.
+fn begins(socket: BorrowedFd<'_>) -> bool {
+    let deadline = Instant::now() + BEGIN;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut sockets = [PollFd::new(socket, PollFlags::POLLIN)];
+        match poll(&mut sockets, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)) {
+            Err(Errno::EINTR) => {}
+            Ok(0) | Err(_) => return false,
+            Ok(_) if matches!(protocol::receive::<()>(socket), Err(Errno::EINTR) | Ok(Some(_))) => {}
+            Ok(_) => return true,
+        }
     }
 }
 
@@ -97,6 +127,7 @@ fn enter_and_start(
     place: &Place<'_>,
     command: &Command,
     streams: &Streams,
+    report: BorrowedFd<'_>,
 ) -> Result<(Pid, Option<OwnedFd>)> {
     let what = || format!("cannot enter {}", place.host.name);
     place.membership.join().or_lab(what)?;
@@ -114,6 +145,13 @@ fn enter_and_start(
         }
         Streams::Given(_) => (None, None),
     };
+    // From its birth on the newborn is in reach of the host's root, who can stop and trace it: it must hold
+    // nothing that a program there may not have.
+    let given: &[OwnedFd] = if let Streams::Given(given) = streams { given } else { &[] };
+    let kept: Vec<BorrowedFd<'_>> =
+        given.iter().chain(&master).chain(&terminal).map(AsFd::as_fd).chain([report]).collect();
+    sys::close_all_but(&kept);
+    sys::limit_capabilities().or_lab(what)?;
     let pid = sys::clone(CloneFlags::CLONE_PARENT, || {
         let streams = match (streams, &terminal) {
             (Streams::Given([stdin, stdout, stderr]), _) => [stdin, stdout, stderr],
@@ -167,7 +205,7 @@ fn become_program(host: &HostPlan, command: &Command, [stdin, stdout, stderr]: [
 /// What every program on a host starts with, whoever starts it.
 pub fn settle() -> nix::Result<()> {
     umask(Mode::from_bits_truncate(0o022));
-    sys::bound_capabilities()?;
+    sys::limit_capabilities()?;
     sys::reset_signals();
     Ok(())
 }
