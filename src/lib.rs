@@ -15,6 +15,7 @@ pub mod exercise;
 pub mod grade;
 pub mod link;
 pub mod observer;
+pub mod printable;
 pub mod report;
 pub mod runtime;
 pub mod signals;

@@ -201,13 +201,15 @@ fn the_zip_of_a_learning_platform_is_a_class() {
             ("Kim Jo_13_assignsubmission_file_/jo/a.c", b"int x;\n".to_vec()),
             ("Two_14_assignsubmission_file_/a.tar.gz", packed.clone()),
             ("Two_14_assignsubmission_file_/b.tar.gz", packed),
+            ("Zed_15_assignsubmission_file_/video.mp4", vec![0; (64 << 20) + 1]),
+            ("Zed_15_assignsubmission_file_/a.c", b"int x;\n".to_vec()),
             ("read me.txt", b"hello".to_vec()),
         ],
     );
     let class = Class::open(&zip).unwrap();
     let told: Vec<_> =
         class.submissions.iter().map(|s| (s.student.as_str(), s.number.as_deref().unwrap())).collect();
-    assert_eq!(told, [("Gil Ana", "11"), ("Kim Jo", "13"), ("Li Wei", "12"), ("Two", "14")]);
+    assert_eq!(told, [("Gil Ana", "11"), ("Kim Jo", "13"), ("Li Wei", "12"), ("Two", "14"), ("Zed", "15")]);
     assert_eq!(class.skipped, ["read me.txt"]);
     for submission in &class.submissions[..3] {
         assert!(submission.open().unwrap().path().join("netlab.yaml").exists(), "{submission:?}");
@@ -217,7 +219,11 @@ fn the_zip_of_a_learning_platform_is_a_class() {
     assert_ne!(same(0), same(1));
     let why = class.submissions[3].open().unwrap_err().to_string();
     assert!(why.contains("2 archives"), "{why}");
+    let why = class.submissions[4].open().unwrap_err().to_string();
+    assert!(why.contains("video.mp4 is longer than"), "{why}");
     let noon = "2026-11-20T12:30:00".parse::<jiff::civil::DateTime>().unwrap();
     let noon = noon.to_zoned(jiff::tz::TimeZone::system()).unwrap().timestamp();
-    assert_eq!(class.submissions[0].received, Some(noon));
+    for folder_or_archive in &class.submissions[..2] {
+        assert_eq!(folder_or_archive.received, Some(noon));
+    }
 }

@@ -16,6 +16,7 @@ use netlab::{
         self, News, Record, Settings, Status,
         report::{Grades, points},
     },
+    printable::visible,
     runtime::{self, Step},
     submission::Class,
     workspace,
@@ -167,7 +168,7 @@ fn in_words(grades: &Grades<'_>) -> String {
 
 fn alike_in_words(pairs: &[Pair]) -> String {
     let mut text = String::new();
-    let lines = |span: &Span| format!("{}:{}-{}", span.file.display(), span.from, span.to);
+    let lines = |span: &Span| visible(&format!("{}:{}-{}", span.file.display(), span.from, span.to));
     for pair in pairs {
         text += &format!("\n{:.0} % shared: {} and {}\n", pair.share * 100.0, pair.a, pair.b);
         for place in &pair.places {

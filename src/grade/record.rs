@@ -14,6 +14,7 @@ use super::Judged;
 use crate::{
     Error, Result,
     error::Context,
+    printable::{printable, visible},
     submission::{Sources, Submission},
     workspace::{Manifest, ON_HOSTS},
 };
@@ -127,6 +128,7 @@ impl Record {
         if !different.is_empty() {
             self.notes.push(format!("changed after it was packed: {}", different.join(", ")));
         }
+        self.notes.iter_mut().for_each(|note| *note = visible(note));
         Ok(())
     }
 
@@ -139,8 +141,8 @@ impl Record {
 /// The error with its causes. A wrong file is told with what is wrong in it.
 fn chain(error: &Error) -> String {
     if let Some(problems) = crate::yaml::Problems::of(error) {
-        return problems.render(false);
+        return printable(&problems.render(false));
     }
     let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    printable(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }

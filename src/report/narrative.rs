@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crate::{
     observer::{Seen, Tables, render},
+    printable::visible,
     runtime::ExitStatus,
     timeline::{Event, What},
 };
@@ -118,9 +119,4 @@ fn excerpt(text: &str) -> String {
         Some((at, _)) => format!("{}… ({} bytes)", &line[..at], text.len()),
         None => line,
     }
-}
-
-/// A text whose control characters cannot reach the terminal.
-pub fn visible(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, BufReader, Read},
     path::Path,
+    time::{Duration, SystemTime},
 };
 
 use flate2::bufread::MultiGzDecoder;
@@ -88,15 +89,26 @@ fn untar(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Result<Opt
         let name = entry.path().or_usage(broken)?.into_owned();
         let header = entry.header();
         let kind = header.entry_type();
+        if landing.refuses(&name) {
+            continue;
+        }
         let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
         match kind {
             tar::EntryType::Regular | tar::EntryType::Continuous => {
-                let file = Entry { name: &name, executable, modified: None, content: &mut entry };
-                take(file, landing, which, &mut manifest)?;
+                // When a submission came is of interest, when its files were made is not.
+                let seconds = header.mtime().ok().filter(|_| which == Which::All);
+                let modified =
+                    seconds.and_then(|n| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(n)));
+                let file = Entry { name: &name, executable, modified, content: &mut entry };
+                let taken = take(file, landing, which, &mut manifest);
+                landing.settle(&name, taken)?;
             }
-            tar::EntryType::Directory => landing.folder(&name)?,
+            tar::EntryType::Directory => {
+                let made = landing.folder(&name);
+                landing.settle(&name, made)?;
+            }
             tar::EntryType::XGlobalHeader => {}
-            other => return Err(no_plain_file(&name, in_words(other))),
+            other => landing.settle(&name, Err(no_plain_file(&name, in_words(other))))?,
         }
     }
     Ok(manifest)
@@ -125,26 +137,28 @@ fn unzip(from: BufReader<File>, landing: &mut Landing<'_>, which: Which) -> Resu
         let mut entry = archive.by_index(index).or_usage(broken)?;
         let name = entry.name().or_usage(broken)?.into_owned();
         let name = Path::new(&name);
-        if entry.is_dir() {
-            landing.folder(name)?;
+        if landing.refuses(name) {
             continue;
         }
         let mode = entry.unix_mode().unwrap_or(0);
-        // The type of file, as stat(2) has it; systems without such types leave it zero.
-        match mode & 0o170_000 {
-            0 | 0o100_000 => {}
-            0o120_000 => return Err(no_plain_file(name, "a symbolic link")),
-            _ => return Err(no_plain_file(name, "something else")),
-        }
         let modified = entry.last_modified().and_then(time_of);
-        let file = Entry { name, executable: mode & 0o111 != 0, modified, content: &mut entry };
-        take(file, landing, which, &mut manifest)?;
+        // The type of file, as stat(2) has it; systems without such types leave it zero.
+        let taken = match mode & 0o170_000 {
+            _ if entry.is_dir() => landing.folder(name),
+            0 | 0o100_000 => {
+                let file = Entry { name, executable: mode & 0o111 != 0, modified, content: &mut entry };
+                take(file, landing, which, &mut manifest)
+            }
+            0o120_000 => Err(no_plain_file(name, "a symbolic link")),
+            _ => Err(no_plain_file(name, "something else")),
+        };
+        landing.settle(name, taken)?;
     }
     Ok(manifest)
 }
 
 /// A zip's times have no zone; they are taken to be this machine's.
-fn time_of(time: zip::DateTime) -> Option<std::time::SystemTime> {
+fn time_of(time: zip::DateTime) -> Option<SystemTime> {
     let part = |n: u8| i8::try_from(n).ok();
     let year = i16::try_from(time.year()).ok()?;
     let (hour, minute, second) = (part(time.hour())?, part(time.minute())?, part(time.second())?);

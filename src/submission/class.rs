@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use super::{
     Bounds, Sources,
     archive::{self, Which},
     landing::Landing,
+    walk,
 };
 use crate::{Error, Result, error::Context, workspace::MANIFEST};
 
@@ -57,32 +59,37 @@ impl Class {
     /// Reads what is in a folder, or in a zip of such a folder.
     pub fn open(path: &Path) -> Result<Self> {
         if path.is_dir() {
-            return Self::read(path, None);
+            return Self::read(path, &BTreeMap::new());
         }
         if !archive::is_archive(path) {
             return Err(Error::usage(format!("{} is no folder and no archive", path.display()))
                 .hint("name a folder of submissions, or the zip that the learning platform gives"));
         }
         let unpacked = tempfile::tempdir().or_lab(|| "cannot make a folder to unpack into")?;
-        let mut landing = Landing::new(unpacked.path(), Bounds::CLASS);
+        let mut landing = Landing::of_class(unpacked.path());
         archive::unpack(path, &mut landing, Bounds::CLASS.total_bytes, Which::All)?;
-        let folder = unpacked.path().to_owned();
-        Self::read(&folder, Some(unpacked))
+        let faults = landing.faults();
+        let class = Self::read(unpacked.path(), &faults)?;
+        Ok(Self { _unpacked: Some(unpacked), ..class })
     }
 
-    fn read(folder: &Path, unpacked: Option<TempDir>) -> Result<Self> {
+    /// `faults` says what is wrong with some, by their names in the folder.
+    fn read(folder: &Path, faults: &BTreeMap<PathBuf, String>) -> Result<Self> {
         let what = || format!("cannot read {}", folder.display());
         let mut paths: Vec<PathBuf> =
             fs::read_dir(folder).or_usage(what)?.flatten().map(|entry| entry.path()).collect();
         paths.sort();
-        let mut class = Self { submissions: Vec::new(), skipped: Vec::new(), _unpacked: unpacked };
+        let mut class = Self { submissions: Vec::new(), skipped: Vec::new(), _unpacked: None };
         let mut keys = BTreeMap::new();
         for path in &paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let Some(submission) = Submission::at(path, &name, &mut keys) else {
+            let Some(mut submission) = Submission::at(path, &name, &mut keys) else {
                 class.skipped.push(name.replace(char::is_control, "\u{fffd}"));
                 continue;
             };
+            if let Some(why) = faults.get(Path::new(path.file_name().unwrap_or_default())) {
+                submission.place = Err(why.clone());
+            }
             class.submissions.push(submission);
         }
         if class.submissions.is_empty() {
@@ -103,11 +110,10 @@ impl Submission {
         let stem = if folder { name } else { archive::stem(path)? };
         let (student, number) = student(stem);
         let place = if folder { place(path) } else { Ok(Place::Archive(path.to_owned())) };
-        let file = match &place {
-            Ok(Place::Archive(path)) => path,
-            _ => path,
+        let received = match &place {
+            Ok(Place::Archive(path)) => changed(path),
+            _ => newest(path).or_else(|| changed(path)),
         };
-        let received = fs::metadata(file).and_then(|m| m.modified()).ok();
         let received = received.and_then(|time| Timestamp::try_from(time).ok());
         let key = unique(slug(&student), keys);
         Some(Self { student, number, key, received, place })
@@ -120,6 +126,16 @@ impl Submission {
             Err(why) => Err(Error::usage(why)),
         }
     }
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|about| about.modified()).ok()
+}
+
+/// When the last of a folder's files was changed. The folder itself may just have been unpacked.
+fn newest(folder: &Path) -> Option<SystemTime> {
+    let files = walk::sources(folder, Bounds::SUBMISSION).ok()?;
+    files.iter().filter_map(|file| changed(&file.path)).max()
 }
 
 /// In a student's folder: the one archive, or else the folder itself.

@@ -4,6 +4,7 @@
 //! lands, no later name can lead out of the folder by way of one.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read, Write},
     os::unix::fs::PermissionsExt,
@@ -12,7 +13,7 @@ use std::{
 };
 
 use super::Bounds;
-use crate::{Error, Result, error::Context};
+use crate::{Error, Result, error::Context, printable::visible};
 
 /// Folders in folders, at most.
 const DEPTH: usize = 24;
@@ -37,12 +38,44 @@ pub struct Landing<'a> {
     bounds: Bounds,
     files: usize,
     bytes: u64,
+    faults: Option<BTreeMap<PathBuf, String>>,
 }
 
 impl<'a> Landing<'a> {
     /// `root` is an empty folder.
     pub fn new(root: &'a Path, bounds: Bounds) -> Self {
-        Self { root, bounds, files: 0, bytes: 0 }
+        Self { root, bounds, files: 0, bytes: 0, faults: None }
+    }
+
+    /// For a class: `root` gets a folder or a file for each student, and what is wrong with one costs no
+    /// other one anything.
+    pub fn of_class(root: &'a Path) -> Self {
+        Self { faults: Some(BTreeMap::new()), ..Self::new(root, Bounds::CLASS) }
+    }
+
+    /// What is wrong, by the names in `root`.
+    pub fn faults(self) -> BTreeMap<PathBuf, String> {
+        self.faults.unwrap_or_default()
+    }
+
+    /// Whether nothing more is taken of the student that this is of.
+    pub fn refuses(&self, name: &Path) -> bool {
+        self.faults.as_ref().zip(owner(name)).is_some_and(|(faults, owner)| faults.contains_key(owner))
+    }
+
+    /// Whether to go on after something has landed or could not.
+    pub fn settle(&mut self, name: &Path, landed: Result<()>) -> Result<()> {
+        let (Err(error), Some(faults), Some(owner)) = (&landed, &mut self.faults, owner(name)) else {
+            return landed;
+        };
+        // The number and size of all is nobody's alone.
+        if self.files > self.bounds.files || self.bytes >= self.bounds.total_bytes {
+            return landed;
+        }
+        faults.insert(owner.to_owned(), error.to_string());
+        // Also one of whom nothing has landed is to be told of.
+        let _ = fs::create_dir_all(self.root.join(owner));
+        Ok(())
     }
 
     /// Makes a folder, with those above it.
@@ -95,10 +128,18 @@ impl<'a> Landing<'a> {
     }
 }
 
+/// In a class: the name that a student's files have in common, if it is one.
+fn owner(name: &Path) -> Option<&Path> {
+    let mut parts = name.components().filter(|part| *part != Component::CurDir);
+    match parts.next()? {
+        Component::Normal(first) if first.len() <= NAME => Some(Path::new(first)),
+        _ => None,
+    }
+}
+
 /// The name as a path that stays below where it starts.
 fn inside(name: &Path) -> Result<PathBuf> {
-    let wrong =
-        |why: &str| Error::usage(format!("the name {:?} {why}", name.to_string_lossy().escape_debug()));
+    let wrong = |why: &str| Error::usage(format!("the name \"{}\" {why}", visible(&name.to_string_lossy())));
     let mut path = PathBuf::new();
     for part in name.components() {
         match part {

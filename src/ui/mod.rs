@@ -11,7 +11,7 @@ use std::{
     process::ExitCode,
 };
 
-use netlab::{Error, Kind, yaml::Problems};
+use netlab::{Error, Kind, printable::printable, yaml::Problems};
 
 pub use output::{all_written, print, print_format, tell_format, written};
 pub use progress::Progress;
@@ -30,7 +30,7 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
             paint("31;1", "error:")
         );
     } else {
-        let _ = writeln!(err, "{} {error:#}", paint("31;1", "error:"));
+        let _ = writeln!(err, "{} {}", paint("31;1", "error:"), printable(&format!("{error:#}")));
     }
     if let Some(hint) = known.and_then(|e| e.hint.as_ref()) {
         let _ = writeln!(err, "{} {hint}", paint("36", "hint:"));

@@ -1,12 +1,13 @@
 //! Plain tables: columns aligned, no frame, so that they can be cut and grepped.
 
 use comfy_table::{Table, presets};
+use netlab::printable::visible;
 
 /// A table with a heading, one line a row, ending in a line feed.
 pub fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(heading.map(str::to_uppercase));
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| visible(&cell))));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::badge;
 use crate::{
     exercise::{CheckResult, Verdict},
-    report::narrative::visible,
+    printable::{printable, visible},
 };
 
 /// The table of checks; on a narrow page, a card each.
@@ -43,9 +43,4 @@ fn row(check: &CheckResult) -> Markup {
             }
         }
     }
-}
-
-/// A text whose control characters are visible, but for line feeds.
-pub fn printable(text: &str) -> String {
-    text.lines().map(visible).collect::<Vec<_>>().join("\n")
 }

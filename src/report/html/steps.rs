@@ -3,10 +3,11 @@
 
 use maud::{Markup, html};
 
-use super::{checks::printable, labels::clock};
+use super::labels::clock;
 use crate::{
     observer::{Seen, Tables, protocol::Nanos, render},
-    report::{Evidence, narrative::visible},
+    printable::{printable, visible},
+    report::Evidence,
     timeline::{Event, Packet, What},
 };
 

@@ -11,10 +11,8 @@ use super::{
 use crate::{
     capture::Flags,
     observer::TcpState,
-    report::{
-        ladder::{Activity, Item, Ladder, Life, Look, Place, Span, Strand, Turn},
-        narrative::visible,
-    },
+    printable::visible,
+    report::ladder::{Activity, Item, Ladder, Life, Look, Place, Span, Strand, Turn},
     timeline::Packet,
 };
 

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     capture::Flags,
     observer::{TcpState, protocol::Nanos},
-    report::{Evidence, narrative::visible},
+    printable::visible,
+    report::Evidence,
     timeline::What,
 };
 
