@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 const SERVER: &str = include_str!("server.c");
 const BOMB: &str = include_str!("bomb.c");
+const FLOOD: &str = include_str!("flood.c");
 
 const COURSE: &str = "\
 title: Sockets
@@ -29,7 +30,7 @@ sections: {\"2\": {weight: 2, checks: {time-wait-on-clients: 0}}}
 programs: [server]
 deadline: 2026-01-31T23:59:00Z
 late: {percent_per_day: 1, percent_at_most: 20}
-limits: {seconds: 40, build_seconds: 5, disk: 16MiB, pids: 50, memory: 256MiB}
+limits: {seconds: 40, build_seconds: 15, disk: 16MiB, pids: 50, memory: 256MiB}
 ";
 
 fn main() {
@@ -121,6 +122,9 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     class.hand_in_c("wrong", SERVER, "-DCAPITALS", run);
     let copy = "build: strip -o /lab/mine $(command -v tcpechod)\nserver: /lab/mine {port}\n";
     class.hand_in("copier", &[("netlab.yaml", copy), ("a.c", "int a;\n")]);
+    let leaves = "build: gcc -o /lab/mine /lab/a.c; sleep 1000 &\nserver: /lab/mine {port}\n";
+    class.hand_in("leaver", &[("netlab.yaml", leaves), ("a.c", SERVER)]);
+    class.hand_in_c("flood", FLOOD, "", run);
     class.hand_in_c("no-c", "int main(void) { return no_such_name; }", "", run);
     class.hand_in("slow", &[("netlab.yaml", "build: sleep 1000\nserver: /lab/x {port}\n")]);
     class.hand_in_c("bomb", BOMB, "", run);
@@ -138,11 +142,12 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     // All of it right, less what lateness costs at most.
     assert_eq!(of("right")["points"], 8.0, "{:#}", of("right"));
     assert_eq!(of("right")["late"]["percent"], 20.0);
+    assert_eq!(of("leaver")["points"], 8.0, "{:#}", of("leaver"));
     assert_eq!(of("right")["notes"], serde_json::json!([]));
     assert_eq!(of("copier")["notes"], serde_json::json!(["what ran as server is netlab's own program"]));
     assert_eq!(ids(of("wrong"), "fail"), ["lines-come-back"], "{:#}", of("wrong"));
     assert_eq!(ids(of("killer"), "fail"), Vec::<&str>::new(), "{:#}", of("killer"));
-    for name in ["no-c", "slow", "bomb", "hangs", "filler"] {
+    for name in ["no-c", "slow", "bomb", "hangs", "filler", "flood"] {
         assert_eq!(
             (&of(name)["points"], &of(name)["status"]),
             (&0.0.into(), &"graded".into()),
@@ -153,6 +158,8 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     }
     let compiler = &of("no-c")["sections"][0]["checks"][0]["observed"];
     assert!(compiler.as_str().unwrap().contains("no_such_name"), "the compiler's words: {compiler}");
+    let flooded = &of("flood")["sections"][0]["checks"][0]["observed"];
+    assert!(flooded.as_str().unwrap().contains("more than 2000 connections"), "{flooded}");
     for (name, why) in [("empty", "sever"), ("hostile", "leads out of its folder")] {
         assert_eq!((&of(name)["points"], &of(name)["status"]), (&0.0.into(), &"refused".into()));
         assert!(of(name)["why"].as_str().unwrap().contains(why), "{:#}", of(name));
