@@ -1,22 +1,28 @@
-//! `echo_load ADDRESS COUNT`: opens that many connections to an echo server, one after another; on
-//! each sends a line, reads it back and closes. Ends with an error where an echo is not right.
+//! `echo_load ADDRESS CLIENTS COUNT`: so many clients at once, each of which opens that many connections
+//! to an echo server, one after another; on each it sends a line, reads it back and closes. Ends with an
+//! error where an echo is not right.
 
 use std::{
     io::{Error, Read, Result, Write},
     net::{SocketAddr, TcpStream},
+    thread,
     time::Duration,
 };
 
 const LINE: &[u8] = b"a line as a student would type it\n";
 
 fn main() -> Result<()> {
-    let [address, count] = arguments().ok_or_else(|| Error::other("usage: echo_load ADDRESS COUNT"))?;
+    let usage = || Error::other("usage: echo_load ADDRESS CLIENTS COUNT");
+    let [address, clients, count] = arguments().ok_or_else(usage)?;
     let address: SocketAddr = address.parse().map_err(Error::other)?;
+    let clients: u32 = clients.parse().map_err(Error::other)?;
     let count: u32 = count.parse().map_err(Error::other)?;
-    (0..count).try_for_each(|_| talk(address))
+    let client = move || (0..count).try_for_each(|_| talk(address));
+    let clients: Vec<_> = (0..clients).map(|_| thread::spawn(client)).collect();
+    clients.into_iter().try_for_each(|c| c.join().unwrap_or_else(|_| Err(Error::other("a client panicked"))))
 }
 
-fn arguments() -> Option<[String; 2]> {
+fn arguments() -> Option<[String; 3]> {
     std::env::args().skip(1).collect::<Vec<_>>().try_into().ok()
 }
 

@@ -26,6 +26,7 @@ test  tshark      tshark        wireshark-cli       wireshark-cli
 bench brctl       bridge-utils  bridge-utils        bridge-utils
 bench mn          mininet       -                   -
 bench socat       socat         socat               socat
+bench tshark      tshark        wireshark-cli       wireshark-cli
 '
 # Where no registry can be reached, the hosts' image is made from Debian's packages with this.
 if command -v docker >/dev/null; then

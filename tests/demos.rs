@@ -49,5 +49,5 @@ fn both_threads_and_the_parent_take_their_turns() {
 fn a_wrong_argument_is_a_usage_error() {
     let output = Command::new(env!("CARGO_BIN_EXE_threads")).arg("--muttex").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(output.stderr, b"usage: threads [--mutex | --no-mutex]\n");
+    assert_eq!(output.stderr, b"usage: threads [--turns | --mutex | --no-mutex]\n");
 }

@@ -1,4 +1,4 @@
-//! `threads [--mutex | --no-mutex]`: what threads share, and what goes wrong when they do.
+//! `threads [--turns | --mutex | --no-mutex]`: what threads share, and what goes wrong when they do.
 //!
 //! First two threads run beside the parent and say so: the order changes from run to run, because the
 //! kernel decides who goes next. Then two threads add to one counter, without a mutex and with one.
@@ -19,10 +19,11 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let ways: &[bool] = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => &[false, true],
+        ["--turns"] => &[],
         ["--no-mutex"] => &[false],
         ["--mutex"] => &[true],
         _ => {
-            eprintln!("usage: threads [--mutex | --no-mutex]");
+            eprintln!("usage: threads [--turns | --mutex | --no-mutex]");
             exit(1);
         }
     };

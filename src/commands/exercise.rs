@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
-    exercise::{self, Folder, Options, Outcome, Template, Verdict},
+    exercise::{self, CheckResult, Folder, Options, Outcome, Template, Verdict},
     report::{Narrator, Style},
     runtime::{LabState, Runtime},
     timeline::Event,
@@ -33,7 +33,7 @@ pub struct Args {
     /// Wait for the Enter key before each step, to look around and predict what it will show.
     #[arg(long, conflicts_with = "json")]
     step: bool,
-    /// Also give the answer to what the section asks.
+    /// Also give the answer to what the section asks, and the evidence that carries it.
     #[arg(long)]
     explain: bool,
     /// A folder with exercises of your own; a file named as a compiled-in one takes its place.
@@ -60,25 +60,42 @@ impl Args {
         block_on(async {
             let (runtime, lab) = up::ensure(&self.lab, None, up::Say::OnlyWork).await?;
             let mut outcomes = Vec::new();
+            let mut broke = None;
             for template in &templates {
-                let outcome = self.perform(template, runtime.as_ref(), &lab).await?;
-                if !self.json {
-                    self.sum_up(template, &outcome);
+                match self.perform(template, runtime.as_ref(), &lab).await {
+                    Ok(outcome) => {
+                        if !self.json {
+                            self.sum_up(template, &outcome);
+                        }
+                        outcomes.push(outcome);
+                    }
+                    Err(error) => {
+                        broke = Some(error);
+                        break;
+                    }
                 }
-                outcomes.push(outcome);
             }
-            let verdict = Verdict::of_all(outcomes.iter().map(|o| o.verdict));
+            let verdict = match broke {
+                None => Verdict::of_all(outcomes.iter().map(|o| o.verdict)),
+                Some(_) => Verdict::Error,
+            };
             match outcomes.as_slice() {
+                _ if templates.len() > 1 => self.conclude(verdict, &outcomes),
                 [outcome] if self.json => println!("{}", to_json(outcome)),
-                [_] => {}
-                several if self.json => {
-                    let all: Vec<_> = several.iter().map(to_json).collect();
-                    println!("{}", json!({"verdict": verdict, "exercises": all}));
-                }
-                several => tabulate(several),
+                _ => {}
             }
-            Ok(ExitCode::from(verdict.exit_code()))
+            broke.map_or(Ok(ExitCode::from(verdict.exit_code())), Err)
         })
+    }
+
+    /// Of several exercises, or as many as ran before the lab broke.
+    fn conclude(&self, verdict: Verdict, outcomes: &[Outcome]) {
+        if self.json {
+            let all: Vec<_> = outcomes.iter().map(to_json).collect();
+            println!("{}", json!({"verdict": verdict, "exercises": all}));
+        } else {
+            tabulate(outcomes);
+        }
     }
 
     async fn perform(&self, template: &Template, runtime: &dyn Runtime, lab: &LabState) -> Result<Outcome> {
@@ -107,14 +124,13 @@ impl Args {
         println!();
         for check in &outcome.checks {
             println!("{} {}: {}", mark(check.verdict), check.id, check.expected);
-            if check.verdict != Verdict::Pass {
-                println!("      observed: {}", check.observed);
-                for row in &check.evidence {
-                    println!("        {row}");
-                }
-                if let Some(hint) = check.hints.first() {
-                    println!("      {} {hint}", style().paint("36", "hint:"));
-                }
+            if check.verdict != Verdict::Pass || self.explain {
+                print!("{}", evidence(check));
+            }
+            if check.verdict != Verdict::Pass
+                && let Some(hint) = check.hints.first()
+            {
+                println!("      {} {hint}", style().paint("36", "hint:"));
             }
         }
         if self.explain {
@@ -189,6 +205,21 @@ fn tabulate(outcomes: &[Outcome]) {
 
 pub(super) fn style() -> Style {
     if ui::colour(&std::io::stdout()) { Style::Colour } else { Style::Plain }
+}
+
+/// So many rows of evidence are shown here; the report has them all.
+const ROWS: usize = 12;
+
+/// What was observed, and the rows, packets or lines that show it.
+pub(super) fn evidence(check: &CheckResult) -> String {
+    let mut text = format!("      observed: {}\n", check.observed.replace('\n', "\n      "));
+    for row in check.evidence.iter().take(ROWS) {
+        text += &format!("        {row}\n");
+    }
+    if check.evidence.len() > ROWS {
+        text += &format!("        … and {} more\n", check.evidence.len() - ROWS);
+    }
+    text
 }
 
 pub(super) fn mark(verdict: Verdict) -> String {

@@ -184,6 +184,10 @@ pub struct Facts {
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[schemars(with = "OneOrMany<Outcome>")]
     pub program: Vec<Outcome>,
+    /// What several programs printed, compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[schemars(with = "OneOrMany<Outputs>")]
+    pub outputs: Vec<Outputs>,
     /// Processor time that a program used.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[schemars(with = "OneOrMany<Cpu>")]
@@ -338,6 +342,16 @@ pub struct Outcome {
     /// How it ended: an exit code, or the name of the signal that ended it; `running` if it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+}
+
+/// What several programs printed, compared with each other.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outputs {
+    /// The programs, by the names they were started under.
+    pub of: Vec<String>,
+    /// How many different texts they printed; 1 where all printed the same.
+    pub different: Count,
 }
 
 /// How a program ended.

@@ -141,7 +141,10 @@ impl Checker<'_> {
         let names = facts.program.iter().enumerate().map(|(n, p)| (each("program", n), &p.name));
         let cpus = facts.cpu.iter().enumerate().map(|(n, c)| (each("cpu", n), &c.of));
         let holders = facts.descriptors.iter().enumerate().map(|(n, d)| (each("descriptors", n), &d.of));
-        for (path, name) in of.chain(names).chain(cpus).chain(holders) {
+        let printers = facts.outputs.iter().enumerate();
+        let printers =
+            printers.flat_map(|(n, o)| o.of.iter().map(move |name| (each("outputs", n).key("of"), name)));
+        for (path, name) in of.chain(names).chain(cpus).chain(holders).chain(printers) {
             self.program(&path, name);
         }
     }

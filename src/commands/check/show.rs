@@ -10,12 +10,9 @@ use netlab::{
 };
 
 use crate::{
-    commands::exercise::{mark, style},
+    commands::exercise::{evidence, mark, style},
     ui,
 };
-
-/// So many rows of evidence are shown here; the report has them all.
-const ROWS: usize = 12;
 
 /// How to show it.
 #[derive(Clone, Copy)]
@@ -80,13 +77,7 @@ impl Show {
         if check.verdict == Verdict::Pass {
             return;
         }
-        let _ = writeln!(text, "      observed: {}", check.observed.replace('\n', "\n      "));
-        for row in check.evidence.iter().take(ROWS) {
-            let _ = writeln!(text, "        {row}");
-        }
-        if check.evidence.len() > ROWS {
-            let _ = writeln!(text, "        … and {} more", check.evidence.len() - ROWS);
-        }
+        *text += &evidence(check);
         for command in &check.by_hand {
             let _ = writeln!(text, "      by hand: {command}");
         }

@@ -64,7 +64,8 @@ impl Facts {
         if !self.conversations.is_empty() {
             commands.push(format!("netlab capture show {}", capture.display()));
         }
-        for program in self.program.iter().filter_map(|p| scene.programs.get(&p.name)) {
+        let printers = self.program.iter().map(|p| &p.name).chain(self.outputs.iter().flat_map(|o| &o.of));
+        for program in printers.filter_map(|name| scene.programs.get(name)) {
             commands.push(format!("netlab exec {} -- {}", program.host, program.command));
         }
         for host in self.descriptors.iter().filter_map(|d| on(&d.of)) {
@@ -84,6 +85,7 @@ impl Facts {
             .chain(self.cpu.iter().map(|f| Box::new(f) as Box<dyn Fact>))
             .chain(self.descriptors.iter().map(|f| Box::new(f) as Box<dyn Fact>))
             .chain(self.program.iter().map(|f| Box::new(f) as Box<dyn Fact>))
+            .chain(self.outputs.iter().map(|f| Box::new(f) as Box<dyn Fact>))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Facts about what a program printed, and how it ended.
 
+use indexmap::IndexMap;
+
 use super::{Fact, Finding};
 use crate::{
     exercise::{
-        model::{Count, Ended, Outcome},
+        model::{Count, Ended, Outcome, Outputs},
         scene::{Program, Scene},
     },
     runtime::ExitStatus,
@@ -42,6 +44,25 @@ impl Fact for Outcome {
     fn is_lost(&self, scene: &Scene) -> bool {
         let is_over = |p: &Program| p.ended.is_some() && p.silent;
         scene.programs.get(&self.name).is_some_and(is_over) && !self.find(scene).holds
+    }
+}
+
+impl Fact for Outputs {
+    fn find(&self, scene: &Scene) -> Finding {
+        let mut programs: IndexMap<&str, u64> = IndexMap::new();
+        for program in self.of.iter().filter_map(|name| scene.programs.get(name)) {
+            *programs.entry(&program.printed).or_default() += 1;
+        }
+        let (n, total) = (programs.len() as u64, self.of.len());
+        let in_a_line = |(text, n): (&str, u64)| {
+            let lines: Vec<&str> = text.lines().collect();
+            format!("{n} of {total} printed: {}", lines.join(", "))
+        };
+        Finding {
+            holds: self.different.admits(n),
+            observed: format!("{total} programs printed {n} different texts (expected {})", self.different),
+            evidence: programs.into_iter().map(in_a_line).collect(),
+        }
     }
 }
 
