@@ -2,7 +2,13 @@
 
 /// One line of text. A line feed in it is made visible, too.
 pub fn visible(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// Controls, and what turns the direction of writing (Unicode's UAX 9), so that a name shows as another one.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text of several lines.
@@ -17,6 +23,7 @@ mod tests {
     #[test]
     fn what_steers_a_terminal_is_shown() {
         assert_eq!(visible("\x1b[2Ja\u{9b}\nñ"), "\\u{1b}[2Ja\\u{9b}\\nñ");
+        assert_eq!(visible("\u{202e}gpj.c"), "\\u{202e}gpj.c");
         assert_eq!(printable("a\n\x07b\n"), "a\n\\u{7}b");
     }
 }

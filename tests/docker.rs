@@ -73,9 +73,9 @@ fn left_of(lab: &str) -> String {
 
 fn what_is_not_ours_stays() {
     let lab = Lab::up(RuntimeKind::Docker, common::ROOM);
-    let image = docker(&["inspect", "--format", "{{.Image}}", &format!("netlab-{}-server", lab.name)]);
+    let image = docker(&["inspect", "--format", "{{.Image}}", &format!("netlab-{}.server", lab.name)]);
     // Named as if it were a host of the lab, but without its label.
-    let stranger = format!("netlab-{}-stranger", lab.name);
+    let stranger = format!("netlab-{}.stranger", lab.name);
     docker(&["run", "-d", "--name", &stranger, "--entrypoint", "sleep", &image, "300"]);
     docker(&["network", "create", &stranger]);
     succeeds(netlab(&lab.name, &["down"]));

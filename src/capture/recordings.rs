@@ -92,7 +92,8 @@ fn writer(path: &Path) -> Option<i32> {
     let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
     let mut lock = whole_file();
     fcntl(&file, FcntlArg::F_GETLK(&mut lock)).ok()?;
-    (i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock.l_pid)
+    // A process of another PID namespace has no number here, and is not ours to end.
+    (i32::from(lock.l_type) != libc::F_UNLCK && lock.l_pid > 0).then_some(lock.l_pid)
 }
 
 /// A write lock from the first byte to the last, wherever that is.

@@ -1,6 +1,9 @@
 //! Compiles the programs on the server host, where they will run.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 use tokio::{io::AsyncReadExt, time::timeout};
@@ -18,6 +21,9 @@ const LONGEST: u64 = 64 << 10;
 /// How long what the compiler said may take to come after its end.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
+/// What timeout(1) exits with where it had to end the command by SIGKILL, as a shell tells of that.
+const KILLED: u8 = 128 + 9;
+
 /// How compiling went.
 #[derive(Clone, Debug, Serialize)]
 pub struct Build {
@@ -27,13 +33,19 @@ pub struct Build {
     pub status: ExitStatus,
     /// What it printed.
     pub output: String,
+    /// The time that it had, in seconds, if it was ended because that was over.
+    pub ran_out: Option<f64>,
 }
 
 impl Build {
     /// Why the programs cannot be judged, with the compiler's words; nothing if they can.
     pub fn why_not(&self) -> Option<String> {
-        (self.status != ExitStatus::Exited(0))
-            .then(|| format!("`{}` failed ({}):\n{}", self.command, self.status, self.output.trim_end()))
+        let how = match (self.ran_out, self.status) {
+            (Some(within), _) => format!("time ran out: it had {within} s"),
+            (None, ExitStatus::Exited(0)) => return None,
+            (None, status) => status.to_string(),
+        };
+        Some(format!("`{}` failed ({how}):\n{}", self.command, self.output.trim_end()))
     }
 }
 
@@ -45,6 +57,7 @@ pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &L
     let Process { stdin, stdout, stderr, mut handle, .. } =
         runtime.exec(&lab.plan.lab, host, &Command::new(argv)).await?;
     drop(stdin);
+    let started = Instant::now();
     let (mut said, mut complained) = (Vec::new(), Vec::new());
     let status = {
         let listening = async { tokio::try_join!(read(stdout, &mut said), read(stderr, &mut complained)) };
@@ -66,7 +79,9 @@ pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &L
         status
     };
     let output = String::from_utf8_lossy(&[said, complained].concat()).into_owned();
-    Ok(Build { command: command.to_owned(), status, output })
+    let is_over = status.code() == KILLED && started.elapsed() >= within;
+    let ran_out = is_over.then_some(within.as_secs_f64());
+    Ok(Build { command: command.to_owned(), status, output, ran_out })
 }
 
 /// Hears all of it, or the compiler could not go on, and keeps the beginning.

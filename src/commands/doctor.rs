@@ -25,7 +25,7 @@ impl Args {
         let report = block_on(async {
             tokio::select! {
                 report = doctor::examine() => Ok(report),
-                _ = interrupted() => {
+                () = interrupted() => {
                     doctor::clear().await?;
                     Err(Error::interrupted().into())
                 }

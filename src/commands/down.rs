@@ -25,7 +25,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         topology::check_lab_name(&self.lab.lab)?;
         block_on(async {
-            let mut gone = Vec::new();
+            let (mut gone, mut failed) = (Vec::new(), Vec::new());
             let runtimes = runtime::reachable(self.lab.kind()).await?;
             if runtimes.is_empty() {
                 return Err(Error::lab("no runtime answers, so no lab can be found")
@@ -39,19 +39,23 @@ impl Args {
                     vec![self.lab.lab.clone()]
                 };
                 for name in names {
-                    if runtime.down(&name).await? {
-                        gone.push(name);
+                    match runtime.down(&name).await {
+                        Ok(true) => gone.push(name),
+                        Ok(false) => {}
+                        Err(error) => failed.push(error),
                     }
                 }
             }
             if self.json {
                 println!("{}", json!({ "down": gone }));
-            } else if gone.is_empty() {
-                println!("no lab was up");
-            } else {
+            } else if !gone.is_empty() {
                 println!("took down: {}", gone.join(", "));
+            } else if failed.is_empty() {
+                println!("no lab was up");
             }
-            Ok(ExitCode::SUCCESS)
+            // The others went down all the same.
+            let first = failed.into_iter().next();
+            first.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
         })
     }
 }

@@ -2,7 +2,13 @@
 
 use std::{
     io::{IsTerminal, Read, Write},
+    pin::pin,
     process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -15,10 +21,17 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     signal::unix::{SignalKind, signal},
     sync::mpsc,
+    time::timeout,
 };
 
 use super::lab::{LabArgs, block_on};
 use crate::ui::terminal::{self, RawMode};
+
+/// Output that does not come for so long, after the program has ended, does not come any more.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// What is on its way when a program ends is in buffers, which do not hold more than this.
+const ON_ITS_WAY: usize = 16 << 20;
 
 /// Run a command on a host: its streams, its exit code and ^C pass through.
 ///
@@ -96,31 +109,52 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
         let _ = stdin.shutdown().await;
     };
     let feed = tokio::spawn(feed);
-    let output = tokio::spawn(copy(stdout, std::io::stdout()));
-    let errors = tokio::spawn(copy(stderr, std::io::stderr()));
+    let copied = Arc::new(AtomicUsize::new(0));
+    let output = tokio::spawn(copy(stdout, std::io::stdout(), copied.clone()));
+    let errors = tokio::spawn(copy(stderr, std::io::stderr(), copied.clone()));
 
     let status = loop {
         tokio::select! {
             status = handle.wait() => break status?,
-            _ = interrupts.recv() => pass_signal(runtime, lab, host, pid, libc::SIGINT).await?,
-            _ = terminations.recv() => pass_signal(runtime, lab, host, pid, libc::SIGTERM).await?,
+            _ = interrupts.recv() => interrupt(runtime, lab, host, pid).await?,
+            _ = terminations.recv() => terminate(runtime, lab, host, pid).await?,
             _ = resizes.recv() => handle.resize(terminal::size()).await?,
         }
     };
     feed.abort();
     // A program left behind in the background may hold the streams open: what it prints later is
     // not this command's, so only what is on its way already is waited for.
-    let drained = async { tokio::join!(output, errors) };
-    let _ = tokio::time::timeout(std::time::Duration::from_millis(500), drained).await;
+    let mut drained = pin!(async { tokio::join!(output, errors) });
+    let at_end = copied.load(Ordering::Relaxed);
+    let mut before = at_end;
+    while timeout(QUIET, &mut drained).await.is_err() {
+        let now = copied.load(Ordering::Relaxed);
+        if now == before || now - at_end > ON_ITS_WAY {
+            break;
+        }
+        before = now;
+    }
     drop(raw);
     Ok(exit_code(status))
 }
 
-/// Sends a signal to the program on the host; one that is gone meanwhile needs none.
-async fn pass_signal(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32, signal: i32) -> Result<()> {
+/// Does what ^C on a terminal does: the signal goes to the program's whole process group. A program that
+/// we start leads one.
+async fn interrupt(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32) -> Result<()> {
+    let session = Session::open(runtime, lab).await?;
+    // One that is gone meanwhile needs no signal.
+    let Ok(leader) = session.observer.resolve(outer).await else { return Ok(()) };
+    for process in session.tables.processes(host).iter().filter(|p| p.pgid == leader) {
+        let _ = session.observer.signal(host, process.pid, libc::SIGINT).await;
+    }
+    Ok(())
+}
+
+/// Passes SIGTERM on to the program itself.
+async fn terminate(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32) -> Result<()> {
     let session = Session::open(runtime, lab).await?;
     if let Ok(pid) = session.observer.resolve(outer).await {
-        session.observer.signal(host, pid, signal).await?;
+        session.observer.signal(host, pid, libc::SIGTERM).await?;
     }
     Ok(())
 }
@@ -144,11 +178,13 @@ fn read_stdin() -> mpsc::Receiver<Vec<u8>> {
 }
 
 /// Copies until either side ends; a reader of ours that went away (`| head`) is an end, too.
-async fn copy(mut from: netlab::runtime::ByteStream, mut to: impl Write) {
+/// Counts what it has copied.
+async fn copy(mut from: netlab::runtime::ByteStream, mut to: impl Write, copied: Arc<AtomicUsize>) {
     let mut buffer = vec![0; 32 * 1024];
     while let Ok(n @ 1..) = from.read(&mut buffer).await {
         if to.write_all(&buffer[..n]).and_then(|()| to.flush()).is_err() {
             return;
         }
+        copied.fetch_add(n, Ordering::Relaxed);
     }
 }

@@ -2,12 +2,14 @@
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     process::ExitCode,
 };
 
 use anyhow::Result;
 use netlab::{
     exercise::{self, CheckResult, Folder, Options, Outcome, Template, Verdict},
+    printable::{printable, visible},
     report::{Narrator, Style},
     runtime::{LabState, Runtime},
     timeline::Event,
@@ -59,10 +61,11 @@ impl Args {
         };
         block_on(async {
             let (runtime, lab) = up::ensure(&self.lab, None, up::Say::OnlyWork).await?;
+            let mut stop = pin!(interrupted());
             let mut outcomes = Vec::new();
             let mut broke = None;
             for template in &templates {
-                match self.perform(template, runtime.as_ref(), &lab).await {
+                match self.perform(template, runtime.as_ref(), &lab, stop.as_mut()).await {
                     Ok(outcome) => {
                         if !self.json {
                             self.sum_up(template, &outcome);
@@ -98,7 +101,13 @@ impl Args {
         }
     }
 
-    async fn perform(&self, template: &Template, runtime: &dyn Runtime, lab: &LabState) -> Result<Outcome> {
+    async fn perform(
+        &self,
+        template: &Template,
+        runtime: &dyn Runtime,
+        lab: &LabState,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Outcome> {
         let folder = Folder::create(&self.captures, &template.exercise.id)?;
         let options = Options { port: self.port, step: self.step, ..Options::default() };
         let hosts = lab.plan.hosts.iter().map(|h| h.name.clone()).collect();
@@ -116,7 +125,6 @@ impl Args {
                 println!("{text}");
             }
         };
-        let stop = async { drop(interrupted().await) };
         Ok(exercise::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?)
     }
 
@@ -212,9 +220,9 @@ const ROWS: usize = 12;
 
 /// What was observed, and the rows, packets or lines that show it.
 pub(super) fn evidence(check: &CheckResult) -> String {
-    let mut text = format!("      observed: {}\n", check.observed.replace('\n', "\n      "));
+    let mut text = format!("      observed: {}\n", printable(&check.observed).replace('\n', "\n      "));
     for row in check.evidence.iter().take(ROWS) {
-        text += &format!("        {row}\n");
+        text += &format!("        {}\n", visible(row));
     }
     if check.evidence.len() > ROWS {
         text += &format!("        … and {} more\n", check.evidence.len() - ROWS);

@@ -114,10 +114,9 @@ impl Args {
             };
             let finished = u64::from(matches!(news, News::Kept(_) | News::Done(_)));
             let done = done.fetch_add(finished, Ordering::Relaxed) + finished;
-            progress.step(Step { what, done, total: Some(total) });
+            progress.step(Step { what, done, total: Some(total), lasting: false });
         };
-        let stop = async { drop(interrupted().await) };
-        let graded = grade::grade(class, &settings, stop, &tell).await;
+        let graded = grade::grade(class, &settings, interrupted(), &tell).await;
         drop(progress);
         Ok(graded.map_err(|error| match error.kind {
             netlab::Kind::Interrupted => {

@@ -84,13 +84,20 @@ pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     result
 }
 
-/// Ends when the user or the system asks the program to stop: ^C, a closed terminal, `kill`.
-pub async fn interrupted() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result,
-        _ = terminate.recv() => Ok(()),
-        _ = hangup.recv() => Ok(()),
+/// Ends when the user or the system asks the program to stop: ^C, a closed terminal, `kill`. Also if that
+/// was between the call and the first time that anybody waits.
+pub fn interrupted() -> impl Future<Output = ()> {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let signals = kinds.map(signal);
+    async move {
+        // None of them is a signal that cannot be caught.
+        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }

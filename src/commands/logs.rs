@@ -1,6 +1,6 @@
 //! `netlab logs`: what a host's own programs print.
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, pin::pin, process::ExitCode};
 
 use anyhow::Result;
 use tokio::io::AsyncReadExt;
@@ -23,14 +23,15 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         block_on(async {
-            let (runtime, _) = self.lab.open_host(&self.host).await?;
+            let (runtime, _) = self.lab.open_with(&self.host).await?;
             let mut log = runtime.logs(&self.lab.lab, &self.host, self.follow).await?;
             let mut buffer = vec![0; 32 * 1024];
             let mut stdout = std::io::stdout();
+            let mut stop = pin!(interrupted());
             loop {
                 let n = tokio::select! {
                     n = log.read(&mut buffer) => n?,
-                    _ = interrupted() => return Ok(ExitCode::from(130)),
+                    () = stop.as_mut() => return Ok(ExitCode::from(130)),
                 };
                 if n == 0 || stdout.write_all(&buffer[..n]).and_then(|()| stdout.flush()).is_err() {
                     return Ok(ExitCode::SUCCESS);

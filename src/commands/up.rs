@@ -87,7 +87,7 @@ pub async fn ensure(
     let tell = |step| progress.step(step);
     let up = tokio::select! {
         result = runtime::build(chosen.runtime.as_ref(), &topology, &args.lab, &tell) => result.map(drop),
-        _ = interrupted() => Err(Error::interrupted()),
+        () = interrupted() => Err(Error::interrupted()),
     };
     drop(progress);
     if let Err(error) = up {

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     future::Future,
     path::Path,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -91,14 +92,22 @@ pub async fn run(
     tell: &mut (dyn FnMut(&Event) + Send),
 ) -> Result<Outcome> {
     let started = Instant::now();
+    let mut stop = pin!(stop);
     let cast = bind::cast(&lab.plan, template.exercise.clients)?;
-    let session = Session::open(runtime, &lab.plan.lab).await?;
-    let ports = ports::choose(&session, &cast, &template.exercise.ports, options.port)?;
-    let workspace = if template.needs_sources() && options.judged.is_none() {
-        Some(workspace::on_host(runtime, lab, &cast["server"]).await?)
-    } else {
-        None
+    let prepare = async {
+        let session = Session::open(runtime, &lab.plan.lab).await?;
+        let own_sources = template.needs_sources() && options.judged.is_none();
+        let workspace = match own_sources {
+            true => Some(workspace::on_host(runtime, lab, &cast["server"]).await?),
+            false => None,
+        };
+        Ok::<_, Error>((session, workspace))
     };
+    let (session, workspace) = tokio::select! {
+        prepared = prepare => prepared?,
+        () = stop.as_mut() => return Err(Error::interrupted()),
+    };
+    let ports = ports::choose(&session, &cast, &template.exercise.ports, options.port)?;
     let exercise = bind::bind(template, &cast, &ports, workspace, options)?;
     let artifacts = folder.artifacts();
 
@@ -106,7 +115,7 @@ pub async fn run(
     run.by_hand = options.step;
     let finished = tokio::select! {
         finished = run.perform(&exercise) => finished,
-        () = stop => Err(Error::interrupted()),
+        () = stop.as_mut() => Err(Error::interrupted()),
     };
     let cleared = run.clear().await;
     run.tell_settled(Nanos::MAX);

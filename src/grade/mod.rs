@@ -28,7 +28,7 @@ use crate::{
     error::Context,
     exercise::millis,
     runtime::Runtime,
-    submission::{Class, Sources, Submission},
+    submission::{Class, GRADES, Sources, Submission},
     workspace::{MANIFEST, Manifest},
     yaml::Document,
 };
@@ -92,10 +92,15 @@ pub async fn grade(
     Ok(records?.into_values().collect())
 }
 
-/// The right to grade into a folder, until dropped.
+/// The right to grade into a folder, until dropped. It is empty, or holds grades already: what is in there
+/// may be replaced.
 fn turn(out: &Path) -> Result<File> {
-    let path = out.join(".lock");
+    let path = out.join(GRADES);
     let what = || format!("cannot write {}", path.display());
+    if !path.exists() && fs::read_dir(out).or_usage(what)?.next().is_some() {
+        return Err(Error::usage(format!("{} is neither empty nor a folder of grades", out.display()))
+            .hint("name another folder with --out: what is in it is replaced"));
+    }
     let file = File::create(&path).or_usage(what)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

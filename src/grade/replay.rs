@@ -116,10 +116,16 @@ impl Replay<'_> {
         let programs = self.programs();
         let deadline = Instant::now() + self.course.within;
         let mut attempt = Attempt { sections: Vec::new(), unclear: false };
-        let mut built = false;
+        // Built once; why not, where that failed.
+        let mut build = self.manifest.build.clone();
+        let mut unbuilt: Option<String> = None;
         for rule in &self.course.sections {
+            if let Some(why) = &unbuilt {
+                attempt.sections.push(Judged::unknown(rule, why));
+                continue;
+            }
             let request = Request {
-                build: self.manifest.build.clone().filter(|_| !built),
+                build: build.take(),
                 build_within: self.course.build_within,
                 programs: programs.clone(),
                 sections: vec![rule.template.clone()],
@@ -129,13 +135,14 @@ impl Replay<'_> {
             let judged = match report {
                 Err(error) if error.kind == Kind::Interrupted => {
                     let most = self.course.within.as_secs();
+                    // By the program's fault, or because the machine was slow.
+                    attempt.unclear = true;
                     Judged::unknown(rule, &format!("time ran out: all sections have {most} s together"))
                 }
                 Err(error) => return Err(error),
                 Ok(report) => {
-                    let fails = report.build.as_ref().and_then(Build::why_not).is_some();
-                    built |= !fails;
-                    attempt.unclear |= !fails && is_unclear(&report);
+                    unbuilt = report.build.as_ref().and_then(Build::why_not);
+                    attempt.unclear |= unbuilt.is_none() && is_unclear(&report);
                     self.judged(rule, &report)
                 }
             };

@@ -30,6 +30,8 @@ use crate::{
 
 /// How long an observer may take until it watches.
 const READY: Duration = Duration::from_secs(10);
+/// How long an observer may take to answer. Hosts that are short of everything can be slow to look at.
+const ANSWER: Duration = Duration::from_secs(30);
 /// How long an observer that has ended may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -130,8 +132,8 @@ impl Observer {
     /// Why there is nothing to be seen any more.
     pub fn lost(&self) -> Error {
         match &self.shared.lock().lost {
-            Some(why) => Error::lab("the observer has ended").caused_by(why.as_str()),
-            None => Error::lab("the observer has ended"),
+            Some(why) => Error::lab("the observer is lost").caused_by(why.as_str()),
+            None => Error::lab("the observer is lost"),
         }
     }
 
@@ -148,9 +150,17 @@ impl Observer {
             }
         }
         self.send(&request(id));
-        match answered.await {
-            Ok(answer) => answer.map_err(Error::lab),
-            Err(_) => Err(self.lost()),
+        match timeout(ANSWER, answered).await {
+            Ok(Ok(answer)) => answer.map_err(Error::lab),
+            Ok(Err(_)) => Err(self.lost()),
+            Err(_) => {
+                // Nobody is to wait so long again.
+                let mut state = self.shared.lock();
+                state.lost.get_or_insert_with(|| format!("no answer for {} s", ANSWER.as_secs()));
+                state.waiting.clear();
+                drop(state);
+                Err(self.lost())
+            }
         }
     }
 

@@ -86,6 +86,8 @@ pub struct Step {
     pub done: u64,
     /// How much there is to do, where that is known.
     pub total: Option<u64>,
+    /// Whether it is worth knowing afterwards, too, as a warning is.
+    pub lasting: bool,
 }
 
 /// Told as progress, between a host's name and a resource: the lab comes up without that limit.

@@ -24,6 +24,9 @@ use crate::{Error, Result, error::Context, workspace::MANIFEST};
 /// Between the number of a submission and the file's own name.
 const MOODLE: &str = "_assignsubmission_";
 
+/// The file that marks a folder of grades, which is nobody's submission.
+pub const GRADES: &str = ".netlab-grades";
+
 /// Everything that was handed in.
 #[derive(Debug)]
 pub struct Class {
@@ -103,7 +106,7 @@ impl Class {
 impl Submission {
     /// What is at that path, if it is a submission.
     fn at(path: &Path, name: &str, keys: &mut BTreeMap<String, usize>) -> Option<Self> {
-        if name.starts_with('.') || name == "__MACOSX" {
+        if name.starts_with('.') || name == "__MACOSX" || path.join(GRADES).exists() {
             return None;
         }
         let folder = path.is_dir();

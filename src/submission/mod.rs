@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use class::{Class, Submission};
+pub use class::{Class, GRADES, Submission};
 pub use pack::{Packed, pack};
 pub use sources::Sources;
 

@@ -1,4 +1,5 @@
 //! Progress of long work on stderr: a bar on a terminal, a line a step elsewhere, nothing if it is quick.
+//! What is to be known afterwards is told in any case.
 
 use std::{
     io::IsTerminal,
@@ -28,6 +29,10 @@ impl Progress {
 
     /// Shows a step.
     pub fn step(&self, step: Step) {
+        if step.lasting {
+            self.bar.suspend(|| eprintln!("  {}", step.what));
+            return;
+        }
         if self.started.elapsed() < PATIENCE && step.total.is_none() {
             return;
         }

@@ -167,7 +167,7 @@ static void echo(int ssock)
 #endif
 #ifdef LATE
         if (pieces == 1)
-            usleep(2300 * 1000);
+            usleep(2600 * 1000);
 #endif
         if (send_back(ssock, buffer, length) < 0) {
             give_up("write");

@@ -50,7 +50,7 @@ impl Args {
             };
             let followed = tokio::select! {
                 result = follow(&mut session, &mut sink) => result,
-                _ = interrupted() => Ok(()),
+                () = interrupted() => Ok(()),
             };
             drop(mark);
             if !self.announce
@@ -95,7 +95,14 @@ enum Sink {
 
 async fn follow(session: &mut Session, sink: &mut Sink) -> Result<()> {
     loop {
-        let Seen::Packet(packet) = session.next().await? else { continue };
+        let packet = match session.next().await? {
+            Seen::Packet(packet) => packet,
+            Seen::Blind { why, .. } => {
+                eprintln!("not everything can be seen: {why}");
+                continue;
+            }
+            _ => continue,
+        };
         match sink {
             Sink::File(recorder) => recorder.packet(&packet)?,
             Sink::Lines { lines, decoder, port } => {

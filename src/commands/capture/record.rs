@@ -12,6 +12,7 @@ use netlab::{
     Error,
     capture::{Recording, recordings},
     error::Context,
+    runtime::RuntimeKind,
 };
 use serde_json::json;
 
@@ -74,8 +75,8 @@ impl StartArgs {
         let file = self.folder.path.join(with_extension(&name));
         let file = std::path::absolute(&file).or_usage(|| file.display())?;
         // A missing lab or a wrong name is told here, by the same words as everywhere.
-        block_on(async { self.lab.open().await.map(drop).map_err(Into::into) })?;
-        self.spawn(&file)?;
+        let runtime = block_on(async { Ok(self.lab.open().await?.0.kind()) })?;
+        self.spawn(&file, runtime)?;
         if self.json {
             println!("{}", json!({ "capture": file }));
         } else {
@@ -85,11 +86,12 @@ impl StartArgs {
     }
 
     /// Starts this program anew as the recorder, and waits until it records.
-    fn spawn(&self, file: &Path) -> Result<()> {
+    fn spawn(&self, file: &Path, runtime: RuntimeKind) -> Result<()> {
         let program = std::env::current_exe().or_lab(|| "cannot find my own program")?;
         let mut recorder = Command::new(program)
             .args(["capture", "follow", "--announce", "--lab", &self.lab.lab, "--write"])
             .arg(file)
+            .env("NETLAB_RUNTIME", runtime.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -123,7 +125,12 @@ impl StopArgs {
             if running.is_empty() {
                 let error =
                     Error::usage(format!("nothing records to {wanted} in {}", self.folder.path.display()));
-                return Err(error.hint("`netlab capture list` shows what does").into());
+                let hint = if self.folder.path.join(&wanted).exists() {
+                    "its recorder has ended by itself: the lab went down, or there was no room left for it"
+                } else {
+                    "`netlab capture list` shows what does"
+                };
+                return Err(error.hint(hint).into());
             }
         }
         block_on(async {

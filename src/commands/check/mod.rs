@@ -5,6 +5,7 @@ mod watch;
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     process::ExitCode,
     time::Duration,
 };
@@ -23,6 +24,7 @@ use super::{
     lab::{LabArgs, block_on, interrupted},
     up,
 };
+use crate::ui;
 
 /// Judge your own server by a section of the assignment, or by all of them.
 ///
@@ -73,24 +75,27 @@ impl Args {
             if let Some(folder) = &workspace {
                 workspace::expect_mounted(&lab.plan, folder)?;
             }
+            let mut stop = pin!(interrupted());
             if !self.watch {
-                return Ok(self.check(&request, runtime.as_ref(), &lab).await?.verdict.exit_code().into());
+                let report = self.check(&request, runtime.as_ref(), &lab, stop).await?;
+                return Ok(report.verdict.exit_code().into());
             }
             let folder = workspace.as_deref().ok_or_else(|| {
                 Error::usage("nothing to watch: no workspace here").hint("`netlab init DIR` makes one")
             })?;
             let mut watch = Watch::new(folder, &self.captures, request.build.is_some())?;
             loop {
-                self.check(&request, runtime.as_ref(), &lab).await?;
+                self.check(&request, runtime.as_ref(), &lab, stop.as_mut()).await?;
                 eprintln!("\nwaiting for a change in {} (^C ends this)", folder.display());
                 tokio::select! {
                     changed = watch.changed() => eprintln!("{} has changed\n", changed?.display()),
-                    stop = interrupted() => {
-                        stop?;
-                        return Err(Error::interrupted().into());
-                    }
+                    () = stop.as_mut() => return Err(Error::interrupted().into()),
                 }
-                request = self.request(Some(folder))?;
+                match self.request(Some(folder)) {
+                    Ok(changed) => request = changed,
+                    // Half written, or wrong: the next change may mend it.
+                    Err(error) => drop(ui::fail(&error.into())),
+                }
             }
         })
     }
@@ -120,9 +125,14 @@ impl Args {
         })
     }
 
-    async fn check(&self, request: &Request, runtime: &dyn Runtime, lab: &LabState) -> Result<Report> {
+    async fn check(
+        &self,
+        request: &Request,
+        runtime: &dyn Runtime,
+        lab: &LabState,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Report> {
         let show = Show { json: self.json, hints: usize::from(self.hint) };
-        let stop = async { drop(interrupted().await) };
         let report = check::run(request, runtime, lab, stop, &mut |news| show.news(&news)).await?;
         show.report(&report)?;
         Ok(report)

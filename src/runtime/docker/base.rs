@@ -37,6 +37,7 @@ pub async fn ensure(engine: &Docker, progress: Progress<'_>) -> Result<String> {
     let Err(why) = pull(engine, progress).await else { return Ok(PULLED.into()) };
     progress(Step {
         what: format!("{PULLED} cannot be pulled: making it from Debian's packages"),
+        lasting: true,
         ..Step::default()
     });
     make(engine, progress).await.map_err(|error| {
@@ -105,6 +106,7 @@ async fn follow(
             what: format!("getting {name}: {}", info.status.unwrap_or_default()),
             done: number(detail.current).unwrap_or_default(),
             total: number(detail.total),
+            lasting: false,
         });
     }
     Ok(())

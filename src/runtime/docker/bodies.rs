@@ -16,6 +16,9 @@ pub const PROGRAMS: &str = "/opt/netlab/bin";
 /// What a host's PID 1 makes when the host's network is ready.
 pub const READY: &str = "/run/network-ready";
 
+/// So much of what a host's programs print is kept at least; the oldest goes first.
+const LOG_SIZE: &str = "16m";
+
 /// The network of the plan's `n`th segment.
 pub fn network(plan: &Plan, n: usize) -> NetworkCreateRequest {
     let segment = &plan.segments[n];
@@ -31,12 +34,13 @@ pub fn network(plan: &Plan, n: usize) -> NetworkCreateRequest {
             }]),
             ..Ipam::default()
         }),
-        // The wire leads nowhere else. An `internal` network would say so, too, but the rules that the
-        // engine makes for it drop what a router host passes on.
-        options: Some(HashMap::from([(
-            "com.docker.network.bridge.enable_ip_masquerade".into(),
-            "false".into(),
-        )])),
+        // The wire leads nowhere else, not even to the machine, which has no address on it. An `internal`
+        // network would say so, too, but the rules that the engine makes for it drop what a router host
+        // passes on.
+        options: Some(HashMap::from([
+            ("com.docker.network.bridge.enable_ip_masquerade".into(), "false".into()),
+            ("com.docker.network.bridge.inhibit_ipv4".into(), "true".into()),
+        ])),
         labels: Some(names::segment_labels(plan, n)),
         ..NetworkCreateRequest::default()
     }
@@ -119,6 +123,7 @@ fn hardware_address(address: std::net::Ipv4Addr) -> String {
 
 fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
     let forward = i32::from(host.role == Role::Router).to_string();
+    let memory = host.limits.memory.and_then(|bytes| i64::try_from(bytes).ok());
     HostConfig {
         network_mode: Some(network),
         // Links, routes and tcpdump; strace.
@@ -126,14 +131,20 @@ fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
         // A container's own /proc/sys is read-only to what runs in it.
         sysctls: Some(HashMap::from([("net.ipv4.ip_forward".into(), forward)])),
         extra_hosts: Some(plan.addresses().map(|(address, name)| format!("{name}:{address}")).collect()),
-        memory: host.limits.memory.and_then(|bytes| i64::try_from(bytes).ok()),
+        memory,
+        // Both together: none of it is swap.
+        memory_swap: memory,
         nano_cpus: host.limits.millicpus.map(|n| i64::from(n) * 1_000_000),
         pids_limit: host.limits.pids.and_then(|n| i64::try_from(n).ok()),
         mounts: Some(mounts(plan, host)),
         readonly_rootfs: host.limits.disk.map(|_| true),
         tmpfs: host.limits.disk.map(writable),
         shm_size: host.limits.disk.and_then(|bytes| i64::try_from(bytes).ok()),
-        log_config: Some(HostConfigLogConfig { typ: Some("json-file".into()), config: None }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".into()),
+            // Root of a host reaches what PID 1 prints to, and could fill the machine's disk.
+            config: Some(HashMap::from([("max-size".into(), LOG_SIZE.into())])),
+        }),
         ..HostConfig::default()
     }
 }

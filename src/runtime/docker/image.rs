@@ -87,7 +87,12 @@ impl Image {
     async fn build(&self, engine: &Docker, base: &str, progress: Progress<'_>) -> Result<()> {
         let what = || format!("cannot build the image {}", self.tag);
         let tell = |line: &str, done, total| {
-            progress(Step { what: format!("building the hosts' image: {line}"), done, total });
+            progress(Step {
+                what: format!("building the hosts' image: {line}"),
+                done,
+                total,
+                lasting: false,
+            });
         };
         tell("packing the programs", 0, None);
         let programs = self.programs.clone();

@@ -16,22 +16,22 @@ pub const SEGMENT: &str = "netlab.segment";
 /// On the first segment's network: the lab's plan, as JSON.
 pub const PLAN: &str = "netlab.plan";
 
-/// The name of a host's container.
+/// The name of a host's container. No lab's name has a dot, so that no two hosts share one.
 pub fn host(lab: &str, host: &str) -> String {
-    format!("netlab-{lab}-{host}")
+    format!("netlab-{lab}.{host}")
 }
 
 /// The name of a segment's network.
 pub fn segment(lab: &str, segment: &str) -> String {
-    format!("netlab-{lab}-{segment}")
+    format!("netlab-{lab}.{segment}")
 }
 
-/// The name of the volume with the lab's `n`th copy of a folder. No host's name has an underscore.
+/// The name of the volume with the lab's `n`th copy of a folder.
 pub fn copy(lab: &str, n: usize) -> String {
     format!("netlab-{lab}_copy{n}")
 }
 
-/// The name of the observer's container. No host's name has an underscore.
+/// The name of the observer's container.
 pub fn observer(lab: &str) -> String {
     format!("netlab-{lab}_observer")
 }

@@ -106,7 +106,7 @@ impl Runtime for Namespaces {
         progress(Step { what: "building the hosts".into(), ..Step::default() });
         let order = Order { plan: plan.clone(), folder: folder.path().to_owned() };
         for what in start_keeper(&self.program, &order).await? {
-            progress(Step { what, ..Step::default() });
+            progress(Step { what, lasting: true, ..Step::default() });
         }
         Ok(())
     }

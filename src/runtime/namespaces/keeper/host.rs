@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    fs::File,
     io::{PipeReader, PipeWriter, Read, Write, pipe},
     os::fd::OwnedFd,
     path::Path,
@@ -21,7 +20,9 @@ use nix::{
 use super::{
     super::{protocol::Failure, sys},
     cgroup::Membership,
-    enter_namespaces, network,
+    enter_namespaces,
+    log::Log,
+    network,
     root::{INIT, PROGRAMS, Stage},
     spawn,
 };
@@ -41,7 +42,7 @@ pub struct Host {
     /// Whether that has not ended.
     pub alive: bool,
     /// Where its own programs print.
-    pub log: File,
+    pub log: Log,
     /// What bounds it.
     pub membership: Membership,
 }
@@ -82,7 +83,7 @@ impl Host {
         stage: &Stage,
         plan: &Plan,
         n: usize,
-        log: File,
+        log: Log,
         membership: Membership,
         gate: &mut Gate,
     ) -> Result<Self> {
@@ -103,7 +104,7 @@ fn boot(
     stage: &Stage,
     plan: &Plan,
     n: usize,
-    log: &File,
+    log: &Log,
     membership: &Membership,
     gate: &mut Gate,
 ) -> Result<(Pid, OwnedFd)> {
@@ -138,7 +139,7 @@ fn become_host(
     stage: &Stage,
     host: &HostPlan,
     n: usize,
-    log: &File,
+    log: &Log,
     membership: &Membership,
     mut go: &PipeReader,
     ready: &PipeWriter,
@@ -154,8 +155,8 @@ fn become_host(
 
     // Which it closes when the network is ready, and so lets the keeper know.
     dup2_stdin(ready).or_lab(what)?;
-    dup2_stdout(log).or_lab(what)?;
-    dup2_stderr(log).or_lab(what)?;
+    dup2_stdout(log.inlet()).or_lab(what)?;
+    dup2_stderr(log.inlet()).or_lab(what)?;
     setsid().or_lab(what)?;
     spawn::settle().or_lab(what)?;
     let init = format!("{PROGRAMS}/{INIT}");

@@ -8,6 +8,7 @@
 
 pub mod cgroup;
 mod host;
+mod log;
 mod netlink;
 mod network;
 mod power;
@@ -18,7 +19,7 @@ mod spawn;
 use std::{
     fs::{self, File},
     io::{self, Write},
-    os::{fd::OwnedFd, unix::fs::OpenOptionsExt, unix::net::UnixListener},
+    os::{fd::OwnedFd, unix::net::UnixListener},
     path::Path,
     process::ExitCode,
     time::{Duration, Instant},
@@ -40,6 +41,7 @@ use super::{
 use crate::{Error, Result, error::Context, runtime::ExitStatus, topology::Plan};
 use cgroup::{Cgroups, Membership};
 use host::Host;
+use log::Log;
 use network::Switch;
 use root::Stage;
 
@@ -173,8 +175,8 @@ impl Keeper {
         let user = enter_namespaces()?;
         let programs = fs::read_link("/proc/self/exe").or_lab(|| "cannot find netlab's own program")?;
         let programs = programs.parent().unwrap_or(Path::new("/"));
-        let logs: Vec<File> =
-            self.plan.hosts.iter().map(|h| open_log(&self.folder.log(&h.name))).collect::<Result<_>>()?;
+        let logs: Vec<Log> =
+            self.plan.hosts.iter().map(|h| Log::create(&self.folder.log(&h.name))).collect::<Result<_>>()?;
 
         let stage = Stage::build(&self.plan, self.folder.path(), programs, !user)?;
         let mut gate = host::Gate::new()?;
@@ -246,10 +248,4 @@ fn open_socket(path: &Path) -> Result<UnixListener> {
         nix::Result::Ok(UnixListener::from(socket))
     };
     open().or_lab(|| format!("cannot listen at {}", path.display()))
-}
-
-fn open_log(path: &Path) -> Result<File> {
-    let mut options = File::options();
-    options.create(true).append(true).mode(0o600);
-    options.open(path).or_lab(|| format!("cannot write {}", path.display()))
 }

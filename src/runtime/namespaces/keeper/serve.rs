@@ -68,7 +68,7 @@ impl Keeper {
         self.reap();
         loop {
             self.tell_ends(&clients);
-            let ready = wait(&signals, self.listener.as_fd(), &clients);
+            let ready = wait(&signals, self.listener.as_fd(), &clients, &self.hosts);
             if ready.signals {
                 while let Ok(Some(signal)) = signals.read_signal() {
                     if signal.ssi_signo == Signal::SIGTERM as u32 {
@@ -77,6 +77,9 @@ impl Keeper {
                     }
                 }
                 self.reap();
+            }
+            for place in ready.logs {
+                self.hosts[place].log.take_in();
             }
             // Backwards, so that taking one out leaves the places of the rest.
             for place in ready.clients.into_iter().rev() {
@@ -139,8 +142,8 @@ impl Keeper {
                     let null = File::open("/dev/null")?;
                     Ok::<_, io::Error>([
                         null.into(),
-                        found.log.try_clone()?.into(),
-                        found.log.try_clone()?.into(),
+                        found.log.inlet().try_clone()?.into(),
+                        found.log.inlet().try_clone()?.into(),
                     ])
                 };
                 let streams = Streams::Given(open().or_lab(|| format!("cannot open the log of {host}"))?);
@@ -254,19 +257,25 @@ impl Keeper {
 struct Ready {
     signals: bool,
     listener: bool,
+    /// Places in the list of clients.
     clients: Vec<usize>,
+    /// Places in the list of hosts.
+    logs: Vec<usize>,
 }
 
-fn wait(signals: &SignalFd, listener: BorrowedFd<'_>, clients: &[Client]) -> Ready {
+fn wait(signals: &SignalFd, listener: BorrowedFd<'_>, clients: &[Client], hosts: &[Host]) -> Ready {
     let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
     let mut fds = vec![watch(signals.as_fd()), watch(listener)];
     fds.extend(clients.iter().map(|c| watch(c.socket.as_fd())));
+    fds.extend(hosts.iter().map(|h| watch(h.log.outlet())));
     // Fails by an interruption, after which nothing is ready, or for want of memory, after which it
     // is tried again.
     if poll(&mut fds, PollTimeout::NONE).is_err() {
-        return Ready { signals: false, listener: false, clients: Vec::new() };
+        return Ready { signals: false, listener: false, clients: Vec::new(), logs: Vec::new() };
     }
     let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
-    let places = ready[2..].iter().enumerate().filter(|(_, ready)| **ready);
-    Ready { signals: ready[0], listener: ready[1], clients: places.map(|(place, _)| place).collect() }
+    let (of_clients, of_logs) = ready[2..].split_at(clients.len());
+    let places =
+        |ready: &[bool]| ready.iter().enumerate().filter(|(_, r)| **r).map(|(place, _)| place).collect();
+    Ready { signals: ready[0], listener: ready[1], clients: places(of_clients), logs: places(of_logs) }
 }
