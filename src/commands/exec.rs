@@ -14,13 +14,14 @@ use std::{
 use anyhow::Result;
 use netlab::{
     observer::Session,
+    report::in_lab,
     runtime::{Command, ExitStatus, Process, Runtime},
 };
 use nix::libc;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{Notify, mpsc},
     time::timeout,
 };
 
@@ -60,6 +61,8 @@ impl Args {
             let mut command = Command::new(self.command);
             if self.detach {
                 runtime.start(&self.lab.lab, &self.host, &command).await?;
+                let logs = in_lab(&format!("netlab logs {}", self.host), &self.lab.lab);
+                eprintln!("started; `{logs}` shows what it prints");
                 return Ok(ExitCode::SUCCESS);
             }
             if self.tty {
@@ -110,14 +113,24 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
     };
     let feed = tokio::spawn(feed);
     let copied = Arc::new(AtomicUsize::new(0));
-    let output = tokio::spawn(copy(stdout, std::io::stdout(), copied.clone()));
+    let reader_left = Arc::new(Notify::new());
+    let output = copy(stdout, std::io::stdout(), copied.clone());
+    let left = reader_left.clone();
+    let output = tokio::spawn(async move {
+        if !output.await {
+            left.notify_one();
+        }
+    });
     let errors = tokio::spawn(copy(stderr, std::io::stderr(), copied.clone()));
 
     let status = loop {
         tokio::select! {
             status = handle.wait() => break status?,
-            _ = interrupts.recv() => interrupt(runtime, lab, host, pid).await?,
+            // As ^C on a terminal does.
+            _ = interrupts.recv() => signal_group(runtime, lab, host, pid, libc::SIGINT).await?,
             _ = terminations.recv() => terminate(runtime, lab, host, pid).await?,
+            // A pipe would tell the program itself, by SIGPIPE; not every engine has one.
+            () = reader_left.notified() => signal_group(runtime, lab, host, pid, libc::SIGPIPE).await?,
             _ = resizes.recv() => handle.resize(terminal::size()).await?,
         }
     };
@@ -138,14 +151,13 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
     Ok(exit_code(status))
 }
 
-/// Does what ^C on a terminal does: the signal goes to the program's whole process group. A program that
-/// we start leads one.
-async fn interrupt(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32) -> Result<()> {
+/// Sends a signal to the program's whole process group. A program that we start leads one.
+async fn signal_group(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32, signal: i32) -> Result<()> {
     let session = Session::open(runtime, lab).await?;
     // One that is gone meanwhile needs no signal.
     let Ok(leader) = session.observer.resolve(outer).await else { return Ok(()) };
     for process in session.tables.processes(host).iter().filter(|p| p.pgid == leader) {
-        let _ = session.observer.signal(host, process.pid, libc::SIGINT).await;
+        let _ = session.observer.signal(host, process.pid, signal).await;
     }
     Ok(())
 }
@@ -177,14 +189,15 @@ fn read_stdin() -> mpsc::Receiver<Vec<u8>> {
     receive
 }
 
-/// Copies until either side ends; a reader of ours that went away (`| head`) is an end, too.
-/// Counts what it has copied.
-async fn copy(mut from: netlab::runtime::ByteStream, mut to: impl Write, copied: Arc<AtomicUsize>) {
+/// Copies until either side ends, and counts what it has copied. Says whether it was all; not if a reader
+/// of ours went away (`| head`).
+async fn copy(mut from: netlab::runtime::ByteStream, mut to: impl Write, copied: Arc<AtomicUsize>) -> bool {
     let mut buffer = vec![0; 32 * 1024];
     while let Ok(n @ 1..) = from.read(&mut buffer).await {
         if to.write_all(&buffer[..n]).and_then(|()| to.flush()).is_err() {
-            return;
+            return false;
         }
         copied.fetch_add(n, Ordering::Relaxed);
     }
+    true
 }

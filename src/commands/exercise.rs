@@ -111,7 +111,7 @@ impl Args {
         let folder = Folder::create(&self.captures, &template.exercise.id)?;
         let options = Options { port: self.port, step: self.step, ..Options::default() };
         let hosts = lab.plan.hosts.iter().map(|h| h.name.clone()).collect();
-        let mut narrator = Narrator::new(style(), hosts);
+        let mut narrator = Narrator::new(style(), &lab.plan.lab, hosts);
         if !self.json {
             println!(
                 "Exercise {}: {}\n\n{}",

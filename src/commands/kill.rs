@@ -1,6 +1,6 @@
 //! `netlab kill`: sends a signal to a process of a host, and says what became of it.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
 use netlab::{
@@ -13,6 +13,8 @@ use serde_json::json;
 use super::lab::{LabArgs, block_on};
 
 /// Send a signal to a process of a host, and say which process got it and what became of it.
+///
+/// -PIPE and -13 stand for --signal PIPE, as with kill(1).
 ///
 /// Without --pid, --child or --name it goes to the process that listens, the server.
 #[derive(Debug, clap::Args)]
@@ -45,6 +47,24 @@ struct Target {
     /// Where several listen: the one on this port.
     #[arg(long)]
     port: Option<u16>,
+}
+
+/// The arguments of this program, with `kill -PIPE` and `kill -13` as the option that they stand for.
+pub fn spelled_out(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut all: Vec<OsString> = arguments.collect();
+    if all.get(1).is_some_and(|verb| verb == "kill") {
+        for argument in &mut all[2..] {
+            let signal = argument.to_str().and_then(|word| word.strip_prefix('-'));
+            let is_signal = |word: &&str| {
+                word.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
+                    && signals::parse(word).is_ok()
+            };
+            if let Some(signal) = signal.filter(is_signal) {
+                *argument = format!("--signal={signal}").into();
+            }
+        }
+    }
+    all
 }
 
 impl Args {
@@ -101,22 +121,22 @@ impl Target {
     }
 
     fn listening<'t>(&self, tables: &'t Tables, host: &str) -> netlab::Result<&'t ProcessRow> {
-        let mut found: Vec<(u16, &ProcessRow)> = tables
-            .listeners(host)
-            .filter(|(socket, _)| self.port.is_none_or(|port| port == socket.local.port()))
-            .map(|(socket, process)| (socket.local.port(), process))
-            .collect();
-        found.dedup_by_key(|(_, process)| process.pid);
-        match found.as_slice() {
-            [(_, only)] => Ok(only),
-            [] => Err(Error::usage(format!("no process listens on {host}"))
-                .hint("name one with --pid or --name, or start a server first")),
-            several => {
-                let list: Vec<_> =
-                    several.iter().map(|(port, p)| format!("{} (pid {}) on {port}", p.name, p.pid)).collect();
-                Err(Error::usage(format!("several processes listen on {host}: {}", list.join(", ")))
-                    .hint("say which with --port or --pid"))
+        let mut all: Vec<(u16, &ProcessRow)> =
+            tables.listeners(host).map(|(socket, process)| (socket.local.port(), process)).collect();
+        all.dedup_by_key(|(_, process)| process.pid);
+        let found: Vec<_> = all.iter().filter(|(port, _)| self.port.is_none_or(|p| p == *port)).collect();
+        let list: Vec<_> =
+            all.iter().map(|(port, p)| format!("{} (pid {}) on {port}", p.name, p.pid)).collect();
+        match (found.as_slice(), self.port) {
+            ([(_, only)], _) => Ok(only),
+            ([], Some(port)) if !all.is_empty() => {
+                Err(Error::usage(format!("no process listens on port {port} of {host}"))
+                    .hint(format!("there listen: {}", list.join(", "))))
             }
+            ([], _) => Err(Error::usage(format!("no process listens on {host}"))
+                .hint("name one with --pid or --name, or start a server first")),
+            _ => Err(Error::usage(format!("several processes listen on {host}: {}", list.join(", ")))
+                .hint("say which with --port or --pid")),
         }
     }
 }
@@ -128,4 +148,21 @@ fn newest<'t>(processes: impl Iterator<Item = &'t ProcessRow>) -> Option<&'t Pro
 fn there_are(processes: &[ProcessRow]) -> String {
     let list: Vec<_> = processes.iter().map(|p| format!("{} (pid {})", p.name, p.pid)).collect();
     format!("there are: {}", list.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_spelled_as_kill_spells_it() {
+        let spelled = |line: &str| {
+            let words = spelled_out(line.split(' ').map(OsString::from));
+            words.join(" ".as_ref()).into_string().unwrap()
+        };
+        assert_eq!(spelled("netlab kill -PIPE server"), "netlab kill --signal=PIPE server");
+        assert_eq!(spelled("netlab kill -9 server --child"), "netlab kill --signal=9 server --child");
+        assert_eq!(spelled("netlab kill -s KILL -FOO server"), "netlab kill -s KILL -FOO server");
+        assert_eq!(spelled("netlab exec -9 server"), "netlab exec -9 server");
+    }
 }

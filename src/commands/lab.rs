@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use netlab::{
     Error,
     error::nearest,
+    report::in_lab,
     runtime::{self, LabState, Runtime, RuntimeKind},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Clone, Debug, clap::Args)]
 pub struct LabArgs {
     /// The lab's name; several run side by side.
-    #[arg(long, value_name = "NAME", env = "NETLAB_LAB", default_value = "lab")]
+    #[arg(long, value_name = "NAME", env = "NETLAB_LAB", default_value = netlab::topology::DEFAULT_LAB)]
     pub lab: String,
     /// What hosts are made of; `auto`: Docker where an engine answers, else namespaces.
     #[arg(long, value_name = "KIND", env = "NETLAB_RUNTIME", default_value = "auto")]
@@ -69,8 +70,13 @@ impl LabArgs {
     pub async fn open_host(&self, host: &str) -> netlab::Result<(Box<dyn Runtime>, LabState)> {
         let (runtime, lab) = self.open_with(host).await?;
         if !lab.is_running(host) {
-            return Err(Error::lab(format!("host {host} of lab \"{}\" does not run", self.lab))
-                .hint(format!("`netlab host {host} --start` starts it, `netlab up` the whole lab anew")));
+            return Err(Error::lab(format!("host {host} of lab \"{}\" does not run", self.lab)).hint(
+                format!(
+                    "`{}` starts it, `{}` the whole lab anew",
+                    in_lab(&format!("netlab host {host} --start"), &self.lab),
+                    in_lab("netlab up", &self.lab)
+                ),
+            ));
         }
         Ok((runtime, lab))
     }

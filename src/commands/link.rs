@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use netlab::link::{self, Change};
+use netlab::{
+    link::{self, Change},
+    report::in_lab,
+};
 use serde_json::json;
 
 use super::lab::{LabArgs, block_on};
@@ -50,12 +53,15 @@ impl Args {
         };
         block_on(async {
             let (runtime, lab) = self.lab.open_host(&self.host).await?;
-            let Some(host) = lab.plan.host(&self.host) else { return Ok(ExitCode::from(2)) };
+            // It is there: the lab was opened with it.
+            let Some(host) = lab.plan.host(&self.host) else { return Ok(ExitCode::from(3)) };
             let done = link::change(runtime.as_ref(), &self.lab.lab, host, &change).await?;
             if self.json {
                 println!("{}", json!({"host": self.host, "commands": done}));
             } else {
-                done.iter().for_each(|command| println!("netlab exec {} -- {command}", self.host));
+                for command in done {
+                    println!("{}", in_lab(&format!("netlab exec {} -- {command}", self.host), &self.lab.lab));
+                }
             }
             Ok(ExitCode::SUCCESS)
         })

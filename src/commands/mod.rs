@@ -66,6 +66,8 @@ enum Verb {
     Observe(observe::Args),
 }
 
+pub use kill::spelled_out;
+
 /// Runs the command that the arguments name.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {

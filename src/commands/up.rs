@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use anyhow::Result;
 use netlab::{
     Error,
+    report::in_lab,
     runtime::{self, LabState, Runtime},
     topology, workspace,
 };
@@ -70,7 +71,10 @@ pub async fn ensure(
     if let Some((runtime, lab)) = runtime::find(&args.lab, args.kind()).await? {
         if lab.is_whole() {
             if say == Say::All {
-                eprintln!("lab \"{}\" is already up on {}", args.lab, runtime.kind());
+                let file = file.map_or(String::new(), |file| {
+                    format!(", as it was built: {} is not looked at", file.display())
+                });
+                eprintln!("lab \"{}\" is already up on {}{file}", args.lab, runtime.kind());
             }
             return Ok((runtime, lab));
         }
@@ -109,9 +113,8 @@ fn suggest(lab: &LabState, args: &LabArgs) {
     use netlab::topology::Role;
     let named = |role| lab.plan.hosts.iter().find(|h| h.role == role).map(|h| h.name.as_str());
     let (Some(server), Some(client)) = (named(Role::Server), named(Role::Client)) else { return };
-    let flag = if args.lab == "lab" { String::new() } else { format!(" --lab {}", args.lab) };
-    eprintln!(
-        "\ntry: netlab exec{flag} {client} -- tcpecho {server} 8007\n     \
-         netlab exercise{flag} 2\n     netlab down{flag}"
-    );
+    let exec = format!("netlab exec {client} -- tcpecho {server} 8007");
+    let [exec, exercise, down] =
+        [&*exec, "netlab exercise 2", "netlab down"].map(|command| in_lab(command, &args.lab));
+    eprintln!("\ntry: {exec}\n     {exercise}\n     {down}");
 }

@@ -10,13 +10,14 @@ use netlab::{
     course::Course,
     exercise::{self, model::Exercise},
     topology::{Plan, Topology},
+    workspace::{MANIFEST, Manifest},
     yaml::{Document, Problems},
 };
 use serde_json::{Value, json};
 
 use crate::ui;
 
-/// Check topology, exercise and course files: say what each makes, or show everything that is wrong with it.
+/// Check topology, exercise, course and workspace files: say what each makes, or show everything that is wrong with it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The files, as topology/lab.yaml, exercises/5.yaml or course/course.yaml.
@@ -24,7 +25,8 @@ pub struct Args {
     files: Vec<PathBuf>,
     /// Print JSON: an array of {"file","valid","segments","hosts","problems"} for topologies, and of
     /// {"file","valid","exercise","title","steps","checks":[ids],"problems"} for exercises, and of
-    /// {"file","valid","course","points","sections":[ids],"problems"} for courses.
+    /// {"file","valid","course","points","sections":[ids],"problems"} for courses, and of
+    /// {"file","valid","programs":[names],"problems"} for a workspace's netlab.yaml.
     #[arg(long)]
     json: bool,
 }
@@ -55,16 +57,20 @@ enum Made {
     Lab(Plan),
     Exercise(Box<Exercise>),
     Course(Box<Course>),
+    Workspace(Manifest),
 }
 
 /// Keys that only a course has.
 const COURSE: [&str; 5] = ["sections", "deadline", "points", "late", "starter"];
 
-/// A file's kind is told by the keys that only one kind has.
+/// A file's kind is told by the keys that only one kind has, a workspace's by its name.
 fn read(file: &Path) -> netlab::Result<Made> {
     let document = Document::read(file)?;
     if document.has("steps") || document.has("checks") {
         return Ok(Made::Exercise(Box::new(exercise::from_document(&document)?.exercise)));
+    }
+    if file.file_name() == Some(MANIFEST.as_ref()) {
+        return Manifest::from_document(&document).map(Made::Workspace);
     }
     let folder = file.parent().unwrap_or(Path::new(""));
     if COURSE.iter().any(|key| document.has(key)) && !document.has("hosts") {
@@ -84,6 +90,10 @@ fn show(file: &Path, made: &Made) {
         Made::Course(course) => {
             let (sections, points) = (count(course.sections.len(), "section"), course.points);
             return println!("{}: course {}: {sections}, {points} points", file.display(), course.title);
+        }
+        Made::Workspace(manifest) => {
+            let programs: Vec<_> = manifest.programs().into_keys().collect();
+            return println!("{}: workspace with {}", file.display(), programs.join(", "));
         }
     };
     let hosts = count(plan.hosts.len(), "host");
@@ -119,6 +129,10 @@ fn row(file: &Path, result: &netlab::Result<Made>) -> Value {
             let sections: Vec<_> = course.sections.iter().map(|rule| &rule.template.exercise.id).collect();
             return json!({"file": file, "valid": true, "course": course.title, "points": course.points,
                 "sections": sections, "problems": []});
+        }
+        Ok(Made::Workspace(manifest)) => {
+            let programs: Vec<_> = manifest.programs().into_keys().collect();
+            return json!({"file": file, "valid": true, "programs": programs, "problems": []});
         }
         // A file that cannot be read has no place to show.
         Err(error) => match Problems::of(error) {

@@ -26,7 +26,7 @@ const INSTALLERS: [(&str, &str); 3] =
     [("apt-get", "sudo apt-get install"), ("dnf", "sudo dnf install"), ("pacman", "sudo pacman -S")];
 
 /// Programs of ours that hosts run.
-const OURS: [&str; 3] = ["lab-init", "tcpechod", "tcpecho"];
+const OURS: [&str; 5] = ["lab-init", "tcpechod", "tcpecho", "processes", "threads"];
 
 /// Below this much free room captures are at risk, in bytes.
 const LITTLE: u64 = 1 << 30;

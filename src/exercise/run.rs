@@ -176,6 +176,7 @@ impl<'r> Run<'r> {
     }
 
     async fn perform(&mut self, exercise: &Exercise) -> Result<()> {
+        self.note_tables()?;
         for step in &exercise.steps {
             if self.broken.is_some() {
                 break;
@@ -183,6 +184,18 @@ impl<'r> Run<'r> {
             self.step(step, exercise).await?;
         }
         self.look_around().await
+    }
+
+    /// How every host is before anything is done: later only what changes is told.
+    fn note_tables(&mut self) -> Result<()> {
+        let at = now();
+        for host in self.session.watch.hosts.clone() {
+            let sockets = self.session.tables.sockets(&host.name).to_vec();
+            self.see(Seen::Sockets { at, host: host.name.clone(), rows: sockets })?;
+            let processes = self.session.tables.processes(&host.name).to_vec();
+            self.see(Seen::Processes { at, host: host.name, rows: processes })?;
+        }
+        Ok(())
     }
 
     /// The moment that a check asks about, or why there is none.
@@ -347,6 +360,7 @@ impl<'r> Run<'r> {
         }
         self.look_around().await?;
         self.tell_settled(Nanos::MAX);
+        eprint!("   [Enter: do it · ^D: go on to the end · ^C: stop] ");
         let key = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
         if let Ok(Ok(0)) = key.await {
             // Nobody is there to press a key: go on without.

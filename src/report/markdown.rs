@@ -24,7 +24,7 @@ pub fn render(evidence: &Evidence) -> String {
     }
     let _ = writeln!(text, "\n## Why\n\n{}\n\n## The run\n\n```text", evidence.explain);
     let hosts = evidence.plan.hosts.iter().map(|h| h.name.clone()).collect();
-    let mut narrator = Narrator::new(Style::Plain, hosts);
+    let mut narrator = Narrator::new(Style::Plain, &evidence.plan.lab, hosts);
     for event in evidence.timeline.events() {
         if let Some(said) = narrator.tell(event) {
             let _ = writeln!(text, "{}", said.replace("```", "'''"));

@@ -24,7 +24,7 @@ use crate::{
     topology::Plan,
 };
 
-pub use narrative::{Narrator, Style};
+pub use narrative::{Narrator, Style, in_lab};
 
 /// Everything that was done and seen in a run: what `evidence.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,11 +4,21 @@
 use std::fmt::Write;
 
 use crate::{
-    observer::{Seen, Tables, render},
+    observer::{Seen, SocketRow, Tables, TcpState, render},
     printable::visible,
     runtime::ExitStatus,
     timeline::{Event, What},
+    topology,
 };
+
+/// Commands that are about a lab.
+const OF_A_LAB: [&str; 8] = ["exec", "exercise", "kill", "link", "host", "logs", "up", "down"];
+
+/// So many packets and prints are told between two things that are done.
+const MOST_COME: usize = 150;
+
+/// So many sockets in TIME_WAIT are shown of a host.
+const MOST_WAITING: usize = 8;
 
 /// How texts stand out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +42,40 @@ impl Style {
 /// Tells a run.
 pub struct Narrator {
     style: Style,
+    lab: String,
     tables: Tables,
     hosts: Vec<String>,
     started: Option<u64>,
+    /// Packets and prints since the last thing that was done.
+    come: usize,
 }
 
 impl Narrator {
-    /// Tells of these hosts.
-    pub fn new(style: Style, hosts: Vec<String>) -> Self {
-        Self { style, tables: Tables::default(), hosts, started: None }
+    /// Tells of a lab with these hosts.
+    pub fn new(style: Style, lab: &str, hosts: Vec<String>) -> Self {
+        Self { style, lab: lab.to_owned(), tables: Tables::default(), hosts, started: None, come: 0 }
     }
 
-    /// What an event says; most changes of a table say nothing by themselves.
+    /// What an event says; most changes of a table say nothing by themselves. Of what comes without end
+    /// between two things that are done, the beginning.
     pub fn tell(&mut self, event: &Event) -> Option<String> {
+        match event.what {
+            What::Packet(_) | What::Printed { .. } => {
+                self.come += 1;
+                if self.come > MOST_COME { None } else { self.say(event) }
+            }
+            What::Sockets { .. } | What::Processes { .. } => self.say(event),
+            _ => {
+                let left = std::mem::take(&mut self.come).saturating_sub(MOST_COME);
+                let left = (left > 0).then(|| format!("           … and {left} more packets and lines"));
+                let said = self.say(event);
+                Some([left, said].into_iter().flatten().collect::<Vec<_>>().join("\n"))
+                    .filter(|s| !s.is_empty())
+            }
+        }
+    }
+
+    fn say(&mut self, event: &Event) -> Option<String> {
         let since = event.at.saturating_sub(*self.started.get_or_insert(event.at));
         let milliseconds = format!("{:9.1} ms", since as f64 / 1e6);
         let at = self.style.paint("2", &milliseconds);
@@ -84,6 +115,7 @@ impl Narrator {
     }
 
     fn command(&self, redo: &str, comment: &str) -> String {
+        let redo = in_lab(redo, &self.lab);
         format!("{}{}", self.style.paint("32", &format!("$ {redo}")), self.style.paint("2", comment))
     }
 
@@ -91,18 +123,40 @@ impl Narrator {
     fn look(&self) -> String {
         let mut text = String::new();
         for host in &self.hosts {
-            let (sockets, processes) = (self.tables.sockets(host), self.tables.processes(host));
+            let (sockets, more) = shortened(self.tables.sockets(host));
+            let processes = self.tables.processes(host);
             let mut show = |command: &str, output: &str| {
                 let redo = self.command(&format!("netlab exec {host} -- {command}"), "");
                 // A String can always be written to.
                 let _ = writeln!(text, "{redo}\n{}", output.trim_end());
             };
-            show("netstat -tn", &render::netstat_tn(sockets));
-            show("netstat -putan", &render::netstat_putan(sockets, processes));
+            show("netstat -tn", &(render::netstat_tn(&sockets) + &more));
+            show("netstat -putan", &(render::netstat_putan(&sockets, processes) + &more));
             show("ps -eo pid,ppid,s,time,args", &render::ps(processes));
         }
         text.trim_end().to_owned()
     }
+}
+
+/// A command as one types it for that lab, where it is not the one that is meant anyway.
+pub fn in_lab(command: &str, lab: &str) -> String {
+    let mut starts = OF_A_LAB.iter().map(|verb| format!("netlab {verb}"));
+    match starts.find_map(|start| Some((command.strip_prefix(&start)?, start))) {
+        Some((rest, start)) if lab != topology::DEFAULT_LAB => format!("{start} --lab {lab}{rest}"),
+        _ => command.to_owned(),
+    }
+}
+
+/// Without most of what is in TIME_WAIT, which says little and lasts a minute; and how many are left out.
+fn shortened(sockets: &[SocketRow]) -> (Vec<SocketRow>, String) {
+    let mut waiting = 0;
+    let mut shown = sockets.to_vec();
+    shown.retain(|socket| {
+        waiting += usize::from(socket.state == TcpState::TimeWait);
+        socket.state != TcpState::TimeWait || waiting <= MOST_WAITING
+    });
+    let more = sockets.len() - shown.len();
+    (shown, if more > 0 { format!("… and {more} more in TIME_WAIT\n") } else { String::new() })
 }
 
 fn ended(status: ExitStatus) -> String {

@@ -76,6 +76,9 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(file::File).to_value()
 }
 
+/// The lab that is meant where none is named.
+pub const DEFAULT_LAB: &str = "lab";
+
 /// Checks that a lab may have this name: letters, digits and dashes, at most 32, first no dash.
 pub fn check_lab_name(name: &str) -> Result<()> {
     let right = |c: char| c.is_ascii_alphanumeric() || c == '-';

@@ -176,3 +176,15 @@ async fn limits_hold_or_are_told_of() {
     assert!(lab.sh("client", forks).await.stdout.contains("all"), "the client has no limit");
     lab.down().await;
 }
+
+/// In a user namespace of its own a program could mount the machine's control groups, and change them.
+#[tokio::test]
+async fn a_program_makes_no_user_namespace() {
+    let Some(lab) = Lab::up().await else { return };
+    for command in ["unshare --user true", "unshare --map-root-user --mount true"] {
+        let said = lab.sh("server", command).await;
+        assert_ne!(said.status, ExitStatus::Exited(0), "{command}");
+        assert!(said.stderr.contains("Operation not permitted"), "{said:?}");
+    }
+    lab.down().await;
+}

@@ -18,10 +18,9 @@ fn namespaces(pids: &[i32]) -> Vec<u64> {
     pids.iter().flat_map(|pid| ["net", "mnt", "pid"].map(|kind| inode(pid, kind))).flatten().collect()
 }
 
-/// The namespaces that any process is in.
-fn all_namespaces() -> Vec<u64> {
-    let all = fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
-    namespaces(&all.collect::<Vec<i32>>())
+/// Every process of the machine.
+fn all_processes() -> Vec<i32> {
+    fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn cgroups(lab: &Lab) -> Vec<PathBuf> {
@@ -50,6 +49,8 @@ async fn gone(pids: &[i32]) {
 /// What there is of a lab while it is up.
 struct Traces {
     pids: Vec<i32>,
+    /// All that run beside it.
+    others: Vec<i32>,
     namespaces: Vec<u64>,
     mounts: String,
     interfaces: Vec<String>,
@@ -70,12 +71,15 @@ impl Traces {
         let own = self::namespaces(&[std::process::id().cast_signed()]);
         namespaces.retain(|n| !own.contains(n));
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        Self { pids, namespaces, mounts, interfaces: interfaces() }
+        let mut others = all_processes();
+        others.retain(|pid| !pids.contains(pid));
+        Self { pids, others, namespaces, mounts, interfaces: interfaces() }
     }
 
     async fn are_gone(&self, lab: &Lab) {
         gone(&self.pids).await;
-        let still = all_namespaces();
+        // Only what ran then: the kernel gives a namespace's number to the next one, of another lab.
+        let still = namespaces(&self.others);
         assert!(self.namespaces.iter().all(|n| !still.contains(n)), "a namespace is left");
         let state = lab.state.path().to_str().unwrap();
         assert!(!self.mounts.contains(state), "a mount was seen on the machine");

@@ -10,7 +10,7 @@ use anyhow::Result;
 use netlab::{
     Error,
     capture::{Decoder, Frame, Recorder, recordings, show::Lines},
-    observer::{Seen, Session},
+    observer::{Seen, Session, protocol::RawPacket},
     topology::Plan,
 };
 
@@ -50,7 +50,7 @@ impl Args {
             };
             let followed = tokio::select! {
                 result = follow(&mut session, &mut sink) => result,
-                () = interrupted() => Ok(()),
+                () = interrupted() => finish(&mut session, &mut sink).await,
             };
             drop(mark);
             if !self.announce
@@ -95,25 +95,45 @@ enum Sink {
 
 async fn follow(session: &mut Session, sink: &mut Sink) -> Result<()> {
     loop {
-        let packet = match session.next().await? {
-            Seen::Packet(packet) => packet,
+        sink.take(&session.next().await?)?;
+    }
+}
+
+/// Takes in what has passed until now.
+async fn finish(session: &mut Session, sink: &mut Sink) -> Result<()> {
+    session.look().await?.iter().try_for_each(|seen| sink.take(seen))
+}
+
+impl Sink {
+    fn take(&mut self, seen: &Seen) -> Result<()> {
+        match seen {
+            Seen::Packet(packet) => self.packet(packet),
             Seen::Blind { why, .. } => {
                 eprintln!("not everything can be seen: {why}");
-                continue;
+                Ok(())
             }
-            _ => continue,
-        };
-        match sink {
-            Sink::File(recorder) => recorder.packet(&packet)?,
-            Sink::Lines { lines, decoder, port } => {
-                let Some(segment) = decoder.segment(&Frame::from(&packet)) else { continue };
-                // Told in any case, so that sequence numbers count from the connection's start.
-                let line = lines.segment(&segment);
-                if port.is_none_or(|p| [segment.src.port(), segment.dst.port()].contains(&p)) {
-                    writeln!(std::io::stdout(), "{line}")?;
-                }
-            }
+            _ => Ok(()),
         }
+    }
+
+    fn packet(&mut self, packet: &RawPacket) -> Result<()> {
+        let (lines, decoder, port) = match self {
+            Self::File(recorder) => return Ok(recorder.packet(packet)?),
+            Self::Lines { lines, decoder, port } => (lines, decoder, *port),
+        };
+        let frame = Frame::from(packet);
+        let (line, is_wanted) = match decoder.segment(&frame) {
+            // Told in any case, so that sequence numbers count from the connection's start.
+            Some(segment) => {
+                let is_wanted = port.is_none_or(|p| [segment.src.port(), segment.dst.port()].contains(&p));
+                (lines.segment(&segment), is_wanted)
+            }
+            None => (lines.frame(&frame), port.is_none()),
+        };
+        if is_wanted {
+            writeln!(std::io::stdout(), "{line}")?;
+        }
+        Ok(())
     }
 }
 

@@ -19,13 +19,16 @@ use serde::Serialize;
 
 use crate::ui;
 
+/// Where captures are, unless told otherwise.
+const CAPTURES: &str = "captures";
+
 /// How many packets a ladder shows unless told otherwise: more than anyone reads.
 const RUNGS: u64 = 500;
 
 /// Show a capture's packets, a line each, and its TCP conversations.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A pcap or pcapng file, or - for the standard input [default: the newest under captures/]
+    /// A pcap or pcapng file, the name of a recording, or - for the standard input [default: the newest under captures/]
     file: Option<PathBuf>,
     /// Print JSON instead: {"packets","conversations","damage"}.
     #[arg(long)]
@@ -54,8 +57,8 @@ struct Summary<'a> {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let file = match &self.file {
-            Some(file) => file.clone(),
-            None => capture::newest(Path::new("captures"))?,
+            Some(file) => named(file),
+            None => capture::newest(Path::new(CAPTURES))?,
         };
         let mut reader = Reader::open(&file)?;
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
@@ -115,6 +118,12 @@ impl Args {
     fn wants(&self, segment: Option<&Segment<'_>>) -> bool {
         self.port.is_none_or(|port| segment.is_some_and(|s| s.src.port() == port || s.dst.port() == port))
     }
+}
+
+/// The file itself, or what `capture start NAME` records to.
+fn named(file: &Path) -> PathBuf {
+    let recorded = Path::new(CAPTURES).join(file).with_extension("pcapng");
+    if file.exists() || !recorded.exists() { file.to_owned() } else { recorded }
 }
 
 fn tell(lines: &mut Lines, frame: &Frame<'_>, segment: Option<&Segment<'_>>) -> String {

@@ -132,7 +132,7 @@ impl Args {
         lab: &LabState,
         stop: impl Future<Output = ()>,
     ) -> Result<Report> {
-        let show = Show { json: self.json, hints: usize::from(self.hint) };
+        let show = Show { lab: &lab.plan.lab, json: self.json, hints: usize::from(self.hint) };
         let report = check::run(request, runtime, lab, stop, &mut |news| show.news(&news)).await?;
         show.report(&report)?;
         Ok(report)

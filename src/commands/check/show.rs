@@ -6,6 +6,7 @@ use anyhow::Result;
 use netlab::{
     check::{News, Report, Section},
     exercise::{CheckResult, Verdict},
+    report::in_lab,
     timeline::What,
 };
 
@@ -16,13 +17,15 @@ use crate::{
 
 /// How to show it.
 #[derive(Clone, Copy)]
-pub struct Show {
+pub struct Show<'l> {
+    /// The lab that the programs run on.
+    pub lab: &'l str,
     pub json: bool,
     /// How many hints to give for a check that failed.
     pub hints: usize,
 }
 
-impl Show {
+impl Show<'_> {
     /// Tells what is being done, on stderr.
     pub fn news(self, news: &News<'_>) {
         match news {
@@ -79,7 +82,7 @@ impl Show {
         }
         *text += &evidence(check);
         for command in &check.by_hand {
-            let _ = writeln!(text, "      by hand: {command}");
+            let _ = writeln!(text, "      by hand: {}", in_lab(command, self.lab));
         }
         if check.verdict != Verdict::Fail {
             return;

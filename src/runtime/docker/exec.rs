@@ -26,6 +26,8 @@ use crate::{
     runtime::{Command, ExitStatus, Handle, Process, TerminalSize},
 };
 
+/// ^D.
+const END_OF_INPUT: u8 = 4;
 /// As much as a pipe holds.
 const PIPE: usize = 64 << 10;
 /// The engine tells of a program's end only when nobody holds its output any more. Until then it has
@@ -102,7 +104,13 @@ pub async fn run(engine: &Docker, container: &str, config: ExecConfig) -> Result
     tokio::spawn(async move {
         // A program that does not read any more is no failure of ours.
         let _ = copy(&mut typed, &mut input).await;
-        let _ = input.shutdown().await;
+        if tty {
+            // As one ends the input of a terminal. The engine takes a closed stream for a user who left.
+            let _ = input.write_all(&[END_OF_INPUT]).await;
+            let _ = input.flush().await;
+        } else {
+            let _ = input.shutdown().await;
+        }
     });
     let (stdout, out) = duplex(PIPE);
     let (stderr, err) = duplex(PIPE);

@@ -21,6 +21,7 @@ use nix::{
     unistd::Pid,
 };
 
+use seccompiler::BpfProgram;
 use tokio::io::unix::AsyncFd;
 
 use crate::runtime::ExitStatus;
@@ -179,6 +180,17 @@ pub fn limit_capabilities() -> Result<()> {
     }
     // SAFETY: as above.
     Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) }).map(drop)
+}
+
+/// Passes every system call of this process, and of all that it will run, through a filter (seccomp(2)).
+/// Whoever has CAP_SYS_ADMIN may do so without giving up setuid programs.
+pub fn filter_calls(program: &BpfProgram) -> Result<()> {
+    let length = libc::c_ushort::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
+    let filter =
+        libc::sock_fprog { len: length, filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut() };
+    // SAFETY: the kernel reads `len` instructions, which are as its `struct sock_filter`, and changes none.
+    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    Errno::result(set).map(drop)
 }
 
 /// Closes every descriptor but these.

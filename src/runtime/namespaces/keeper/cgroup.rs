@@ -141,8 +141,7 @@ impl Cgroups {
     pub fn remove(self) -> Vec<String> {
         let mut left = Vec::new();
         for group in self.made.iter().rev() {
-            empty(group);
-            match fs::remove_dir(group) {
+            match remove(group) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     left.push(format!("control group {}: {e}", group.display()));
                 }
@@ -167,6 +166,17 @@ fn unified_parent() -> io::Result<PathBuf> {
 
 fn enable(group: &Path, controller: &str) -> io::Result<()> {
     fs::write(group.join("cgroup.subtree_control"), format!("+{controller}"))
+}
+
+/// Removes a group with those that somebody may have made in it, and ends what is still in them.
+fn remove(group: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(group)?.flatten() {
+        if entry.file_type()?.is_dir() {
+            remove(&entry.path())?;
+        }
+    }
+    empty(group);
+    fs::remove_dir(group)
 }
 
 /// Ends the processes of a group and waits until they are gone.

@@ -20,7 +20,7 @@ use nix::{
 use super::{
     super::{protocol::Failure, sys},
     cgroup::Membership,
-    enter_namespaces,
+    enter_namespaces, filter,
     log::Log,
     network,
     root::{INIT, PROGRAMS, Stage},
@@ -158,6 +158,7 @@ fn become_host(
     dup2_stdout(log.inlet()).or_lab(what)?;
     dup2_stderr(log.inlet()).or_lab(what)?;
     setsid().or_lab(what)?;
+    filter::forbid_user_namespaces()?;
     spawn::settle().or_lab(what)?;
     let init = format!("{PROGRAMS}/{INIT}");
     let mut argv = vec![init.clone()];

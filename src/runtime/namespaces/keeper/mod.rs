@@ -7,6 +7,7 @@
 //! It is single-threaded and has no async runtime, because it forks.
 
 pub mod cgroup;
+mod filter;
 mod host;
 mod log;
 mod netlink;

@@ -35,6 +35,7 @@ use super::{
         sys,
     },
     cgroup::Membership,
+    filter,
     root::PROGRAMS,
 };
 use crate::{
@@ -151,6 +152,7 @@ fn enter_and_start(
     let kept: Vec<BorrowedFd<'_>> =
         given.iter().chain(&master).chain(&terminal).map(AsFd::as_fd).chain([report]).collect();
     sys::close_all_but(&kept);
+    filter::forbid_user_namespaces()?;
     sys::limit_capabilities().or_lab(what)?;
     let pid = sys::clone(CloneFlags::CLONE_PARENT, || {
         let streams = match (streams, &terminal) {
