@@ -269,10 +269,14 @@ fn hide_secrets() -> Result<()> {
     let (no_file, no_folder) = (Path::new(".no-file"), Path::new(".no-folder"));
     write(no_file, "")?;
     folder(".no-folder", 0o755)?;
-    for parent in ["etc", "etc/ssh", "etc/ssl"] {
+    let mut folders = vec![PathBuf::from("etc")];
+    while let Some(parent) = folders.pop() {
         for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+            // Of a link itself, and not of what it leads to: that is met where it is.
             let Ok(found) = entry.metadata() else { continue };
-            if found.is_dir() && found.mode() & 0o005 != 0o005 {
+            if found.is_dir() && found.mode() & 0o005 == 0o005 {
+                folders.push(entry.path());
+            } else if found.is_dir() {
                 bind(no_folder, &entry.path(), MsFlags::empty())?;
             } else if found.is_file() && found.mode() & 0o004 == 0 {
                 bind(no_file, &entry.path(), MsFlags::empty())?;
