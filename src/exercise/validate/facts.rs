@@ -115,7 +115,7 @@ impl Checker<'_> {
     /// A number of things that is not just any.
     fn count(&mut self, path: &Path, count: Count) {
         if let Count::Range(Range { min: None | Some(0), max: None }) = count {
-            self.wrong(path, "any number is so many".into(), []);
+            self.wrong(path, "any number would do".into(), []);
         }
     }
 }
