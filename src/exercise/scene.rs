@@ -199,10 +199,10 @@ impl Scene {
 mod tests {
     use super::*;
 
-    fn process(pid: i32, ppid: i32, sid: i32) -> ProcessRow {
+    fn process(pid: i32, parent: i32, sid: i32) -> ProcessRow {
         ProcessRow {
             pid,
-            ppid,
+            ppid: parent,
             pgid: sid,
             sid,
             state: 'S',
