@@ -22,7 +22,7 @@ use crate::{
 const LAST_WORDS: Duration = Duration::from_millis(20);
 
 /// How long a program may take to read what it is sent. Until then, a pipe keeps 64 KiB for it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a program prints is kept up to so many bytes; one that prints without end must not fill this
 /// program's memory.
