@@ -88,6 +88,12 @@ async fn check(lab: &Lab, name: &str, server: &Server) -> Report {
 
 fn compare(server: &Server, report: &Report) {
     let mut wrong = String::new();
+    let asked: BTreeSet<&str> =
+        report.sections.iter().flat_map(|s| &s.checks).map(|check| check.id.as_str()).collect();
+    assert!(!asked.is_empty(), "nothing was judged");
+    for id in server.fails.iter().filter(|id| !asked.contains(id.as_str())) {
+        wrong += &format!("{id}: was not asked\n");
+    }
     for section in &report.sections {
         for check in &section.checks {
             let wanted = if server.fails.contains(&check.id) {

@@ -42,8 +42,8 @@ pub struct Exercise {
 }
 
 /// One thing that is done. It has at most one action (`start`, `type`, `send`, `eof`, `signal`,
-/// `link`, `power`, `look`, or a group of `steps`), and may say something before and wait for something
-/// after.
+/// `link`, `power`), and may say something before, and wait for something and look after. Or it is a
+/// group of `steps`, which may say something before.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -184,6 +184,10 @@ pub struct Facts {
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[schemars(with = "OneOrMany<Outcome>")]
     pub program: Vec<Outcome>,
+    /// Signals that steps have sent to a program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[schemars(with = "OneOrMany<Signaled>")]
+    pub signaled: Vec<Signaled>,
     /// What several programs printed, compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[schemars(with = "OneOrMany<Outputs>")]
@@ -213,6 +217,9 @@ pub struct Sockets {
     /// Who holds them; anyone if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// Whether the kernel chose the number of their own port: it is none of the exercise's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<bool>,
     /// Received and not yet read: bytes, or for a listening socket connections not yet accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recv_q: Option<Count>,
@@ -252,6 +259,9 @@ pub struct Processes {
     /// They have handlers for these signals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub catch: Vec<String>,
+    /// They ignore these signals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
     /// How many there are.
     pub count: Count,
 }
@@ -333,15 +343,30 @@ pub struct Descriptors {
 pub struct Outcome {
     /// The name it was started under.
     pub name: String,
-    /// A text on its standard output or standard error.
+    /// A text in a line of its standard output or standard error; `…` in it stands for any text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prints: Option<String>,
-    /// How often; at least once if unset.
+    /// In how many lines; at least one if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Count>,
+    /// How many of these lines differ from each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub different: Option<Count>,
     /// How it ended: an exit code, or the name of the signal that ended it; `running` if it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+}
+
+/// Signals that steps have sent to processes of a program.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Signaled {
+    /// The program, by the name it was started under.
+    pub of: String,
+    /// Which signal, as `KILL`.
+    pub signal: String,
+    /// How many processes have got it, each as often as it was sent.
+    pub count: Count,
 }
 
 /// What several programs printed, compared with each other.
@@ -391,6 +416,23 @@ impl Exercise {
     pub fn judged(&self) -> impl Iterator<Item = &str> {
         let is_judged = |name: &&String| self.checks.iter().any(|c| c.about.as_ref() == Some(name));
         self.programs.keys().filter(is_judged).map(String::as_str)
+    }
+}
+
+impl Facts {
+    /// Whether they say nothing, so that they hold whatever happens.
+    pub fn is_empty(&self) -> bool {
+        let Self { listens, sockets, processes, conversations, program, signaled, outputs, cpu, descriptors } =
+            self;
+        listens.is_none()
+            && sockets.is_empty()
+            && processes.is_empty()
+            && conversations.is_empty()
+            && program.is_empty()
+            && signaled.is_empty()
+            && outputs.is_empty()
+            && cpu.is_empty()
+            && descriptors.is_empty()
     }
 }
 

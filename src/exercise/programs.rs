@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
+    time::timeout,
 };
 
 use crate::{
@@ -19,6 +20,9 @@ use crate::{
 
 /// How long what a program printed may take to come after its end.
 const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// How long a program may take to read what it is sent. Until then, a pipe keeps 64 KiB for it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a program prints is kept up to so many bytes; one that prints without end must not fill this
 /// program's memory.
@@ -78,7 +82,7 @@ impl Programs {
             if !drained {
                 // Its children may hold its streams open for as long as they live: what is on its
                 // way already is heard first, and the rest as it comes.
-                drained = tokio::time::timeout(LAST_WORDS, &mut streams).await.is_ok();
+                drained = timeout(LAST_WORDS, &mut streams).await.is_ok();
             }
             tell(status.map_or_else(News::Lost, News::Ended));
             if !drained {
@@ -100,26 +104,26 @@ impl Programs {
         self.news.try_recv().ok()
     }
 
-    /// Writes to a program's standard input. A program that has closed it hears nothing, which is
-    /// for the checks to see.
-    pub async fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        if let Some(input) = self.input(name)? {
-            let written = async {
-                input.write_all(bytes).await?;
-                input.flush().await
-            };
-            if written.await.is_err() {
-                self.inputs.insert(name.to_owned(), None);
-            }
+    /// Writes to a program's standard input; says whether that was done in time. A program that has
+    /// closed it hears nothing, which is for the checks to see; one that does not read hears no more.
+    pub async fn write(&mut self, name: &str, bytes: &[u8]) -> Result<bool> {
+        let Some(input) = self.input(name)? else { return Ok(true) };
+        let written = async {
+            input.write_all(bytes).await?;
+            input.flush().await
+        };
+        let written = timeout(PATIENCE, written).await;
+        if !matches!(written, Ok(Ok(()))) {
+            self.inputs.insert(name.to_owned(), None);
         }
-        Ok(())
+        Ok(written.is_ok())
     }
 
     /// Ends a program's standard input.
     pub async fn end_input(&mut self, name: &str) -> Result<()> {
         if let Some(input) = self.input(name)? {
             // An input that is closed already has ended all the same.
-            let _ = input.shutdown().await;
+            let _ = timeout(PATIENCE, input.shutdown()).await;
         }
         self.inputs.insert(name.to_owned(), None);
         Ok(())

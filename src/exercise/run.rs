@@ -227,9 +227,10 @@ impl<'r> Run<'r> {
                     (at, program, news) = self.programs.next() => Heard::News(at, program, news),
                 }
             };
-            // Nobody tells of processor time that passes: one has to look.
+            // Nobody tells of processor time that passes, or of a descriptor: one has to look.
+            let is_told = facts.cpu.is_empty() && facts.descriptors.is_empty();
             let look_again = tokio::time::Instant::now() + LOOK_AGAIN;
-            let until = if facts.cpu.is_empty() { deadline } else { deadline.min(look_again) };
+            let until = if is_told { deadline } else { deadline.min(look_again) };
             match timeout_at(until, next).await {
                 Ok(Heard::Seen(seen)) => self.see(seen?)?,
                 Ok(Heard::News(at, program, news)) => {
@@ -380,9 +381,18 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Mends what the exercise has cut, and ends every process that it started and that still lives.
+    /// Mends what the exercise has cut, and ends every process that it started and that still lives: the
+    /// one even where the other fails.
     async fn clear(&mut self) -> Result<()> {
-        self.mend().await?;
+        let mended = self.mend().await;
+        let ended = self.end_programs().await;
+        match (mended, ended) {
+            (Err(one), Err(other)) => Err(Error::lab(format!("{one}; {other}")).caused_by(one)),
+            (mended, ended) => mended.and(ended),
+        }
+    }
+
+    async fn end_programs(&mut self) -> Result<()> {
         self.look_around().await?;
         let left: Vec<(String, i32)> = self
             .scene

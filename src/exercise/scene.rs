@@ -59,7 +59,10 @@ pub struct Program {
     pub parent: Option<i32>,
     /// Whether one of its processes ran a copy of one of netlab's own programs.
     pub is_netlabs: bool,
-    /// Every process of it that was ever seen, by pid, with the parent that it was first seen under.
+    /// The signals that were sent to processes of it.
+    pub signaled: Vec<i32>,
+    /// Every process of it that was ever seen, by pid, with the one that it was first seen under: its
+    /// parent, or the leader of its session where the parent had ended before anyone saw it.
     family: BTreeMap<i32, i32>,
 }
 
@@ -97,8 +100,8 @@ impl Program {
         loop {
             let before = self.family.len();
             for process in processes {
-                if self.has(process.ppid) {
-                    self.family.entry(process.pid).or_insert(process.ppid);
+                if let Some(elder) = [process.ppid, process.sid].into_iter().find(|pid| self.has(*pid)) {
+                    self.family.entry(process.pid).or_insert(elder);
                 }
             }
             if self.family.len() == before {
@@ -189,5 +192,39 @@ impl Scene {
     /// Whether the process is some program's listening process.
     pub fn is_parent(&self, host: &str, pid: i32) -> bool {
         self.programs.values().any(|p| p.host == host && p.parent == Some(pid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: i32, parent: i32, sid: i32) -> ProcessRow {
+        ProcessRow {
+            pid,
+            ppid: parent,
+            pgid: sid,
+            sid,
+            state: 'S',
+            name: "sleep".into(),
+            argv: Vec::new(),
+            netlabs: false,
+            uid: 0,
+            ticks: 0,
+            started: 0,
+            descriptors: 0,
+            caught: 0,
+            ignored: 0,
+            blocked: 0,
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn a_process_whose_parent_was_never_seen_belongs_to_the_leader_of_its_session() {
+        let mut program = Program::new("server", "sh", Some(10));
+        let processes = [process(12, 1, 10), process(13, 12, 13), process(14, 1, 14)];
+        program.grow(&processes, &[], &IndexMap::new());
+        assert!(program.has(12) && program.has(13) && !program.has(14));
     }
 }

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{Error, Result, observer::ProcessRow, signals, timeline::What};
 
+/// Which processes of a program a signal may go to, as `child` in `server.child`.
+pub(super) const RECIPIENTS: [&str; 5] = ["parent", "child", "children", "zombies", "group"];
+
 impl Run<'_> {
     /// Does one step: says, acts, waits, looks.
     pub(super) async fn step(&mut self, step: &Step, exercise: &Exercise) -> Result<()> {
@@ -86,8 +89,11 @@ impl Run<'_> {
 
     async fn type_into(&mut self, step: &Step, text: String) -> Result<()> {
         let program = recipient(step)?.to_owned();
-        let at = now();
-        self.programs.write(&program, text.as_bytes()).await?;
+        let (at, started) = (now(), Instant::now());
+        if !self.programs.write(&program, text.as_bytes()).await? {
+            let observed = vec![format!("{program} does not read all that it is sent")];
+            self.did(What::InVain { waited_ms: millis(started.elapsed()), observed });
+        }
         self.add(at, What::Typed { program, text });
         Ok(())
     }
@@ -107,11 +113,13 @@ impl Run<'_> {
     async fn signal(&mut self, signal: &str, to: &str) -> Result<()> {
         let number = signals::parse(signal)?;
         self.look_around().await?;
+        let mut sent = Vec::new();
         let (host, targets) = self.targets(to)?;
         for target in targets {
             let at = now();
             // One that ended meanwhile gets no signal, and the checks see that it has ended.
             if self.session.observer.signal(&host, target.pid, number).await.is_ok() {
+                sent.push(number);
                 let signal = signals::name(number).unwrap_or_default();
                 let redo = format!("netlab kill --signal {} --pid {} {host}", &signal[3..], target.pid);
                 self.add(
@@ -120,12 +128,15 @@ impl Run<'_> {
                 );
             }
         }
+        if let Some(program) = self.scene.programs.get_mut(name_of(to)) {
+            program.signaled.extend(sent);
+        }
         Ok(())
     }
 
     /// The processes that `a`, `server.parent`, `server.child`, … stand for.
     fn targets(&self, to: &str) -> Result<(String, Vec<ProcessRow>)> {
-        let (name, which) = to.split_once('.').unwrap_or((to, ""));
+        let (name, which) = (name_of(to), to.split_once('.').map_or("", |(_, which)| which));
         let program = self.scene.programs.get(name).ok_or_else(|| {
             Error::usage(format!("a signal goes to \"{to}\", and no program \"{name}\" was started"))
         })?;
@@ -145,11 +156,16 @@ impl Run<'_> {
             }
             other => {
                 return Err(Error::usage(format!("a signal goes to \"{to}\", and \"{other}\" is nothing"))
-                    .hint("parent, child, children, zombies or group"));
+                    .hint(format!("one of {}", RECIPIENTS.join(", "))));
             }
         };
         Ok((program.host.clone(), chosen.into_iter().cloned().collect()))
     }
+}
+
+/// The program in `server.child`, or in `a`.
+pub(super) fn name_of(to: &str) -> &str {
+    to.split('.').next().unwrap_or(to)
 }
 
 fn recipient(step: &Step) -> Result<&str> {

@@ -3,6 +3,7 @@
 mod conversations;
 mod outcome;
 mod processes;
+mod signaled;
 mod sockets;
 mod usage;
 
@@ -85,6 +86,7 @@ impl Facts {
             .chain(self.cpu.iter().map(|f| Box::new(f) as Box<dyn Fact>))
             .chain(self.descriptors.iter().map(|f| Box::new(f) as Box<dyn Fact>))
             .chain(self.program.iter().map(|f| Box::new(f) as Box<dyn Fact>))
+            .chain(self.signaled.iter().map(|f| Box::new(f) as Box<dyn Fact>))
             .chain(self.outputs.iter().map(|f| Box::new(f) as Box<dyn Fact>))
     }
 }

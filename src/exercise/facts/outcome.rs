@@ -1,5 +1,7 @@
 //! Facts about what a program printed, and how it ended.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 
 use super::{Fact, Finding};
@@ -21,23 +23,29 @@ impl Fact for Outcome {
                 evidence: Vec::new(),
             };
         };
+        let all = || program.printed.lines();
+        let said: Vec<&str> =
+            all().filter(|line| self.prints.as_ref().is_some_and(|text| says(line, text))).collect();
         let mut holds = true;
         let mut observed = Vec::new();
         if let Some(text) = &self.prints {
-            let n = program.printed.lines().filter(|line| line.contains(text)).count() as u64;
-            holds &= self.lines.unwrap_or(Count::SOME).admits(n);
-            observed.push(format!(
-                "{} {}printed \"{text}\"",
-                program.host,
-                if n == 0 { "never " } else { "" }
-            ));
+            holds &= self.lines.unwrap_or(Count::SOME).admits(said.len() as u64);
+            let never = if said.is_empty() { "never " } else { "" };
+            observed.push(format!("{} {never}printed \"{text}\"", program.host));
+        }
+        if let Some(wanted) = self.different {
+            let n = said.iter().collect::<HashSet<_>>().len() as u64;
+            holds &= wanted.admits(n);
+            observed.push(format!("{n} of {} such lines differ (expected {wanted})", said.len()));
         }
         if let Some(ended) = &self.ended {
             holds &= has_ended(program, ended);
             let how = program.ended.map_or("still running".to_owned(), |status| status.to_string());
             observed.push(format!("`{}` on {}: {how}", program.command, program.host));
         }
-        let evidence = program.printed.lines().map(str::to_owned).collect();
+        // What is missing, or should be, shows only in the whole.
+        let lines = if holds && !said.is_empty() { said } else { all().collect() };
+        let evidence = lines.into_iter().map(str::to_owned).collect();
         Finding { holds, observed: observed.join("; "), evidence }
     }
 
@@ -66,6 +74,18 @@ impl Fact for Outputs {
     }
 }
 
+/// Whether a line has the text in it, `…` standing for any text between.
+fn says(line: &str, text: &str) -> bool {
+    let mut rest = line;
+    text.split('…').all(|part| match rest.split_once(part) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
+}
+
 fn has_ended(program: &Program, wanted: &Ended) -> bool {
     match program.ended {
         Some(status) => has_ended_so(status, wanted),
@@ -80,5 +100,18 @@ pub(super) fn has_ended_so(status: ExitStatus, wanted: &Ended) -> bool {
         (ExitStatus::Exited(code), Ended::Code(wanted)) => code == *wanted,
         (ExitStatus::Signaled(n), Ended::Word(word)) => signals::parse(word).is_ok_and(|s| s == n),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ellipsis_stands_for_any_text() {
+        assert!(says("child 12: test = 101", "child …: test = 101"));
+        assert!(says("child 12: test = 101", "test = 10"));
+        assert!(!says("parent 12: test = 101", "child …: test = 101"));
+        assert!(!says("test = 101, said the child", "child … test"));
     }
 }

@@ -40,12 +40,13 @@ impl Processes {
             Some(letters) => letters.contains(process.state),
             None => !process.is_zombie(),
         };
-        let catches = |name: &String| signals::parse(name).is_ok_and(|n| process.caught >> (n - 1) & 1 == 1);
+        let catches = |name: &String| holds(process.caught, name);
+        let ignores = |name: &String| holds(process.ignored, name);
         let died = self
             .died
             .as_ref()
             .is_none_or(|wanted| process.ended.is_some_and(|status| has_ended_so(status, wanted)));
-        who && state && died && self.catch.iter().all(catches)
+        who && state && died && self.catch.iter().all(catches) && self.ignore.iter().all(ignores)
     }
 
     /// As `children in state S`.
@@ -75,8 +76,16 @@ impl Processes {
         if !self.catch.is_empty() {
             words += &format!(" with a handler for {}", self.catch.join(", "));
         }
+        if !self.ignore.is_empty() {
+            words += &format!(" with {} ignored", self.ignore.join(", "));
+        }
         words
     }
+}
+
+/// Whether a set of signals, as `/proc/PID/status` shows it, holds the one of that name.
+fn holds(signals: u64, name: &str) -> bool {
+    signals::parse(name).is_ok_and(|n| signals >> (n - 1) & 1 == 1)
 }
 
 /// `S`, or `Z, S or T`.

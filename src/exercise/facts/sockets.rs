@@ -51,10 +51,12 @@ impl Fact for Sockets {
     fn find(&self, scene: &Scene) -> Finding {
         let host = scene.host(&self.on);
         let port = scene.port(self.port.as_deref());
+        let is_ephemeral = |s: &SocketRow| scene.ports.values().all(|port| *port != s.local.port());
         let mut holders = BTreeSet::new();
         let matching: Vec<&SocketRow> = scene
             .sockets(host, port)
             .filter(|s| self.state.is_none_or(|state| s.state == state))
+            .filter(|s| self.ephemeral.is_none_or(|wanted| is_ephemeral(s) == wanted))
             .filter(|s| self.recv_q.is_none_or(|wanted| wanted.admits(u64::from(s.recv_q))))
             .filter(|s| self.owner.is_none_or(|owner| is_owned(s, owner, scene, host, &mut holders)))
             .collect();
@@ -80,6 +82,11 @@ impl Sockets {
                 Owner::Child => " owned by children alone",
                 Owner::OwnChild => " each owned by a child of its own",
             };
+        }
+        match self.ephemeral {
+            Some(true) => words += " with an ephemeral port of its own",
+            Some(false) => words += " with a port of the exercise",
+            None => {}
         }
         if let Some(recv_q) = self.recv_q {
             words += &format!(" with Recv-Q {recv_q}");

@@ -81,7 +81,12 @@ impl Watched {
             self.diag = None;
             encode_json(&Message::Gone { at, host: host.clone() }, out);
         }
-        self.told = Some((view.processes, view.sockets));
+        // What is left out now is not told: who asks next is to hear of it.
+        let rows = match self.told.take() {
+            Some((told, _)) if !processes => told,
+            _ => view.processes,
+        };
+        self.told = Some((rows, view.sockets));
     }
 
     /// Finds out which processes run netlab's own programs. A file is read only for what is new.
