@@ -159,10 +159,10 @@ fn in_words(grades: &Grades<'_>) -> String {
         let late = marks.as_ref().and_then(|m| m.late).map(|late| format!("{} days late", late.days));
         let why = record.why.as_deref().and_then(|why| why.lines().next()).map(str::to_owned);
         let rest: Vec<String> = match record.status {
-            Status::Graded => {
-                let uncompiled = record.compiler.as_ref().map(|_| "did not compile".to_owned());
-                uncompiled.into_iter().chain(sections).chain(late).collect()
+            Status::Graded if record.compiler.is_some() => {
+                ["did not compile".into()].into_iter().chain(late).collect()
             }
+            Status::Graded => sections.chain(late).collect(),
             _ => why.into_iter().collect(),
         };
         [record.student.clone(), record.status.word().into(), given, rest.join(", ")]

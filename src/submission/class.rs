@@ -97,7 +97,7 @@ impl Class {
         let mut groups: Vec<Group> = Vec::new();
         for path in paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let Some(mut group) = Group::of(&name, path) else {
+            let Some(mut group) = Group::of(&name, &path) else {
                 skipped.push(visible(&name));
                 continue;
             };
@@ -139,7 +139,7 @@ struct Group {
 
 impl Group {
     /// What is at that path, if it is, or is of, a submission.
-    fn of(name: &str, path: PathBuf) -> Option<Self> {
+    fn of(name: &str, path: &Path) -> Option<Self> {
         if is_hidden(name) || path.join(GRADES).exists() {
             return None;
         }
@@ -163,7 +163,7 @@ impl Group {
                 own
             }
         });
-        let parts = own.into_iter().map(|own| Part { name: own.into(), path: path.clone() }).collect();
+        let parts = own.into_iter().map(|own| Part { name: own.into(), path: path.to_owned() }).collect();
         // A name goes to terminals, too.
         let student = student.replace(char::is_control, "\u{fffd}");
         Some(Self { student, number, parts, fault: None, left_out: Vec::new() })

@@ -96,7 +96,7 @@ impl<'a> Landing<'a> {
     }
 
     /// Makes a file, in place of an earlier one of that name. One that is too long is left out.
-    pub fn file(&mut self, arrival: Arrival<'_>) -> Result<()> {
+    pub fn file(&mut self, mut arrival: Arrival<'_>) -> Result<()> {
         let name = inside(arrival.name)?;
         self.count(&name)?;
         let path = self.root.join(&name);
@@ -106,7 +106,7 @@ impl<'a> Landing<'a> {
             _ => {}
         }
         let left = self.bounds.file_bytes.min(self.bounds.total_bytes - self.bytes);
-        let written = write(&path, arrival, left);
+        let written = write(&path, &mut arrival, left);
         if !written.as_ref().is_ok_and(|written| *written <= left) {
             // A part of a file is nobody's work; nor is the time when it came to be.
             let _ = fs::remove_file(&path);
@@ -149,9 +149,9 @@ impl<'a> Landing<'a> {
 }
 
 /// Gives the bytes written: one more than `most` if there are more than that.
-fn write(path: &Path, arrival: Arrival<'_>, most: u64) -> io::Result<u64> {
+fn write(path: &Path, arrival: &mut Arrival<'_>, most: u64) -> io::Result<u64> {
     let mut file = File::create_new(path)?;
-    let written = io::copy(&mut arrival.content.take(most + 1), &mut file)?;
+    let written = io::copy(&mut (&mut *arrival.content).take(most + 1), &mut file)?;
     let mode = if arrival.executable { 0o755 } else { 0o644 };
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     if let Some(time) = arrival.modified {

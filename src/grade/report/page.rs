@@ -69,9 +69,12 @@ fn row(grades: &Grades<'_>, record: &Record, marks: Option<&Marks>) -> Markup {
                 td { (cell(record, &rule.template.exercise.id, marks.map(|m| m.shares[n]))) }
             }
             td {
-                @if let Some(received) = record.received { (received.strftime("%Y-%m-%d %H:%M UTC")) }
+                @if let Some(received) = record.received {
+                    (received.strftime("%Y-%m-%d")) br; (received.strftime("%H:%M UTC"))
+                }
                 @if let Some(late) = marks.and_then(|m| m.late) {
-                    br; b { (late.days) " days late" } @if late.percent > 0.0 { ", −" (points(late.percent)) " %" }
+                    br; b { (late.days) " days late" }
+                    @if late.percent > 0.0 { br; "−" (points(late.percent)) " %" }
                 }
             }
         }
