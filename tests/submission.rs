@@ -164,7 +164,7 @@ fn hostile_archives_are_refused_and_touch_nothing_outside() {
     assert_eq!(why("device"), "null is a device");
     assert_eq!(why("hard"), "link is a hard link");
     assert_eq!(why("soft"), "link is a symbolic link");
-    assert_eq!(why("bomb"), "zeros is longer than 4096 KiB");
+    assert_eq!(why("bomb"), "the archive is damaged");
     assert!(why("many").contains("more than 2000 files"), "{refused:?}");
     assert!(why("noise").contains("neither tar"), "{refused:?}");
     assert_eq!(why("cut"), "the archive is damaged");
@@ -202,7 +202,7 @@ fn the_zip_of_a_learning_platform_is_a_class() {
             ("Two_14_assignsubmission_file_/a.tar.gz", packed.clone()),
             ("Two_14_assignsubmission_file_/b.tar.gz", packed),
             ("Zed_15_assignsubmission_file_/video.mp4", vec![0; (64 << 20) + 1]),
-            ("Zed_15_assignsubmission_file_/a.c", b"int x;\n".to_vec()),
+            ("Zed_15_assignsubmission_file_/netlab.yaml", b"server: x\n".to_vec()),
             ("read me.txt", b"hello".to_vec()),
         ],
     );
@@ -219,11 +219,145 @@ fn the_zip_of_a_learning_platform_is_a_class() {
     assert_ne!(same(0), same(1));
     let why = class.submissions[3].open().unwrap_err().to_string();
     assert!(why.contains("2 archives"), "{why}");
-    let why = class.submissions[4].open().unwrap_err().to_string();
-    assert!(why.contains("video.mp4 is longer than"), "{why}");
+    let zed = &class.submissions[4];
+    assert_eq!(zed.left_out, [Path::new("Zed_15_assignsubmission_file_/video.mp4")]);
+    assert!(zed.open().unwrap().path().join("netlab.yaml").exists());
     let noon = "2026-11-20T12:30:00".parse::<jiff::civil::DateTime>().unwrap();
     let noon = noon.to_zoned(jiff::tz::TimeZone::system()).unwrap().timestamp();
     for folder_or_archive in &class.submissions[..2] {
         assert_eq!(folder_or_archive.received, Some(noon));
     }
+}
+
+/// A plain file in a tar.
+fn put(tar: &mut tar::Builder<GzEncoder<File>>, name: &str, content: &[u8]) {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, name, content).unwrap();
+}
+
+const YAML: &[u8] = b"server: /lab/a {port}\n";
+
+#[test]
+fn right_work_is_taken_however_it_is_packed() {
+    let class = tempfile::tempdir().unwrap();
+    let at = |name: &str| class.path().join(name);
+    let pack = |name: &str, besides: &[(&str, &[u8])]| {
+        tarball(&at(name), |tar| {
+            besides.iter().for_each(|(name, content)| put(tar, name, content));
+            put(tar, "ana/netlab.yaml", YAML);
+            put(tar, "ana/a.c", b"int a;\n");
+        });
+    };
+    let long = vec![b'x'; 5 << 20];
+    pack("mac.tar.gz", &[("._ana", b"mac"), (".DS_Store", b"mac"), ("ana/._a.c", b"mac")]);
+    pack(
+        "beside.TGZ",
+        &[("LEEME.txt", b"hola"), ("__MACOSX/ana/._a.c", b"mac"), ("old/ana/netlab.yaml", YAML)],
+    );
+    pack("long.tar.gz", &[("ana/informe.pdf", &long)]);
+    pack("twice.tar.gz", &[("ana/a.c", b"int old;\n"), ("ana/netlab.yaml", b"server: old\n")]);
+    moodle(&at("windows.zip"), &[("ana\\netlab.yaml", YAML.to_vec()), ("ana\\a.c", b"int a;\n".to_vec())]);
+    let ana = at("folder/ana");
+    fs::create_dir_all(&ana).unwrap();
+    for (name, content) in
+        [("../.DS_Store", b"mac".as_slice()), ("netlab.yaml", YAML), ("informe.pdf", &long)]
+    {
+        fs::write(ana.join(name), content).unwrap();
+    }
+    fs::write(ana.join("a.c"), "int a;\n").unwrap();
+
+    let class = Class::open(class.path()).unwrap();
+    let names: Vec<&str> = class.submissions.iter().map(|s| s.student.as_str()).collect();
+    assert_eq!(names, ["beside", "folder", "long", "mac", "twice", "windows"]);
+    for submission in &class.submissions {
+        let sources = submission.open().unwrap();
+        let read = |name: &str| fs::read(sources.path().join(name)).unwrap_or_default();
+        assert_eq!(
+            (read("netlab.yaml"), read("a.c")),
+            (YAML.to_vec(), b"int a;\n".to_vec()),
+            "{submission:?}"
+        );
+        assert_eq!(fs::read_dir(sources.path()).unwrap().count(), 2, "{submission:?}");
+        let left_out = ["long", "folder"].contains(&submission.student.as_str());
+        assert_eq!(sources.left_out.len(), usize::from(left_out), "{submission:?}");
+    }
+}
+
+#[test]
+fn which_workspace_counts_must_be_clear() {
+    let class = tempfile::tempdir().unwrap();
+    tarball(&class.path().join("ana.tar.gz"), |tar| {
+        put(tar, "one/netlab.yaml", YAML);
+        put(tar, "two/netlab.yaml", YAML);
+    });
+    let class = Class::open(class.path()).unwrap();
+    let why = class.submissions[0].open().unwrap_err().to_string();
+    assert!(why.contains("one/netlab.yaml and two/netlab.yaml"), "{why}");
+}
+
+#[test]
+fn nobody_who_handed_in_anything_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let class = folder.path().join("class");
+    fs::create_dir(&class).unwrap();
+    for name in ["a.7z", "b.tar.xz", "c.tar.bz2", "d.RAR", "notes.txt"] {
+        fs::write(class.join(name), "x").unwrap();
+    }
+    let told = |class: &Class| -> Vec<(String, String)> {
+        let why =
+            |s: &netlab::submission::Submission| s.open().map_or_else(|e| e.to_string(), |_| "taken".into());
+        class.submissions.iter().map(|s| (s.student.clone(), why(s))).collect()
+    };
+    let row = |name: &str, why: &str| (name.to_owned(), why.to_owned());
+    let unread = |ending: &str| format!("a {ending} is not read: hand in .tar.gz or .zip");
+    let of_folder = Class::open(&class).unwrap();
+    assert_eq!(
+        told(&of_folder),
+        [".7z", ".tar.xz", ".tar.bz2", ".rar"]
+            .iter()
+            .zip(["a", "b", "c", "d"])
+            .map(|(e, n)| row(n, &unread(e)))
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(of_folder.skipped, ["notes.txt"]);
+
+    let inner = folder.path().join("inner.zip");
+    moodle(&inner, &[("netlab.yaml", YAML.to_vec())]);
+    let inner = fs::read(inner).unwrap();
+    let zip = folder.path().join("class.zip");
+    moodle(
+        &zip,
+        &[
+            ("Ana_1_assignsubmission_file_x.rar", b"x".to_vec()),
+            ("Bea_2_assignsubmission_file_X.ZIP", inner.clone()),
+            ("Cleo_3_assignsubmission_file_server.c", b"int a;\n".to_vec()),
+            ("Cleo_3_assignsubmission_file_netlab.yaml", YAML.to_vec()),
+            ("Dan_4_assignsubmission_file_/w.zip", inner.clone()),
+            ("Dan_4_assignsubmission_file_/._w.zip", b"mac".to_vec()),
+            ("Dan_4_assignsubmission_onlinetext/onlinetext.html", b"hello".to_vec()),
+            ("Eli_5_assignsubmission_file_a.zip", inner.clone()),
+            ("Eli_5_assignsubmission_file_b.zip", inner),
+            ("Fay_6_assignsubmission_onlinetext/onlinetext.html", b"hello".to_vec()),
+            ("Gus_7_assignsubmission_file_/../../x", b"hello".to_vec()),
+        ],
+    );
+    let of_zip = Class::open(&zip).unwrap();
+    assert_eq!(
+        told(&of_zip),
+        [
+            row("Ana", &unread(".rar")),
+            row("Bea", "taken"),
+            row("Cleo", "taken"),
+            row("Dan", "taken"),
+            row("Eli", "2 archives, and no telling which one counts"),
+            row("Fay", "only a text was handed in, and no file"),
+            row("Gus", "the name \"Gus_7_assignsubmission_file_/../../x\" leads out of its folder"),
+        ]
+    );
+    let cleo = of_zip.submissions[2].open().unwrap();
+    assert!(cleo.path().join("server.c").exists() && cleo.path().join("netlab.yaml").exists());
+    let received: Vec<bool> = of_zip.submissions.iter().map(|s| s.received.is_some()).collect();
+    assert_eq!(received, [true, true, true, true, true, false, false], "never when it was unpacked");
 }

@@ -2,15 +2,16 @@
 //!
 //! Programs are compared by fingerprints of their tokens, chosen by winnowing (Schleimer, Wilkerson,
 //! Aiken: *Winnowing: local algorithms for document fingerprinting*, SIGMOD 2003). Names, numbers, texts,
-//! comments and layout make no difference. What students were given, and what most of a large class
-//! has, counts for nobody.
+//! comments and layout make no difference. What students were given counts for nobody. Nor does what most of a
+//! large class has, but it is told how much of each that is, and who has the same files: when many copy from one,
+//! most of the class has it.
 
 mod places;
 mod prints;
 mod tokens;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -57,6 +58,33 @@ pub struct Pair {
     pub places: Vec<Place>,
 }
 
+/// What a class shares.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Alike {
+    /// The pairs that share a large part, the most alike first.
+    pub pairs: Vec<Pair>,
+    /// Whole files that several have, also where most of the class has them.
+    pub copies: Vec<Copied>,
+    /// How much of each submission was not compared because most of the class has it.
+    pub common: Vec<Common>,
+}
+
+/// A file that several submissions have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Copied {
+    /// Who has it, and what it is called there.
+    pub by: Vec<(String, PathBuf)>,
+}
+
+/// What most of the class has, of one submission.
+#[derive(Clone, Debug, Serialize)]
+pub struct Common {
+    /// Whose it is.
+    pub who: String,
+    /// How much of it, from 0 to 1.
+    pub share: f64,
+}
+
 /// A submission to compare: whose it is, and the fingerprints of its files.
 #[derive(Clone, Debug)]
 pub struct Work {
@@ -100,13 +128,22 @@ impl Work {
     }
 }
 
-/// The pairs that share at least so much, the most alike first; netlab's own programs may be one of a
-/// pair. What was `given` counts for nobody.
-pub fn pairs(mut works: Vec<Work>, given: &[Work], least: f64) -> Vec<Pair> {
-    let mut common: HashSet<u64> = given.iter().flat_map(Work::hashes).collect();
-    common.extend(everybodys(&works));
-    works.push(Work::netlabs());
-    works.iter_mut().for_each(|work| work.without(&common));
+/// What the class shares: the pairs that share at least so much, and whole files; netlab's own programs may be
+/// one of a pair. What was `given` counts for nobody.
+pub fn compare(mut works: Vec<Work>, given: &[Work], least: f64) -> Alike {
+    let given: HashSet<u64> = given.iter().flat_map(Work::hashes).collect();
+    works.iter_mut().for_each(|work| work.without(&given));
+    let copies = copies(&works);
+    let everybodys = everybodys(&works);
+    let common = works.iter().filter_map(|work| common(work, &everybodys)).collect();
+    let mut netlabs = Work::netlabs();
+    netlabs.without(&given);
+    works.push(netlabs);
+    works.iter_mut().for_each(|work| work.without(&everybodys));
+    Alike { pairs: pairs(&works, least), copies, common }
+}
+
+fn pairs(works: &[Work], least: f64) -> Vec<Pair> {
     let hashes: Vec<HashSet<u64>> = works.iter().map(Work::hashes).collect();
     let mut pairs = Vec::new();
     for (i, a) in works.iter().enumerate() {
@@ -122,6 +159,33 @@ pub fn pairs(mut works: Vec<Work>, given: &[Work], least: f64) -> Vec<Pair> {
     }
     pairs.sort_by(|a, b| b.share.total_cmp(&a.share));
     pairs
+}
+
+/// The files that several have from beginning to end.
+fn copies(works: &[Work]) -> Vec<Copied> {
+    let mut owners: BTreeMap<Vec<u64>, Vec<(String, PathBuf)>> = BTreeMap::new();
+    for work in works {
+        for (name, prints) in work.files.iter().filter(|(_, prints)| prints.len() >= FEWEST) {
+            let hashes = prints.iter().map(|print| print.hash).collect();
+            let by = owners.entry(hashes).or_default();
+            // Twice in one submission is nobody's copy.
+            if by.last().is_none_or(|(last, _)| *last != work.name) {
+                by.push((work.name.clone(), name.clone()));
+            }
+        }
+    }
+    let mut copies: Vec<Copied> =
+        owners.into_values().filter(|by| by.len() > 1).map(|by| Copied { by }).collect();
+    copies.sort_by(|a, b| b.by.len().cmp(&a.by.len()).then_with(|| a.by.cmp(&b.by)));
+    copies
+}
+
+/// How much of the work is everybody's, if anything.
+fn common(work: &Work, everybodys: &HashSet<u64>) -> Option<Common> {
+    let own = work.hashes();
+    let common = own.intersection(everybodys).count();
+    let share = common as f64 / own.len().max(1) as f64;
+    (common > 0).then(|| Common { who: work.name.clone(), share })
 }
 
 /// What more than half of a large class has.
@@ -167,7 +231,8 @@ mod tests {
         let mine = program(1, 40);
         let theirs =
             mine.replace("int a", "int first").replace(" a ", " first  ").replace('\n', " /* x */\n\n");
-        let found = pairs(vec![work("a", &mine), work("b", &theirs), work("c", &program(2, 40))], &[], 0.5);
+        let found =
+            compare(vec![work("a", &mine), work("b", &theirs), work("c", &program(2, 40))], &[], 0.5).pairs;
         let [pair] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((pair.a.as_str(), pair.b.as_str()), ("a", "b"));
         assert!(pair.share > 0.9, "{}", pair.share);
@@ -182,7 +247,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("server.rs"), copy).unwrap();
         let works = vec![Work::read("ana", folder.path()).unwrap(), work("bea", &program(1, 40))];
-        let found = pairs(works, &[], 0.5);
+        let found = compare(works, &[], 0.5).pairs;
         let [pair] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((pair.a.as_str(), pair.b.as_str()), ("ana", "netlab's own programs"));
         assert_eq!(pair.places[0].b.file, Path::new("tcpechod/main.rs"));
@@ -194,14 +259,29 @@ mod tests {
         let works = || {
             vec![work("a", &(given.clone() + &program(3, 9))), work("b", &(given.clone() + &program(4, 9)))]
         };
-        assert_eq!(pairs(works(), &[], 0.5).len(), 1);
-        assert_eq!(pairs(works(), &[work("starter", &given)], 0.5).len(), 0);
+        assert_eq!(compare(works(), &[], 0.5).pairs.len(), 1);
+        assert_eq!(compare(works(), &[work("starter", &given)], 0.5).pairs.len(), 0);
     }
 
     #[test]
     fn what_everybody_writes_counts_for_nobody() {
         let common = program(1, 40);
         let works = (0..6).map(|n| work(&n.to_string(), &(common.clone() + &program(10 + n, 20)))).collect();
-        assert_eq!(pairs(works, &[], 0.5).len(), 0);
+        let found = compare(works, &[], 0.5);
+        assert_eq!((found.pairs.len(), found.copies.len()), (0, 0));
+        assert!(found.common.len() == 6 && found.common.iter().all(|c| c.share > 0.4), "{found:?}");
+    }
+
+    #[test]
+    fn what_most_have_copied_is_told_nevertheless() {
+        let copied = program(1, 40);
+        let mut works: Vec<Work> = ["a", "b", "c", "d"].iter().map(|name| work(name, &copied)).collect();
+        works.extend((0..3).map(|n| work(&n.to_string(), &program(10 + n, 40))));
+        let found = compare(works, &[], 0.5);
+        let [copy] = found.copies.as_slice() else { panic!("{found:?}") };
+        let by: Vec<&str> = copy.by.iter().map(|(who, _)| who.as_str()).collect();
+        assert_eq!(by, ["a", "b", "c", "d"]);
+        let all: Vec<&str> = found.common.iter().filter(|c| c.share > 0.99).map(|c| c.who.as_str()).collect();
+        assert_eq!(all, by);
     }
 }

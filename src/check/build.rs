@@ -40,12 +40,17 @@ pub struct Build {
 impl Build {
     /// Why the programs cannot be judged, with the compiler's words; nothing if they can.
     pub fn why_not(&self) -> Option<String> {
+        Some(format!("{}:\n{}", self.how_it_failed()?, self.output.trim_end()))
+    }
+
+    /// The same without the compiler's words.
+    pub fn how_it_failed(&self) -> Option<String> {
         let how = match (self.ran_out, self.status) {
             (Some(within), _) => format!("time ran out: it had {within} s"),
             (None, ExitStatus::Exited(0)) => return None,
             (None, status) => status.to_string(),
         };
-        Some(format!("`{}` failed ({how}):\n{}", self.command, self.output.trim_end()))
+        Some(format!("`{}` failed ({how})", self.command))
     }
 }
 

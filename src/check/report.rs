@@ -40,6 +40,9 @@ pub struct Section {
     /// The programs among them that turned out to be copies of netlab's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub netlabs: Vec<String>,
+    /// The programs that listened and are not below the workspace, by the exercise's names for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<(String, String)>,
     /// What each run of it left; empty where none came to its end.
     pub runs: Vec<Artifacts>,
     /// How long the runs took.
@@ -72,6 +75,7 @@ impl Section {
             verdict: Verdict::Error,
             checks: Vec::new(),
             netlabs: Vec::new(),
+            foreign: Vec::new(),
             runs: Vec::new(),
             elapsed_ms: 0,
         }

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
-    alike::{self, Pair, Span, Work},
+    alike::{self, Alike, Span, Work},
     course::Course,
     grade::{
         self, News, Record, Settings, Status,
@@ -53,9 +53,10 @@ pub struct Args {
     #[arg(long)]
     compare: bool,
     /// How much of the smaller one two submissions must share to be shown, in percent.
-    #[arg(long, value_name = "PERCENT", default_value_t = 60, value_parser = clap::value_parser!(u8).range(1..=100))]
-    alike: u8,
-    /// Print one JSON object, {"course","runtime","students":[…],"alike":[…]}; with --compare, {"alike"}.
+    #[arg(long = "alike", value_name = "PERCENT", default_value_t = 60, value_parser = clap::value_parser!(u8).range(1..=100))]
+    least: u8,
+    /// Print one JSON object, {"course","runtime","students":[…],"alike":[…],"copies":[…],"common":[…]}; with
+    /// --compare, the last three.
     #[arg(long)]
     json: bool,
     /// What labs are made of; `auto`: Docker where an engine answers, else namespaces.
@@ -70,23 +71,24 @@ impl Args {
         for name in &class.skipped {
             eprintln!("{name} is no submission, and left out");
         }
-        let pairs = self.pairs(&class, &course)?;
+        let alike = self.alike(&class, &course)?;
         if self.compare {
-            let text =
-                if self.json { json!({ "alike": pairs }).to_string() + "\n" } else { alike_in_words(&pairs) };
+            let Alike { pairs, copies, common } = &alike;
+            let object = || json!({ "alike": pairs, "copies": copies, "common": common }).to_string() + "\n";
+            let text = if self.json { object() } else { alike_in_words(&alike) };
             ui::print(&text)?;
             return Ok(ExitCode::SUCCESS);
         }
         block_on(async {
             let chosen = runtime::choose(self.runtime.kind()).await?;
             let records = self.grade(&class, &course, chosen.runtime.as_ref()).await?;
-            let grades = Grades::new(&course, chosen.runtime.kind(), &records, &pairs);
+            let grades = Grades::new(&course, chosen.runtime.kind(), &records, &alike);
             let files = grades.write(&self.out)?;
             let text = if self.json {
                 grades.to_json().to_string() + "\n"
             } else {
                 let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-                in_words(&grades) + &alike_in_words(&pairs) + &format!("\n{}\n", names.join("\n"))
+                in_words(&grades) + &alike_in_words(&alike) + &format!("\n{}\n", names.join("\n"))
             };
             ui::print(&text)?;
             let unknown = records.iter().any(|record| record.status == Status::Error);
@@ -126,7 +128,7 @@ impl Args {
         })?)
     }
 
-    fn pairs(&self, class: &Class, course: &Course) -> Result<Vec<Pair>> {
+    fn alike(&self, class: &Class, course: &Course) -> Result<Alike> {
         let mut works = Vec::new();
         for submission in &class.submissions {
             // One that cannot be taken is told when it is graded.
@@ -134,7 +136,7 @@ impl Args {
                 works.push(Work::read(&submission.student, sources.path())?);
             }
         }
-        Ok(alike::pairs(works, &given(course)?, f64::from(self.alike) / 100.0))
+        Ok(alike::compare(works, &given(course)?, f64::from(self.least) / 100.0))
     }
 }
 
@@ -157,6 +159,9 @@ fn in_words(grades: &Grades<'_>) -> String {
         let late = marks.as_ref().and_then(|m| m.late).map(|late| format!("{} days late", late.days));
         let why = record.why.as_deref().and_then(|why| why.lines().next()).map(str::to_owned);
         let rest: Vec<String> = match record.status {
+            Status::Graded if record.compiler.is_some() => {
+                ["did not compile".into()].into_iter().chain(late).collect()
+            }
             Status::Graded => sections.chain(late).collect(),
             _ => why.into_iter().collect(),
         };
@@ -165,13 +170,25 @@ fn in_words(grades: &Grades<'_>) -> String {
     ui::table(["student", "status", "points", "sections"], rows)
 }
 
-fn alike_in_words(pairs: &[Pair]) -> String {
+fn alike_in_words(alike: &Alike) -> String {
     let mut text = String::new();
     let lines = |span: &Span| visible(&format!("{}:{}-{}", span.file.display(), span.from, span.to));
-    for pair in pairs {
+    for pair in &alike.pairs {
         text += &format!("\n{:.0} % shared: {} and {}\n", pair.share * 100.0, pair.a, pair.b);
         for place in &pair.places {
             text += &format!("  {} and {}\n", lines(&place.a), lines(&place.b));
+        }
+    }
+    for copy in &alike.copies {
+        text += &format!("\n{} have the same file, whatever the names in it:\n", copy.by.len());
+        for (who, file) in &copy.by {
+            text += &format!("  {who}: {}\n", visible(&file.to_string_lossy()));
+        }
+    }
+    if !alike.common.is_empty() {
+        text += "\nnot compared, because more than half of the class has it:\n";
+        for common in &alike.common {
+            text += &format!("  {:.0} % of {}\n", common.share * 100.0, common.who);
         }
     }
     text

@@ -22,6 +22,9 @@ pub struct Judged {
     /// The submission's programs that turned out to be copies of netlab's own.
     #[serde(default)]
     pub netlabs: Vec<String>,
+    /// What listened and is no program of the submission, by the exercise's names.
+    #[serde(default)]
+    pub foreign: Vec<(String, String)>,
     /// The reports of its runs, seen from the folder of the grades.
     pub reports: Vec<PathBuf>,
     /// How long the runs took.
@@ -39,6 +42,7 @@ impl Judged {
             reports: reports.collect(),
             elapsed_ms: found.map_or(0, |section| section.elapsed_ms),
             netlabs: found.map(|section| section.netlabs.clone()).unwrap_or_default(),
+            foreign: found.map(|section| section.foreign.clone()).unwrap_or_default(),
             ..Self::with(rule, |id| result(id).ok_or("netlab.yaml names no program that it could judge"))
         }
     }
@@ -58,6 +62,7 @@ impl Judged {
                 .map(|check| result(&check.id).unwrap_or_else(|why| CheckResult::unknown(check, why)))
                 .collect(),
             netlabs: Vec::new(),
+            foreign: Vec::new(),
             reports: Vec::new(),
             elapsed_ms: 0,
         }

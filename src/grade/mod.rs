@@ -33,7 +33,7 @@ use crate::{
     yaml::Document,
 };
 use labs::Labs;
-use replay::Replay;
+use replay::{Replay, Tried};
 
 pub use judged::Judged;
 pub use marks::{Lateness, Marks};
@@ -131,6 +131,7 @@ impl Grader<'_> {
     /// An error ends the grading of the whole class.
     async fn grade(&self, submission: &Submission) -> Result<Record> {
         let mut record = Record::new(submission);
+        record.note_left_out(&submission.left_out);
         let folder = self.out.join(&submission.key);
         let opened = submission.open().and_then(|sources| {
             let manifest = manifest(&sources)?;
@@ -145,14 +146,10 @@ impl Grader<'_> {
                 return Ok(record);
             }
         };
+        record.note_left_out(&sources.left_out);
         record.fingerprint = self.fingerprint(&sources)?;
         if let Some(kept) = Record::read(&folder).filter(|kept| kept.is_still(&record)) {
-            record = Record {
-                status: kept.status,
-                sections: kept.sections,
-                elapsed_ms: kept.elapsed_ms,
-                ..record
-            };
+            record.keep(kept);
             record.note(&sources, &manifest)?;
             (self.tell)(News::Kept(&record));
             return Ok(record);
@@ -171,8 +168,12 @@ impl Grader<'_> {
         let judged = replay.run(&lab).await;
         self.labs.give(lab);
         match judged? {
-            Ok(sections) => (record.status, record.sections) = (Status::Graded, sections),
-            Err(error) => record.broke(&error),
+            Tried::Told(told) => record.told(told),
+            Tried::Lost(error) => {
+                record.broke(&error);
+                record.note_lost();
+            }
+            Tried::Broke(error) => record.broke(&error),
         }
         record.note(&sources, &manifest)?;
         record.elapsed_ms = millis(started.elapsed());

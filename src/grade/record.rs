@@ -10,7 +10,10 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Judged;
+use super::{
+    Judged,
+    replay::{Told, Unbuilt},
+};
 use crate::{
     Error, Result,
     error::Context,
@@ -18,6 +21,9 @@ use crate::{
     submission::{Sources, Submission},
     workspace::{Manifest, ON_HOSTS},
 };
+
+/// So many files are named in a note.
+const MOST_NAMES: usize = 5;
 
 /// The file of a record.
 const FILE: &str = "grade.json";
@@ -37,8 +43,11 @@ pub struct Record {
     pub fingerprint: String,
     /// What the marks are worth.
     pub status: Status,
-    /// Why it is not graded.
+    /// Why it is not graded, or why it has no marks although it is.
     pub why: Option<String>,
+    /// What the compiler said, if the programs did not compile.
+    #[serde(default)]
+    pub compiler: Option<String>,
     /// What a grader may want to know besides.
     pub notes: Vec<String>,
     /// Each section of the course.
@@ -81,6 +90,7 @@ impl Record {
             fingerprint: String::new(),
             status: Status::Error,
             why: None,
+            compiler: None,
             notes: Vec::new(),
             sections: Vec::new(),
             elapsed_ms: 0,
@@ -107,6 +117,21 @@ impl Record {
         file.persist(folder.join(FILE)).or_lab(what).map(drop)
     }
 
+    /// What came of its replay.
+    pub(super) fn told(&mut self, told: Told) {
+        (self.status, self.sections) = (Status::Graded, told.sections);
+        if let Some(Unbuilt { how, words }) = told.unbuilt {
+            self.why = Some(visible(&how));
+            self.compiler = Some(words);
+        }
+    }
+
+    /// What `kept`, made before, tells.
+    pub(super) fn keep(&mut self, kept: Self) {
+        (self.status, self.sections, self.elapsed_ms) = (kept.status, kept.sections, kept.elapsed_ms);
+        (self.why, self.compiler) = (kept.why, kept.compiler);
+    }
+
     /// What was handed in could not be taken.
     pub(super) fn refuse(&mut self, error: &Error) {
         (self.status, self.why) = (Status::Refused, Some(chain(error)));
@@ -117,6 +142,22 @@ impl Record {
         (self.status, self.why) = (Status::Error, Some(chain(error)));
     }
 
+    /// Notes which files were too long to be taken.
+    pub(super) fn note_left_out(&mut self, files: &[PathBuf]) {
+        let names: Vec<String> =
+            files.iter().take(MOST_NAMES).map(|name| visible(&name.to_string_lossy())).collect();
+        let more = files.len() - names.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        if !names.is_empty() {
+            self.notes.push(format!("left out, because too long: {}{more}", names.join(", ")));
+        }
+    }
+
+    /// Notes that what ran took its labs away, which a program can do on purpose.
+    pub(super) fn note_lost(&mut self) {
+        self.notes.push("a lab of its own was lost twice while it ran: look at what it does".into());
+    }
+
     /// Notes what is odd about the sources, what they call their programs, and what those were.
     pub(super) fn note(&mut self, sources: &Sources, manifest: &Manifest) -> Result<()> {
         for (name, command) in manifest.programs().iter().filter(|(_, c)| !c.contains(ON_HOSTS)) {
@@ -124,6 +165,13 @@ impl Record {
         }
         let copies: BTreeSet<&String> = self.sections.iter().flat_map(|section| &section.netlabs).collect();
         self.notes.extend(copies.iter().map(|name| format!("what ran as {name} is netlab's own program")));
+        let foreign: BTreeSet<&(String, String)> =
+            self.sections.iter().flat_map(|section| &section.foreign).collect();
+        self.notes.extend(
+            foreign.iter().map(|(name, path)| {
+                format!("what listened as {name} is no program of the submission: {path}")
+            }),
+        );
         let different = sources.differences()?;
         if !different.is_empty() {
             self.notes.push(format!("changed after it was packed: {}", different.join(", ")));

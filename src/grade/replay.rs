@@ -13,6 +13,7 @@ use crate::{
     error::Context,
     exercise::Verdict,
     observer::Session,
+    printable::printable,
     runtime::{self, LabState, Runtime, Step, UNLIMITED},
     submission::Sources,
     topology::{Mount, Topology},
@@ -36,42 +37,90 @@ pub struct Replay<'a> {
 }
 
 /// What came of an attempt.
-struct Attempt {
-    sections: Vec<Judged>,
+pub enum Tried {
+    /// The lab told this.
+    Told(Told),
+    /// The lab was lost while it ran: nothing is known.
+    Lost(Error),
+    /// There was no lab: nothing is known.
+    Broke(Error),
+}
+
+/// What a lab told.
+#[derive(Default)]
+pub struct Told {
+    pub sections: Vec<Judged>,
+    /// Why the programs could not be judged, if they did not compile.
+    pub unbuilt: Option<Unbuilt>,
     /// Whether something was not told, and another attempt may tell it.
     unclear: bool,
 }
 
+/// Programs that did not compile.
+pub struct Unbuilt {
+    /// In one line.
+    pub how: String,
+    /// What the compiler said, for a page.
+    pub words: String,
+}
+
+impl Unbuilt {
+    fn of(build: &Build) -> Option<Self> {
+        let how = format!("{DID_NOT_COMPILE}: {}", build.how_it_failed()?);
+        let said = printable(&build.output.trim_end().replace('\t', "    "));
+        let words: String = said.chars().take(MOST_WORDS).collect();
+        let rest = if words.len() < said.len() { "\n…" } else { "" };
+        Some(Self { how, words: words + rest })
+    }
+}
+
+/// What every check says then.
+const DID_NOT_COMPILE: &str = "did not compile";
+/// More than this of what a compiler says, in characters, no grader reads.
+const MOST_WORDS: usize = 8 << 10;
+
 impl Replay<'_> {
-    /// Judges the submission. The inner error is the lab's, and nothing is known of the submission then;
-    /// the outer one would be every submission's.
+    /// Judges the submission. An error would be every submission's.
     ///
     /// What an attempt could not tell may be the program's fault or the lab's: a second lab decides.
-    pub async fn run(&self, lab: &str) -> Result<Result<Vec<Judged>>> {
+    pub async fn run(&self, lab: &str) -> Result<Tried> {
         let first = self.attempt(lab).await?;
-        if matches!(&first, Ok(Attempt { unclear: false, .. })) {
-            return Ok(first.map(|attempt| attempt.sections));
+        if matches!(&first, Tried::Told(Told { unclear: false, .. })) {
+            return Ok(first);
         }
-        Ok(self.attempt(lab).await?.map(|attempt| attempt.sections))
+        Ok(match (first, self.attempt(lab).await?) {
+            // Once may be chance.
+            (Tried::Told(_) | Tried::Broke(_), Tried::Lost(error)) => Tried::Broke(error),
+            (_, second) => second,
+        })
     }
 
-    async fn attempt(&self, lab: &str) -> Result<Result<Attempt>> {
+    async fn attempt(&self, lab: &str) -> Result<Tried> {
         let cleared = match fs::remove_dir_all(self.folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => fs::create_dir_all(self.folder),
         };
         cleared.or_usage(|| format!("cannot clear {}", self.folder.display()))?;
-        let built = self.build(lab).await;
-        let built = match built {
+        let tried = match self.build(lab).await {
             // Nothing would hold the program: better none is run.
             Ok(Some(unlimited)) => Err(unlimited),
-            Ok(None) => Ok(timeout(self.course.within + GRACE, self.judge(lab)).await.unwrap_or_else(|_| {
-                Err(Error::lab(format!("{}'s lab could not be looked at any more", self.key)))
-            })),
-            Err(error) => Ok(Err(error)),
+            Ok(None) => Ok(self.held(lab).await),
+            Err(error) => Ok(Tried::Broke(error)),
         };
         let down = self.runtime.down(lab).await;
-        Ok(built?.and_then(|attempt| down.map(|_| attempt)))
+        Ok(match (tried?, down) {
+            (Tried::Told(_), Err(error)) => Tried::Broke(error),
+            (tried, _) => tried,
+        })
+    }
+
+    /// Judges within the time that there is.
+    async fn held(&self, lab: &str) -> Tried {
+        match timeout(self.course.within + GRACE, self.judge(lab)).await {
+            Ok(Ok(told)) => Tried::Told(told),
+            Ok(Err(error)) => Tried::Lost(error),
+            Err(_) => Tried::Lost(Error::lab(format!("{}'s lab could not be looked at any more", self.key))),
+        }
     }
 
     /// Brings the lab up. Gives an error if it lacks a limit.
@@ -111,49 +160,54 @@ impl Replay<'_> {
         Ok(topology)
     }
 
-    async fn judge(&self, lab: &str) -> Result<Attempt> {
+    async fn judge(&self, lab: &str) -> Result<Told> {
         let state = self.whole(lab).await?;
-        let programs = self.programs();
         let deadline = Instant::now() + self.course.within;
-        let mut attempt = Attempt { sections: Vec::new(), unclear: false };
-        // Built once; why not, where that failed.
+        let mut told = Told::default();
+        // Built once.
         let mut build = self.manifest.build.clone();
-        let mut unbuilt: Option<String> = None;
         for rule in &self.course.sections {
-            if let Some(why) = &unbuilt {
-                attempt.sections.push(Judged::unknown(rule, why));
+            if told.unbuilt.is_some() {
+                told.sections.push(Judged::unknown(rule, DID_NOT_COMPILE));
                 continue;
             }
-            let request = Request {
-                build: build.take(),
-                build_within: self.course.build_within,
-                programs: programs.clone(),
-                sections: vec![rule.template.clone()],
-                captures: self.folder.to_owned(),
-            };
+            let request = self.request(rule, build.take());
             let report = check::run(&request, self.runtime, &state, sleep_until(deadline), &mut |_| ()).await;
             let judged = match report {
                 Err(error) if error.kind == Kind::Interrupted => {
                     let most = self.course.within.as_secs();
                     // By the program's fault, or because the machine was slow.
-                    attempt.unclear = true;
+                    told.unclear = true;
                     Judged::unknown(rule, &format!("time ran out: all sections have {most} s together"))
                 }
                 Err(error) => return Err(error),
                 Ok(report) => {
-                    unbuilt = report.build.as_ref().and_then(Build::why_not);
-                    attempt.unclear |= unbuilt.is_none() && is_unclear(&report);
-                    self.judged(rule, &report)
+                    told.unbuilt = report.build.as_ref().and_then(Unbuilt::of);
+                    told.unclear |= told.unbuilt.is_none() && is_unclear(&report);
+                    self.judged(rule, &report, told.unbuilt.is_some())
                 }
             };
-            attempt.sections.push(judged);
+            told.sections.push(judged);
         }
         // A lab that has lost a host, or that cannot be looked at, has told nothing.
         let state = self.whole(lab).await?;
-        Session::open(self.runtime, &state.plan.lab).await.map(|_| attempt)
+        Session::open(self.runtime, &state.plan.lab).await.map(|_| told)
     }
 
-    fn judged(&self, rule: &Rule, report: &Report) -> Judged {
+    fn request(&self, rule: &Rule, build: Option<String>) -> Request {
+        Request {
+            build,
+            build_within: self.course.build_within,
+            programs: self.programs(),
+            sections: vec![rule.template.clone()],
+            captures: self.folder.to_owned(),
+        }
+    }
+
+    fn judged(&self, rule: &Rule, report: &Report, unbuilt: bool) -> Judged {
+        if unbuilt {
+            return Judged::unknown(rule, DID_NOT_COMPILE);
+        }
         Judged::of(rule, report.sections.first(), self.folder)
     }
 

@@ -107,7 +107,7 @@ fn printable(text: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub fn process(pid: i32, parent: i32, name: &str) -> ProcessRow {
@@ -119,6 +119,7 @@ pub(super) mod tests {
             state: 'S',
             name: name.into(),
             argv: vec![name.into()],
+            program: String::new(),
             netlabs: false,
             uid: 0,
             descriptors: 0,

@@ -24,6 +24,9 @@ pub struct ProcessRow {
     pub name: String,
     /// Its arguments; empty for a zombie.
     pub argv: Vec<String>,
+    /// The file that it executes, as the host names it; empty where nobody can tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub program: String,
     /// Whether what it runs is a copy of one of netlab's own programs, as `tcpechod`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub netlabs: bool,

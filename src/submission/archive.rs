@@ -21,6 +21,14 @@ const BESIDES: u64 = 128 << 20;
 /// A manifest is not longer than this, in bytes.
 const LONGEST_MANIFEST: u64 = 1 << 20;
 
+/// Endings of archives that can be read.
+const READ: [&str; 4] = [".tar.gz", ".tgz", ".tar", ".zip"];
+/// Endings of what else people pack with, longer ones first.
+const UNREAD: [&str; 14] = [
+    ".tar.xz", ".tar.bz2", ".tar.zst", ".tar.lz", ".txz", ".tbz2", ".tbz", ".rar", ".7z", ".gz", ".xz",
+    ".bz2", ".zst", ".lz",
+];
+
 /// Which files of an archive land.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -38,7 +46,20 @@ pub fn is_archive(path: &Path) -> bool {
 /// The name of an archive without its ending; none if it is no archive's.
 pub fn stem(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
-    [".tar.gz", ".tgz", ".tar", ".zip"].iter().find_map(|end| name.strip_suffix(end))
+    without(name, &READ).map(|(stem, _)| stem)
+}
+
+/// The name of an archive of a kind that is not read, without its ending, and that ending.
+pub fn unread(name: &str) -> Option<(&str, &'static str)> {
+    if without(name, &READ).is_some() { None } else { without(name, &UNREAD) }
+}
+
+/// The name without the first of these endings that it has, in capitals or not.
+fn without<'n>(name: &'n str, endings: &[&'static str]) -> Option<(&'n str, &'static str)> {
+    endings.iter().find_map(|end| {
+        let (stem, own) = name.split_at_checked(name.len().checked_sub(end.len())?)?;
+        own.eq_ignore_ascii_case(end).then_some((stem, *end))
+    })
 }
 
 /// Unpacks an archive by what its first bytes say it is. Gives the manifest, if there is one.
@@ -49,7 +70,9 @@ pub fn unpack(path: &Path, landing: &mut Landing<'_>, most: u64, which: Which) -
     match first.as_slice() {
         [0x1f, 0x8b, ..] => untar(bounded(MultiGzDecoder::new(file), most), landing, which),
         [b'P', b'K', ..] => unzip(file, landing, which),
-        _ if path.extension().is_some_and(|e| e == "tar") => untar(bounded(file, most), landing, which),
+        _ if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tar")) => {
+            untar(bounded(file, most), landing, which)
+        }
         _ => Err(Error::usage(format!("{} is neither tar, tar.gz nor zip", name_of(path)))
             .hint("`netlab submit` makes an archive that can be read")),
     }
@@ -89,7 +112,7 @@ fn untar(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Result<Opt
         let name = entry.path().or_usage(broken)?.into_owned();
         let header = entry.header();
         let kind = header.entry_type();
-        if landing.refuses(&name) {
+        if landing.refuses(&name) || is_beside(&name, which) {
             continue;
         }
         let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
@@ -114,6 +137,15 @@ fn untar(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Result<Opt
     Ok(manifest)
 }
 
+/// Whether the name alone says that it is none of the files to land, whatever it is the name of.
+fn is_beside(name: &Path, which: Which) -> bool {
+    which == Which::Sources && !is_source(name, &[]) && !is_manifest(name)
+}
+
+fn is_manifest(name: &Path) -> bool {
+    name == Path::new(OWN).join(MANIFEST)
+}
+
 fn in_words(kind: tar::EntryType) -> &'static str {
     match kind {
         tar::EntryType::Symlink => "a symbolic link",
@@ -135,16 +167,18 @@ fn unzip(from: BufReader<File>, landing: &mut Landing<'_>, which: Which) -> Resu
     let mut archive = zip::ZipArchive::new(from).or_usage(broken)?;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).or_usage(broken)?;
-        let name = entry.name().or_usage(broken)?.into_owned();
+        // Some programs write names as their system has them, against the format's rules.
+        let name = entry.name().or_usage(broken)?.replace('\\', "/");
+        let is_folder = name.ends_with('/');
         let name = Path::new(&name);
-        if landing.refuses(name) {
+        if landing.refuses(name) || is_beside(name, which) {
             continue;
         }
         let mode = entry.unix_mode().unwrap_or(0);
         let modified = entry.last_modified().and_then(time_of);
         // The type of file, as stat(2) has it; systems without such types leave it zero.
         let taken = match mode & 0o170_000 {
-            _ if entry.is_dir() => landing.folder(name),
+            _ if is_folder => landing.folder(name),
             0 | 0o100_000 => {
                 let file = Entry { name, executable: mode & 0o111 != 0, modified, content: &mut entry };
                 take(file, landing, which, &mut manifest)
@@ -180,7 +214,7 @@ fn take(
     let what = || format!("cannot unpack {}", entry.name.to_string_lossy().escape_debug());
     let first = first_bytes(&mut *entry.content).or_usage(what)?;
     if which == Which::Sources && !is_source(entry.name, &first) {
-        if entry.name == Path::new(OWN).join(MANIFEST) {
+        if is_manifest(entry.name) {
             let text = first.chain(entry.content).take(LONGEST_MANIFEST);
             // Made by anyone: one that cannot be understood is as good as none.
             *manifest = serde_json::from_reader(text).ok();

@@ -1,7 +1,7 @@
 //! A class: the submissions in a folder, or in the zip of a learning platform.
 //!
 //! Moodle names what a student hands in `Surname Name_12345_assignsubmission_file_`, as a folder or as the
-//! beginning of a file's name.
+//! beginning of each file's name. What has one number is one submission.
 
 use std::{
     collections::BTreeMap,
@@ -11,15 +11,15 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tempfile::TempDir;
 
 use super::{
     Bounds, Sources,
     archive::{self, Which},
-    landing::Landing,
-    walk,
+    landing::{Landing, Missing},
+    scratch::{self, Scratch},
+    walk::{self, Found},
 };
-use crate::{Error, Result, error::Context, workspace::MANIFEST};
+use crate::{Error, Result, error::Context, printable::visible, workspace::MANIFEST};
 
 /// Between the number of a submission and the file's own name.
 const MOODLE: &str = "_assignsubmission_";
@@ -34,7 +34,7 @@ pub struct Class {
     pub submissions: Vec<Submission>,
     /// Names in the folder that are nobody's submission.
     pub skipped: Vec<String>,
-    _unpacked: Option<TempDir>,
+    _unpacked: Option<Scratch>,
 }
 
 /// What one student has handed in.
@@ -48,6 +48,8 @@ pub struct Submission {
     pub key: String,
     /// When it arrived: the time of the file, as the platform or the file system has it.
     pub received: Option<Timestamp>,
+    /// Files that are too long for a class, and so not in it.
+    pub left_out: Vec<PathBuf>,
     place: Result<Place, String>,
 }
 
@@ -55,73 +57,68 @@ pub struct Submission {
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     Archive(PathBuf),
-    Folder(PathBuf),
+    Files(Vec<Part>),
+}
+
+/// A file or a folder of a submission.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// What it is called in the submission; nothing for a folder that is the submission.
+    name: PathBuf,
+    path: PathBuf,
 }
 
 impl Class {
     /// Reads what is in a folder, or in a zip of such a folder.
     pub fn open(path: &Path) -> Result<Self> {
+        scratch::sweep();
         if path.is_dir() {
-            return Self::read(path, &BTreeMap::new());
+            return Self::read(path, None);
         }
         if !archive::is_archive(path) {
             return Err(Error::usage(format!("{} is no folder and no archive", path.display()))
                 .hint("name a folder of submissions, or the zip that the learning platform gives"));
         }
-        let unpacked = tempfile::tempdir().or_lab(|| "cannot make a folder to unpack into")?;
+        let unpacked = Scratch::new()?;
         let mut landing = Landing::of_class(unpacked.path());
         archive::unpack(path, &mut landing, Bounds::CLASS.total_bytes, Which::All)?;
-        let faults = landing.faults();
-        let class = Self::read(unpacked.path(), &faults)?;
+        let missing = landing.missing();
+        let class = Self::read(unpacked.path(), Some(&missing))?;
         Ok(Self { _unpacked: Some(unpacked), ..class })
     }
 
-    /// `faults` says what is wrong with some, by their names in the folder.
-    fn read(folder: &Path, faults: &BTreeMap<PathBuf, String>) -> Result<Self> {
+    /// `missing` says what of a class that was unpacked now is not in the folder.
+    fn read(folder: &Path, missing: Option<&Missing>) -> Result<Self> {
         let what = || format!("cannot read {}", folder.display());
         let mut paths: Vec<PathBuf> =
             fs::read_dir(folder).or_usage(what)?.flatten().map(|entry| entry.path()).collect();
         paths.sort();
-        let mut class = Self { submissions: Vec::new(), skipped: Vec::new(), _unpacked: None };
-        let mut keys = BTreeMap::new();
-        for path in &paths {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let Some(mut submission) = Submission::at(path, &name, &mut keys) else {
-                class.skipped.push(name.replace(char::is_control, "\u{fffd}"));
+        let mut skipped = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Some(mut group) = Group::of(&name, &path) else {
+                skipped.push(visible(&name));
                 continue;
             };
-            if let Some(why) = faults.get(Path::new(path.file_name().unwrap_or_default())) {
-                submission.place = Err(why.clone());
+            group.miss(Path::new(&name), missing);
+            match groups.iter_mut().find(|other| group.number.is_some() && other.number == group.number) {
+                Some(other) => other.take_in(group),
+                None => groups.push(group),
             }
-            class.submissions.push(submission);
         }
-        if class.submissions.is_empty() {
+        if groups.is_empty() {
             return Err(Error::usage(format!("no submission in {}", folder.display()))
                 .hint("a submission is an archive (.tar.gz, .tar, .zip) or a folder"));
         }
-        Ok(class)
+        let mut keys = BTreeMap::new();
+        let unpacked = missing.is_some();
+        let submissions = groups.into_iter().map(|group| group.submission(unpacked, &mut keys)).collect();
+        Ok(Self { submissions, skipped, _unpacked: None })
     }
 }
 
 impl Submission {
-    /// What is at that path, if it is a submission.
-    fn at(path: &Path, name: &str, keys: &mut BTreeMap<String, usize>) -> Option<Self> {
-        if name.starts_with('.') || name == "__MACOSX" || path.join(GRADES).exists() {
-            return None;
-        }
-        let folder = path.is_dir();
-        let stem = if folder { name } else { archive::stem(path)? };
-        let (student, number) = student(stem);
-        let place = if folder { place(path) } else { Ok(Place::Archive(path.to_owned())) };
-        let received = match &place {
-            Ok(Place::Archive(path)) => changed(path),
-            _ => newest(path).or_else(|| changed(path)),
-        };
-        let received = received.and_then(|time| Timestamp::try_from(time).ok());
-        let key = unique(slug(&student), keys);
-        Some(Self { student, number, key, received, place })
-    }
-
     /// Its sources. An error is the student's: what was handed in cannot be taken, and why.
     pub fn open(&self) -> Result<Sources> {
         match &self.place {
@@ -131,41 +128,150 @@ impl Submission {
     }
 }
 
+/// What belongs to one student.
+struct Group {
+    student: String,
+    number: Option<String>,
+    parts: Vec<Part>,
+    fault: Option<String>,
+    left_out: Vec<PathBuf>,
+}
+
+impl Group {
+    /// What is at that path, if it is, or is of, a submission.
+    fn of(name: &str, path: &Path) -> Option<Self> {
+        if is_hidden(name) || path.join(GRADES).exists() {
+            return None;
+        }
+        let folder = path.is_dir();
+        let platform = on_platform(name);
+        let (student, number, own) = match &platform {
+            Some((student, number, own)) => (*student, Some((*number).to_owned()), *own),
+            None if folder => (name, None, Some("")),
+            None => {
+                let unread = || archive::unread(name).map(|(stem, _)| stem);
+                (archive::stem(Path::new(name)).or_else(unread)?, None, Some(name))
+            }
+        };
+        // What a student has written into a box is no file.
+        let own = own.map(|own| {
+            if folder {
+                ""
+            } else if own.is_empty() {
+                name
+            } else {
+                own
+            }
+        });
+        let parts = own.into_iter().map(|own| Part { name: own.into(), path: path.to_owned() }).collect();
+        // A name goes to terminals, too.
+        let student = student.replace(char::is_control, "\u{fffd}");
+        Some(Self { student, number, parts, fault: None, left_out: Vec::new() })
+    }
+
+    /// Remembers what of this entry of the class is missing.
+    fn miss(&mut self, entry: &Path, missing: Option<&Missing>) {
+        let Some(missing) = missing else { return };
+        self.fault = missing.faults.get(entry).cloned();
+        self.left_out = missing.left_out.iter().filter(|name| name.starts_with(entry)).cloned().collect();
+    }
+
+    fn take_in(&mut self, other: Self) {
+        self.parts.extend(other.parts);
+        self.left_out.extend(other.left_out);
+        self.fault = self.fault.take().or(other.fault);
+    }
+
+    /// `unpacked`: the folders were made just now, and their own times say nothing.
+    fn submission(self, unpacked: bool, keys: &mut BTreeMap<String, usize>) -> Submission {
+        let Self { student, number, parts, fault, left_out } = self;
+        let received = match place(&parts) {
+            Ok(Place::Archive(path)) => changed(&path),
+            _ => newest(&parts).or_else(|| {
+                parts
+                    .iter()
+                    .filter(|part| !unpacked || part.path.is_file())
+                    .filter_map(|p| changed(&p.path))
+                    .max()
+            }),
+        };
+        let received = received.and_then(|time| Timestamp::try_from(time).ok());
+        let place = fault.map_or_else(|| place(&parts), Err);
+        let key = unique(slug(&student), keys);
+        Submission { student, number, key, received, left_out, place }
+    }
+}
+
+impl Part {
+    /// The sources in it by their names in the submission, and the files that are too long.
+    pub(super) fn sources(&self) -> Result<(Vec<Found>, Vec<PathBuf>)> {
+        if !self.path.is_dir() {
+            return walk::file_that_fits(&self.name, &self.path, Bounds::SUBMISSION);
+        }
+        walk::sources_that_fit(&self.path, Bounds::SUBMISSION)
+    }
+
+    /// The files that lie open in it, by their names.
+    fn files(&self) -> Vec<(String, PathBuf)> {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let below = entries.map(|entry| (entry.file_name().into(), entry.path()));
+        let all = below.chain([(self.name.clone(), self.path.clone())]);
+        all.map(|(name, path): (PathBuf, _)| (name.to_string_lossy().into_owned(), path))
+            .filter(|(name, path)| !is_hidden(name) && path.is_file())
+            .collect()
+    }
+}
+
+/// Whether it is what systems keep beside people's files.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX"
+}
+
 fn changed(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|about| about.modified()).ok()
 }
 
-/// When the last of a folder's files was changed. The folder itself may just have been unpacked.
-fn newest(folder: &Path) -> Option<SystemTime> {
-    let files = walk::sources(folder, Bounds::SUBMISSION).ok()?;
-    files.iter().filter_map(|file| changed(&file.path)).max()
+/// When the last of its sources was changed, or else of its files.
+fn newest(parts: &[Part]) -> Option<SystemTime> {
+    let sources = parts.iter().filter_map(|part| part.sources().ok()).flat_map(|(found, _)| found);
+    let files = parts.iter().flat_map(Part::files);
+    let last = sources.filter_map(|found| changed(&found.path)).max();
+    last.or_else(|| files.filter_map(|(_, path)| changed(&path)).max())
 }
 
-/// In a student's folder: the one archive, or else the folder itself.
-fn place(folder: &Path) -> Result<Place, String> {
-    let entries = fs::read_dir(folder).map_err(|e| format!("cannot read {}: {e}", folder.display()))?;
-    let files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
-    let archives: Vec<&PathBuf> = files.iter().filter(|f| f.is_file() && archive::is_archive(f)).collect();
+/// Where the submission is: the workspace itself, or else the one archive.
+fn place(parts: &[Part]) -> Result<Place, String> {
+    if parts.is_empty() {
+        return Err("only a text was handed in, and no file".into());
+    }
+    let is_manifest = |found: &Found| found.name.file_name() == Some(MANIFEST.as_ref());
+    // One that cannot be read is told of when it is opened.
+    let has_manifest = |part: &Part| part.sources().map_or(true, |(found, _)| found.iter().any(is_manifest));
+    if parts.iter().any(has_manifest) {
+        return Ok(Place::Files(parts.to_vec()));
+    }
+    let files: Vec<(String, PathBuf)> = parts.iter().flat_map(Part::files).collect();
+    let archives: Vec<_> = files.iter().filter(|(name, _)| archive::is_archive(Path::new(name))).collect();
     match archives.as_slice() {
-        [one] if !folder.join(MANIFEST).exists() => Ok(Place::Archive((*one).clone())),
-        [_, _, ..] if archives.len() == files.len() => {
-            Err(format!("{} archives, and no telling which one counts", archives.len()))
-        }
-        _ => Ok(Place::Folder(folder.to_owned())),
+        [(_, one)] => Ok(Place::Archive(one.clone())),
+        [] => match files.iter().find_map(|(name, _)| archive::unread(name)) {
+            Some((_, ending)) => Err(format!("a {ending} is not read: hand in .tar.gz or .zip")),
+            None => Ok(Place::Files(parts.to_vec())),
+        },
+        several => Err(format!("{} archives, and no telling which one counts", several.len())),
     }
 }
 
-/// The student's name, and the platform's number.
-fn student(stem: &str) -> (String, Option<String>) {
-    // A name goes to terminals, too.
-    let stem = &stem.replace(char::is_control, "\u{fffd}");
-    let platform = stem.split_once(MOODLE).and_then(|(before, _)| before.rsplit_once('_'));
-    match platform {
-        Some((name, number)) if number.chars().all(|c| c.is_ascii_digit()) => {
-            (name.trim().to_owned(), Some(number.to_owned()))
-        }
-        _ => (stem.clone(), None),
+/// The student's name, the platform's number, and the file's own name; that one not for a text that was written
+/// on the platform itself.
+fn on_platform(name: &str) -> Option<(&str, &str, Option<&str>)> {
+    let (before, after) = name.split_once(MOODLE)?;
+    let (student, number) = before.rsplit_once('_')?;
+    if number.is_empty() || !number.chars().all(|c| c.is_ascii_digit()) {
+        return None;
     }
+    let own = after.strip_prefix("file").map(|own| own.strip_prefix('_').unwrap_or(own));
+    Some((student.trim(), number, own))
 }
 
 /// A name that any file system, page address and lab can have.
@@ -192,12 +298,14 @@ mod tests {
 
     #[test]
     fn moodle_names_are_understood() {
-        for (stem, name, number) in [
-            ("Pérez Gil Ana_12345_assignsubmission_file_", "Pérez Gil Ana", Some("12345")),
-            ("Li Wei_7_assignsubmission_file_ws", "Li Wei", Some("7")),
-            ("ana_12345", "ana_12345", None),
+        for (name, told) in [
+            ("Pérez Gil Ana_12345_assignsubmission_file_", Some(("Pérez Gil Ana", "12345", Some("")))),
+            ("Li Wei_7_assignsubmission_file_ws.zip", Some(("Li Wei", "7", Some("ws.zip")))),
+            ("Li Wei_7_assignsubmission_file", Some(("Li Wei", "7", Some("")))),
+            ("Li Wei_7_assignsubmission_onlinetext", Some(("Li Wei", "7", None))),
+            ("ana_12345", None),
         ] {
-            assert_eq!(student(stem), (name.to_owned(), number.map(str::to_owned)));
+            assert_eq!(on_platform(name), told);
         }
     }
 

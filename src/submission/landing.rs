@@ -1,7 +1,7 @@
 //! Where the content of an archive lands: in one folder, and nowhere outside it.
 //!
-//! Only plain files and folders are made, and only under names that nothing has yet. As no link ever
-//! lands, no later name can lead out of the folder by way of one.
+//! Only plain files and folders are made; of two files with one name the later one counts, as tar has it. As no
+//! link ever lands, no later name can lead out of the folder by way of one.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::Bounds;
-use crate::{Error, Result, error::Context, printable::visible};
+use crate::{Error, Result, printable::visible};
 
 /// Folders in folders, at most.
 const DEPTH: usize = 24;
@@ -39,12 +39,22 @@ pub struct Landing<'a> {
     files: usize,
     bytes: u64,
     faults: Option<BTreeMap<PathBuf, String>>,
+    left_out: Vec<PathBuf>,
+}
+
+/// What did not land.
+#[derive(Debug, Default)]
+pub struct Missing {
+    /// In a class: what is wrong with whom, by the names in the root.
+    pub faults: BTreeMap<PathBuf, String>,
+    /// Files that were left out because they are too long.
+    pub left_out: Vec<PathBuf>,
 }
 
 impl<'a> Landing<'a> {
     /// `root` is an empty folder.
     pub fn new(root: &'a Path, bounds: Bounds) -> Self {
-        Self { root, bounds, files: 0, bytes: 0, faults: None }
+        Self { root, bounds, files: 0, bytes: 0, faults: None, left_out: Vec::new() }
     }
 
     /// For a class: `root` gets a folder or a file for each student, and what is wrong with one costs no
@@ -53,9 +63,9 @@ impl<'a> Landing<'a> {
         Self { faults: Some(BTreeMap::new()), ..Self::new(root, Bounds::CLASS) }
     }
 
-    /// What is wrong, by the names in `root`.
-    pub fn faults(self) -> BTreeMap<PathBuf, String> {
-        self.faults.unwrap_or_default()
+    /// What did not land.
+    pub fn missing(self) -> Missing {
+        Missing { faults: self.faults.unwrap_or_default(), left_out: self.left_out }
     }
 
     /// Whether nothing more is taken of the student that this is of.
@@ -82,31 +92,45 @@ impl<'a> Landing<'a> {
     pub fn folder(&mut self, name: &Path) -> Result<()> {
         let name = inside(name)?;
         self.count(&name)?;
-        fs::create_dir_all(self.root.join(&name)).or_usage(|| format!("cannot unpack {}", name.display()))
+        fs::create_dir_all(self.root.join(&name)).map_err(|error| cannot(&name, error))
     }
 
-    /// Makes a file.
-    pub fn file(&mut self, arrival: Arrival<'_>) -> Result<()> {
-        let Arrival { name, executable, modified, content } = arrival;
-        let name = inside(name)?;
+    /// Makes a file, in place of an earlier one of that name. One that is too long is left out.
+    pub fn file(&mut self, mut arrival: Arrival<'_>) -> Result<()> {
+        let name = inside(arrival.name)?;
         self.count(&name)?;
-        let what = || format!("cannot unpack {}", name.display());
         let path = self.root.join(&name);
-        path.parent().map_or(Ok(()), fs::create_dir_all).or_usage(what)?;
-        let mut file = File::create_new(&path).or_usage(what)?;
+        path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|error| cannot(&name, error))?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot(&name, error)),
+            _ => {}
+        }
         let left = self.bounds.file_bytes.min(self.bounds.total_bytes - self.bytes);
-        // One byte more than allowed tells a file that is too long from one that just fits.
-        let written = io::copy(&mut content.take(left + 1), &mut file).or_usage(what)?;
-        if written > left {
-            return Err(self.too_much(&name, left));
+        let written = write(&path, &mut arrival, left);
+        if !written.as_ref().is_ok_and(|written| *written <= left) {
+            // A part of a file is nobody's work; nor is the time when it came to be.
+            let _ = fs::remove_file(&path);
         }
-        self.bytes += written;
-        let mode = if executable { 0o755 } else { 0o644 };
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).or_usage(what)?;
-        if let Some(time) = modified {
-            file.set_modified(time).or_usage(what)?;
+        match written.map_err(|error| cannot(&name, error))? {
+            written if written <= left => self.bytes += written,
+            _ if left == self.bounds.file_bytes => self.leave_out(name)?,
+            _ => return Err(self.too_much(&name)),
         }
-        file.flush().or_usage(what)
+        Ok(())
+    }
+
+    fn leave_out(&mut self, name: PathBuf) -> Result<()> {
+        if self.faults.is_some() {
+            // Also one of whom nothing else has landed is to be told of.
+            let _ = owner(&name).map(|owner| fs::create_dir_all(self.root.join(owner)));
+        } else if (self.left_out.len() as u64 + 1) * self.bounds.file_bytes > self.bounds.total_bytes {
+            // Reading them costs time: no more of it than what lands may.
+            let many = format!("more than {} files", self.left_out.len());
+            return Err(Error::usage(format!("{many} are longer than {} KiB", self.bounds.file_bytes >> 10))
+                .hint("a submission is sources, and no data"));
+        }
+        self.left_out.push(name);
+        Ok(())
     }
 
     fn count(&mut self, name: &Path) -> Result<()> {
@@ -118,13 +142,32 @@ impl<'a> Landing<'a> {
         Ok(())
     }
 
-    fn too_much(&self, name: &Path, left: u64) -> Error {
-        let Bounds { file_bytes, total_bytes, .. } = self.bounds;
-        Error::usage(if left == file_bytes {
-            format!("{} is longer than {} KiB", name.display(), file_bytes >> 10)
-        } else {
-            format!("with {} it is more than {} MiB unpacked", name.display(), total_bytes >> 20)
-        })
+    fn too_much(&self, name: &Path) -> Error {
+        let most = self.bounds.total_bytes >> 20;
+        Error::usage(format!("with {} it is more than {most} MiB unpacked", name.display()))
+    }
+}
+
+/// Gives the bytes written: one more than `most` if there are more than that.
+fn write(path: &Path, arrival: &mut Arrival<'_>, most: u64) -> io::Result<u64> {
+    let mut file = File::create_new(path)?;
+    let written = io::copy(&mut (&mut *arrival.content).take(most + 1), &mut file)?;
+    let mode = if arrival.executable { 0o755 } else { 0o644 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    if let Some(time) = arrival.modified {
+        file.set_modified(time)?;
+    }
+    file.flush().map(|()| written)
+}
+
+fn cannot(name: &Path, error: io::Error) -> Error {
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
+    let name = visible(&name.to_string_lossy());
+    match error.kind() {
+        AlreadyExists | IsADirectory | NotADirectory => {
+            Error::usage(format!("{name} is, or is below, what is a file and a folder"))
+        }
+        _ => Error::usage(format!("cannot unpack {name}")).caused_by(error),
     }
 }
 
@@ -189,7 +232,12 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         land(&mut landing, "./a/b", b"x").unwrap();
         assert_eq!(fs::read(folder.path().join("a/b")).unwrap(), b"x");
-        assert!(land(&mut landing, "a/b", b"y").is_err(), "a name that is taken");
+        land(&mut landing, "a/b", b"y").unwrap();
+        assert_eq!(fs::read(folder.path().join("a/b")).unwrap(), b"y", "the later one counts");
+        for name in ["a", "a/b/c"] {
+            let error = land(&mut landing, name, b"z").unwrap_err();
+            assert!(error.contains("a file and a folder"), "{name}: {error}");
+        }
     }
 
     #[test]
@@ -200,7 +248,16 @@ mod tests {
         assert!(land(&mut landing, "b", b"123").unwrap_err().contains("more than"));
         land(&mut landing, "c", b"12").unwrap();
         assert!(land(&mut landing, "d", b"").unwrap_err().contains("more than 3 files"));
+    }
+
+    #[test]
+    fn what_is_too_long_is_left_out_and_not_without_end() {
+        let folder = tempfile::tempdir().unwrap();
         let mut landing = Landing::new(folder.path(), SMALL);
-        assert!(land(&mut landing, "e", b"12345").unwrap_err().contains("longer than"));
+        land(&mut landing, "e", b"12345").unwrap();
+        assert!(!folder.path().join("e").exists());
+        land(&mut landing, "a", b"1").unwrap();
+        assert!(land(&mut landing, "f", b"12345").unwrap_err().contains("are longer than"));
+        assert_eq!(landing.missing().left_out, [Path::new("e")]);
     }
 }

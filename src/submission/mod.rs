@@ -8,6 +8,7 @@ mod archive;
 mod class;
 mod landing;
 mod pack;
+mod scratch;
 mod sources;
 pub(crate) mod walk;
 

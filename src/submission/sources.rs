@@ -6,50 +6,52 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 
 use super::{
     Bounds, Manifest,
     archive::{self, Which},
-    class::Place,
+    class::{Part, Place},
     landing::{Arrival, Landing},
-    walk,
+    scratch::Scratch,
+    walk::{self, Found},
 };
 use crate::{
     Error, Result,
     digest::{hex, sha256},
     error::Context,
+    workspace::MANIFEST,
 };
 
 /// A student's sources in a folder of their own, which goes away with this.
 #[derive(Debug)]
 pub struct Sources {
-    folder: TempDir,
+    folder: Scratch,
     root: PathBuf,
     /// What whoever packed them says of them.
     pub manifest: Option<Manifest>,
+    /// Files that are too long, and not among them.
+    pub left_out: Vec<PathBuf>,
 }
 
 impl Sources {
-    /// Takes the sources out of an archive, or a copy of a folder's.
+    /// Takes the sources out of an archive, or a copy of files'.
     pub(super) fn open(place: &Place) -> Result<Self> {
-        let folder = tempfile::tempdir().or_lab(|| "cannot make a folder to unpack into")?;
+        let folder = Scratch::new()?;
         let bounds = Bounds::SUBMISSION;
         let mut landing = Landing::new(folder.path(), bounds);
+        let mut left_out = Vec::new();
         let manifest = match place {
             Place::Archive(path) => archive::unpack(path, &mut landing, bounds.total_bytes, Which::Sources)?,
-            Place::Folder(path) => {
-                for found in walk::sources(path, bounds)? {
-                    let what = || format!("cannot read {}", found.path.display());
-                    let content = &mut fs::File::open(&found.path).or_usage(what)?;
-                    let (name, executable) = (found.name.as_path(), found.executable);
-                    landing.file(Arrival { name, executable, modified: None, content })?;
+            Place::Files(parts) => {
+                for part in parts {
+                    left_out.extend(copy(part, &mut landing)?);
                 }
                 None
             }
         };
-        let root = descend(folder.path())?;
-        Ok(Self { folder, root, manifest })
+        left_out.extend(landing.missing().left_out);
+        let root = workspace(folder.path())?;
+        Ok(Self { folder, root, manifest, left_out })
     }
 
     /// The workspace.
@@ -82,7 +84,39 @@ impl Sources {
     }
 }
 
-/// The folder that holds more than one folder alone: archives often wrap everything in one.
+/// Copies a file, or the sources in a folder. Gives those that are too long.
+fn copy(part: &Part, landing: &mut Landing<'_>) -> Result<Vec<PathBuf>> {
+    let (found, left_out) = part.sources()?;
+    for Found { name, path, executable } in &found {
+        let content = &mut fs::File::open(path).or_usage(|| format!("cannot read {}", path.display()))?;
+        landing.file(Arrival { name, executable: *executable, modified: None, content })?;
+    }
+    Ok(left_out)
+}
+
+/// The folder of the `netlab.yaml`, whatever lies beside that folder. Where there is none, the folder that holds
+/// more than one folder alone: archives often wrap everything in one.
+fn workspace(root: &Path) -> Result<PathBuf> {
+    let found = walk::sources(root, Bounds::SUBMISSION)?;
+    let depth = |name: &Path| name.components().count();
+    let hidden = |name: &Path| name.components().any(|c| c.as_os_str().as_encoded_bytes().starts_with(b"."));
+    let is_one = |name: &&Path| name.file_name() == Some(MANIFEST.as_ref()) && !hidden(name);
+    let all: Vec<&Path> = found.iter().map(|found| found.name.as_path()).filter(is_one).collect();
+    let shallowest = all.iter().map(|name| depth(name)).min();
+    let mut first = all.iter().filter(|name| Some(depth(name)) == shallowest);
+    match (first.next(), first.next()) {
+        (None, _) => descend(root),
+        (Some(only), None) => Ok(only.parent().map_or(root.to_owned(), |parent| root.join(parent))),
+        (Some(one), Some(other)) => {
+            let names = format!("{} and {}", one.display(), other.display());
+            Err(Error::usage(format!(
+                "there is more than one {MANIFEST}, and no telling which one counts: {names}"
+            ))
+            .hint("hand in one workspace"))
+        }
+    }
+}
+
 fn descend(root: &Path) -> Result<PathBuf> {
     let entries = fs::read_dir(root).or_lab(|| format!("cannot read {}", root.display()))?;
     let entries: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();

@@ -1,6 +1,7 @@
 //! The files of a folder that are somebody's own work: sources, and nothing that is made of them.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{self, Read},
     os::unix::fs::PermissionsExt,
@@ -12,6 +13,8 @@ use crate::{Error, Result, error::Context};
 
 /// Folders that hold what was made, or what netlab makes.
 const MADE: [&str; 7] = [OWN, ".git", "target", "captures", "__pycache__", "node_modules", "__MACOSX"];
+/// What the systems that people pack on leave beside files.
+const LEFT_BESIDE: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
 /// Endings of files that were made.
 const MADE_FILES: [&str; 8] = [".o", ".a", ".so", ".pyc", ".tar.gz", ".tgz", ".tar", ".zip"];
 
@@ -30,17 +33,35 @@ pub struct Found {
 /// bounds allow.
 pub fn sources(folder: &Path, bounds: Bounds) -> Result<Vec<Found>> {
     let root = folder.canonicalize().or_usage(|| format!("cannot read {}", folder.display()))?;
-    let mut walk = Walk { root: &root, bounds, bytes: 0, found: Vec::new() };
-    walk.folder(Path::new(""))?;
-    walk.found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(walk.found)
+    let walk = Walk { root: &root, bounds, bytes: 0, found: Vec::new(), left_out: None };
+    walk.through().map(|(found, _)| found)
+}
+
+/// The same, but for files that are too long: those are left out, and told by name.
+pub fn sources_that_fit(folder: &Path, bounds: Bounds) -> Result<(Vec<Found>, Vec<PathBuf>)> {
+    let root = folder.canonicalize().or_usage(|| format!("cannot read {}", folder.display()))?;
+    Walk { root: &root, bounds, bytes: 0, found: Vec::new(), left_out: Some(Vec::new()) }.through()
+}
+
+/// The same of one file, which may have another name.
+pub fn file_that_fits(name: &Path, path: &Path, bounds: Bounds) -> Result<(Vec<Found>, Vec<PathBuf>)> {
+    let mut walk = Walk { root: path, bounds, bytes: 0, found: Vec::new(), left_out: Some(Vec::new()) };
+    if path.is_file() && is_source(name, &[]) {
+        walk.file(name.to_owned(), path.to_owned())?;
+    }
+    Ok((walk.found, walk.left_out.unwrap_or_default()))
 }
 
 /// Whether a file of that name and with these first bytes is a source.
 pub fn is_source(name: &Path, first: &[u8]) -> bool {
-    let folders = name.components().any(|part| MADE.iter().any(|made| part.as_os_str() == *made));
+    let folders = name.components().any(|part| is_made(part.as_os_str()));
     let text = name.to_string_lossy().to_lowercase();
     !folders && !MADE_FILES.iter().any(|end| text.ends_with(end)) && !first.starts_with(b"\x7fELF")
+}
+
+/// Whether nothing of that name is a source. macOS keeps what its files have besides in others, `._NAME`.
+fn is_made(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"._") || MADE.iter().chain(&LEFT_BESIDE).any(|made| name == *made)
 }
 
 /// The first bytes of a file, as many as tell what it is.
@@ -55,9 +76,17 @@ struct Walk<'a> {
     bounds: Bounds,
     bytes: u64,
     found: Vec<Found>,
+    /// Files that are too long, if they are no error.
+    left_out: Option<Vec<PathBuf>>,
 }
 
 impl Walk<'_> {
+    fn through(mut self) -> Result<(Vec<Found>, Vec<PathBuf>)> {
+        self.folder(Path::new(""))?;
+        self.found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok((self.found, self.left_out.unwrap_or_default()))
+    }
+
     fn folder(&mut self, name: &Path) -> Result<()> {
         let path = self.root.join(name);
         let what = || format!("cannot read {}", path.display());
@@ -108,13 +137,17 @@ impl Walk<'_> {
         if !is_source(&name, &first_bytes(&file).or_usage(what)?) {
             return Ok(());
         }
-        self.bytes += about.len();
         let Bounds { files, file_bytes, total_bytes } = self.bounds;
         let hint = "a submission is sources: leave out what is made of them, and data";
         if about.len() > file_bytes {
+            if let Some(left_out) = &mut self.left_out {
+                left_out.push(name);
+                return Ok(());
+            }
             let long = format!("{} has {} KiB", name.display(), about.len() >> 10);
             return Err(Error::usage(format!("{long}; at most {} are taken", file_bytes >> 10)).hint(hint));
         }
+        self.bytes += about.len();
         if self.found.len() >= files || self.bytes > total_bytes {
             let most = format!("{files} files with {} MiB", total_bytes >> 20);
             return Err(Error::usage(format!("{} holds more than {most}", self.root.display())).hint(hint));

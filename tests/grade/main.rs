@@ -42,6 +42,7 @@ fn main() {
         add("each_gets_their_own_marks_and_nobody_elses", each_gets_their_own_marks_and_nobody_elses);
         add("a_lab_that_breaks_costs_nobody_marks", a_lab_that_breaks_costs_nobody_marks);
         add("it_stops_and_goes_on_where_it_was", it_stops_and_goes_on_where_it_was);
+        add("grades_are_nobodys_submission", grades_are_nobodys_submission);
     }
     trials
         .push(trial("a_wrong_course_is_shown_where_it_is_wrong", a_wrong_course_is_shown_where_it_is_wrong));
@@ -126,6 +127,11 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     class.hand_in("leaver", &[("netlab.yaml", leaves), ("a.c", SERVER)]);
     class.hand_in_c("flood", FLOOD, "", run);
     class.hand_in_c("no-c", "int main(void) { return no_such_name; }", "", run);
+    let noise = "build: head -c 65000 /dev/zero; exit 1\nserver: /lab/x {port}\n";
+    class.hand_in("noisy", &[("netlab.yaml", noise), ("a.c", "int a;\n")]);
+    let borrows = "server: sh /lab/r.sh {port}\n";
+    class.hand_in("borrower", &[("netlab.yaml", borrows), ("r.sh", "exec tcpechod \"$1\"\n")]);
+    class.hand_in_c("logger", SERVER, "", "sh -c \"yes >/proc/1/fd/1 & exec /lab/program {port}\"");
     class.hand_in("slow", &[("netlab.yaml", "build: sleep 1000\nserver: /lab/x {port}\n")]);
     class.hand_in_c("bomb", BOMB, "", run);
     class.hand_in_c("killer", SERVER, "", "sh -c \"kill -9 -1; exec /lab/program {port}\"");
@@ -146,8 +152,17 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     assert_eq!(of("right")["notes"], serde_json::json!([]));
     assert_eq!(of("copier")["notes"], serde_json::json!(["what ran as server is netlab's own program"]));
     assert_eq!(ids(of("wrong"), "fail"), ["lines-come-back"], "{:#}", of("wrong"));
-    assert_eq!(ids(of("killer"), "fail"), Vec::<&str>::new(), "{:#}", of("killer"));
-    for name in ["no-c", "slow", "bomb", "hangs", "filler", "flood"] {
+    for name in ["killer", "logger"] {
+        assert_eq!(
+            (&of(name)["points"], &of(name)["status"]),
+            (&8.0.into(), &"graded".into()),
+            "{:#}",
+            of(name)
+        );
+    }
+    let foreign = of("borrower")["notes"].to_string();
+    assert!(foreign.contains("what listened as server is no program of the submission"), "{foreign}");
+    for name in ["no-c", "noisy", "slow", "bomb", "hangs", "filler", "flood"] {
         assert_eq!(
             (&of(name)["points"], &of(name)["status"]),
             (&0.0.into(), &"graded".into()),
@@ -156,8 +171,7 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
         );
         assert_eq!(ids(of(name), "pass"), Vec::<&str>::new(), "{:#}", of(name));
     }
-    let compiler = &of("no-c")["sections"][0]["checks"][0]["observed"];
-    assert!(compiler.as_str().unwrap().contains("no_such_name"), "the compiler's words: {compiler}");
+    what_did_not_compile_is_told_once(&class, &grades);
     let flooded = &of("flood")["sections"][0]["checks"][0]["observed"];
     assert!(flooded.as_str().unwrap().contains("more than 2000 connections"), "{flooded}");
     for (name, why) in [("empty", "sever"), ("hostile", "leads out of its folder")] {
@@ -170,6 +184,23 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     assert!(!class.path("outside").exists());
     files_hold_the_same(&class, &grades);
     nothing_is_left(&class, kind);
+}
+
+fn what_did_not_compile_is_told_once(class: &Class, grades: &Value) {
+    for (name, why, words) in [
+        ("no-c", "failed (exit 1)", "no_such_name"),
+        ("slow", "time ran out: it had 15 s", ""),
+        ("noisy", "", "\\u{0}"),
+    ] {
+        let of = student(grades, name);
+        let checks = of["sections"][0]["checks"].as_array().unwrap();
+        assert!(checks.iter().all(|check| check["observed"] == "did not compile"), "{of:#}");
+        let told = of["why"].as_str().unwrap();
+        assert!(told.starts_with("did not compile: ") && told.contains(why), "{of:#}");
+        assert!(of["compiler"].as_str().unwrap().contains(words), "{of:#}");
+        let results = fs::read_to_string(class.path("grades").join(name).join("results.json")).unwrap();
+        assert!(results.len() < 32 << 10 && results.contains("did not compile: "), "{results}");
+    }
 }
 
 /// An archive that writes outside of where it is unpacked.
@@ -217,6 +248,8 @@ fn files_hold_the_same(class: &Class, grades: &Value) {
         junit.contains("<testsuite name=\"wrong\"") && junit.contains("name=\"lines-come-back\">"),
         "{junit}"
     );
+    assert!(junit.contains("<testsuite name=\"hostile\" tests=\"1\" failures=\"0\" errors=\"1\""), "{junit}");
+    assert!(csv.lines().any(|l| l.starts_with("no-c,,") && l.contains("did not compile: ")), "{csv}");
     let results: Value = serde_json::from_str(&read("right/results.json")).unwrap();
     assert_eq!(results["score"], 8.0);
     let tests = results["tests"].as_array().unwrap();
@@ -342,6 +375,26 @@ fn it_stops_and_goes_on_where_it_was(kind: RuntimeKind) {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("ana: as it was") && said.contains("zoe: graded"), "{said}");
     nothing_is_left(&class, kind);
+}
+
+fn grades_are_nobodys_submission(kind: RuntimeKind) {
+    let class = Class::new();
+    fs::write(class.path("class/ana.rar"), "x").unwrap();
+    let grade = |out: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netlab"));
+        command.current_dir(class.path("class")).args(["grade", ".", "--runtime", &kind.to_string()]);
+        let output = command.args(out).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (code, said) = grade(&["--out", "."]);
+    assert!(code == Some(2) && said.contains("neither empty nor a folder of grades"), "{said}");
+    for _ in 0..2 {
+        let (code, said) = grade(&[]);
+        assert!(code == Some(0) && said.contains("a .rar is not read"), "{said}");
+        let csv = fs::read_to_string(class.path("class/grades/grades.csv")).unwrap();
+        assert_eq!(csv.lines().count(), 2, "{csv}");
+    }
 }
 
 fn a_wrong_course_is_shown_where_it_is_wrong() {

@@ -51,9 +51,9 @@ fn test(rule: &Rule, worth: f64, check: &CheckResult) -> Value {
 }
 
 fn words(record: &Record, marks: Option<&Marks>) -> String {
-    let mut lines = record.why.clone().into_iter().collect::<Vec<_>>();
+    let mut lines: Vec<String> = record.why.iter().chain(&record.compiler).cloned().collect();
     match marks {
-        None => lines.push("the lab could not tell: this says nothing about the submission".into()),
+        None => lines.push("the lab could not tell: there are no marks yet".into()),
         Some(Marks { late: Some(late), .. }) => {
             lines.push(format!("{} days late: {} % off", late.days, points(late.percent)));
         }

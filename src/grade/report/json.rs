@@ -11,7 +11,9 @@ pub fn render(grades: &Grades<'_>) -> Value {
         "course": grades.course.title,
         "runtime": grades.runtime,
         "students": students.collect::<Vec<_>>(),
-        "alike": grades.pairs,
+        "alike": grades.alike.pairs,
+        "copies": grades.alike.copies,
+        "common": grades.alike.common,
     })
 }
 
@@ -34,6 +36,7 @@ fn student(record: &Record, marks: Option<&Marks>) -> Value {
         "received": record.received,
         "status": record.status,
         "why": record.why,
+        "compiler": record.compiler,
         "notes": record.notes,
         "points": marks.map(|m| m.points),
         "of": marks.map(|m| m.of),

@@ -13,9 +13,10 @@ use std::{
 use super::{Marks, Record};
 use crate::{
     Result,
-    alike::Pair,
+    alike::Alike,
     course::Course,
     error::Context,
+    exercise::{CheckResult, Verdict},
     report::junit::{Suite, suites},
     runtime::RuntimeKind,
 };
@@ -28,15 +29,15 @@ pub struct Grades<'a> {
     pub runtime: RuntimeKind,
     /// Each submission, with its marks if the lab could tell.
     pub students: Vec<(&'a Record, Option<Marks>)>,
-    /// Submissions that share large parts.
-    pub pairs: &'a [Pair],
+    /// What submissions share.
+    pub alike: &'a Alike,
 }
 
 impl<'a> Grades<'a> {
     /// With the marks that the course gives for the records.
-    pub fn new(course: &'a Course, runtime: RuntimeKind, records: &'a [Record], pairs: &'a [Pair]) -> Self {
+    pub fn new(course: &'a Course, runtime: RuntimeKind, records: &'a [Record], alike: &'a Alike) -> Self {
         let students = records.iter().map(|record| (record, Marks::of(record, course))).collect();
-        Self { course, runtime, students, pairs }
+        Self { course, runtime, students, alike }
     }
 
     /// As one JSON object.
@@ -68,17 +69,34 @@ impl<'a> Grades<'a> {
 
     /// A suite a student.
     fn junit(&self) -> String {
-        let suite = |record: &'a Record| Suite {
-            name: record.student.clone(),
-            checks: record
-                .sections
-                .iter()
-                .flat_map(|section| section.checks.iter().map(|check| (section.exercise.as_str(), check)))
-                .collect(),
-            elapsed_ms: record.elapsed_ms,
-        };
-        suites(&self.students.iter().map(|(record, _)| suite(record)).collect::<Vec<_>>())
+        let records = || self.students.iter().map(|(record, _)| *record);
+        let whole: Vec<Option<CheckResult>> = records().map(as_a_whole).collect();
+        let each: Vec<Suite<'_>> =
+            records().zip(&whole).map(|(record, whole)| suite(record, whole.as_ref())).collect();
+        suites(&each)
     }
+}
+
+fn suite<'s>(record: &'s Record, whole: Option<&'s CheckResult>) -> Suite<'s> {
+    let mut checks: Vec<(&str, &CheckResult)> = whole.map(|check| ("all", check)).into_iter().collect();
+    for section in &record.sections {
+        checks.extend(section.checks.iter().map(|check| (section.exercise.as_str(), check)));
+    }
+    Suite { name: record.student.clone(), checks, elapsed_ms: record.elapsed_ms }
+}
+
+/// What kept the submission as a whole from being judged, as a check: no checks at all look like success.
+fn as_a_whole(record: &Record) -> Option<CheckResult> {
+    let why = record.why.clone()?;
+    Some(CheckResult {
+        id: "can-be-judged".into(),
+        verdict: Verdict::Error,
+        expected: "the submission can be taken, and compiles".into(),
+        observed: why,
+        evidence: record.compiler.iter().flat_map(|words| words.lines()).map(Into::into).collect(),
+        hints: Vec::new(),
+        by_hand: Vec::new(),
+    })
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{Grades, Marks, Record, points};
 use crate::{
-    alike::{Pair, Span},
+    alike::{Alike, Common, Copied, Pair, Span},
     exercise::Verdict,
     grade::{Judged, Status},
     report::html::{badge, page, seconds, sign},
@@ -23,7 +23,7 @@ pub fn render(grades: &Grades<'_>) -> String {
                 div.scroll { (table(grades)) }
                 p { "A share tells how much of a section is right, and the signs which of its checks; the link leads to the report of the run." }
             }
-            (alike(grades.pairs))
+            (alike(grades.alike))
             section aria-labelledby="details" {
                 h2 #details { "Each submission" }
                 @for (record, marks) in &grades.students { (details(record, marks.as_ref())) }
@@ -63,14 +63,18 @@ fn row(grades: &Grades<'_>, record: &Record, marks: Option<&Marks>) -> Markup {
                     None => (badge(Verdict::Error)),
                 }
                 @if record.status == Status::Refused { br; b.fail { "refused" } }
+                @if record.compiler.is_some() { br; b.fail { "did not compile" } }
             }
             @for (n, rule) in grades.course.sections.iter().enumerate() {
                 td { (cell(record, &rule.template.exercise.id, marks.map(|m| m.shares[n]))) }
             }
             td {
-                @if let Some(received) = record.received { (received.strftime("%Y-%m-%d %H:%M UTC")) }
+                @if let Some(received) = record.received {
+                    (received.strftime("%Y-%m-%d")) br; (received.strftime("%H:%M UTC"))
+                }
                 @if let Some(late) = marks.and_then(|m| m.late) {
-                    br; b { (late.days) " days late" } @if late.percent > 0.0 { ", −" (points(late.percent)) " %" }
+                    br; b { (late.days) " days late" }
+                    @if late.percent > 0.0 { br; "−" (points(late.percent)) " %" }
                 }
             }
         }
@@ -116,7 +120,7 @@ fn details(record: &Record, marks: Option<&Marks>) -> Markup {
                 span { (record.status.word()) } span { "in " (seconds(record.elapsed_ms)) }
                 @if let Some(number) = &record.number { span { "number " (number) } }
             }
-            @if let Some(why) = &record.why { pre { (why) } }
+            @for words in record.why.iter().chain(&record.compiler) { pre { (words) } }
             @for note in &record.notes { p { (note) } }
             @for section in &record.sections { (checks(section)) }
         }
@@ -146,24 +150,55 @@ fn checks(section: &Judged) -> Markup {
 }
 
 /// Submissions to look at side by side.
-fn alike(pairs: &[Pair]) -> Markup {
+fn alike(alike: &Alike) -> Markup {
+    let Alike { pairs, copies, common } = alike;
     html! {
-        @if !pairs.is_empty() {
+        @if !pairs.is_empty() || !copies.is_empty() || !common.is_empty() {
             section aria-labelledby="alike" {
                 h2 #alike { "Alike" }
                 p { "These share large parts, whatever the names in them. It is a place to look, and proves nothing." }
-                table {
-                    thead { tr { th scope="col" { "Share" } th scope="col" { "Who" } th scope="col" { "Where" } } }
-                    tbody {
-                        @for pair in pairs {
-                            tr {
-                                td { (format!("{:.0} %", pair.share * 100.0)) }
-                                th scope="row" { (pair.a) " and " (pair.b) }
-                                td { @for place in &pair.places { (lines(&place.a)) " and " (lines(&place.b)) br; } }
-                            }
-                        }
+                @if !pairs.is_empty() { (table_of_pairs(pairs)) }
+                @for copy in copies { (whole_file(copy)) }
+                @if !common.is_empty() { (not_compared(common)) }
+            }
+        }
+    }
+}
+
+fn table_of_pairs(pairs: &[Pair]) -> Markup {
+    html! {
+        table {
+            thead { tr { th scope="col" { "Share" } th scope="col" { "Who" } th scope="col" { "Where" } } }
+            tbody {
+                @for pair in pairs {
+                    tr {
+                        td { (format!("{:.0} %", pair.share * 100.0)) }
+                        th scope="row" { (pair.a) " and " (pair.b) }
+                        td { @for place in &pair.places { (lines(&place.a)) " and " (lines(&place.b)) br; } }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn whole_file(copy: &Copied) -> Markup {
+    html! {
+        p {
+            (copy.by.len()) " have the same file: "
+            @for (n, (who, file)) in copy.by.iter().enumerate() {
+                @if n > 0 { ", " } b { (who) } " " (file.display())
+            }
+        }
+    }
+}
+
+fn not_compared(common: &[Common]) -> Markup {
+    html! {
+        p {
+            "Not compared, because more than half of the class has it: "
+            @for (n, common) in common.iter().enumerate() {
+                @if n > 0 { ", " } (format!("{:.0} %", common.share * 100.0)) " of " (common.who)
             }
         }
     }

@@ -127,6 +127,12 @@ impl Host {
         openat(&self.proc, format!("{pid}/exe").as_str(), flags, Mode::empty()).ok().map(File::from)
     }
 
+    /// What the host calls that file.
+    pub fn program_name(&self, pid: i32) -> Option<String> {
+        let name = readlinkat(&self.proc, format!("{pid}/exe").as_str()).ok()?;
+        Some(name.to_string_lossy().into_owned())
+    }
+
     fn pids(&self) -> io::Result<Vec<i32>> {
         let mut pids = self.entries(".")?;
         pids.sort_unstable();

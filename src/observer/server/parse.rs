@@ -32,6 +32,7 @@ pub fn stat(bytes: &[u8]) -> Option<ProcessRow> {
         descriptors: 0,
         started: ticks(19)?,
         argv: Vec::new(),
+        program: String::new(),
         netlabs: false,
         uid: 0,
         caught: 0,

@@ -64,7 +64,7 @@ impl Watched {
         let at = now();
         self.gone = view.is_none();
         let mut view = view.unwrap_or_default();
-        self.find_netlabs(&mut view.processes);
+        self.find_programs(&mut view.processes);
         let host = &self.host.name;
         let (processes, sockets) = match &self.told {
             Some((p, s)) => (!same(p, &view.processes, asked), *s != view.sockets),
@@ -89,14 +89,18 @@ impl Watched {
         self.told = Some((rows, view.sockets));
     }
 
-    /// Finds out which processes run netlab's own programs. A file is read only for what is new.
-    fn find_netlabs(&self, rows: &mut [ProcessRow]) {
+    /// Finds out what the processes run, and whether that is one of netlab's own programs. A file is read only for
+    /// what is new.
+    fn find_programs(&self, rows: &mut [ProcessRow]) {
         let told = self.told.as_ref().map_or(&[][..], |(rows, _)| rows);
         for row in rows {
             let before = told.binary_search_by_key(&row.pid, |told| told.pid).map(|n| &told[n]);
-            row.netlabs = match before {
-                Ok(before) if before.still_runs(row) => before.netlabs,
-                _ => self.host.program(row.pid).is_some_and(|file| self.netlabs.have(&file)),
+            (row.program, row.netlabs) = match before {
+                Ok(before) if before.still_runs(row) => (before.program.clone(), before.netlabs),
+                _ => (
+                    self.host.program_name(row.pid).unwrap_or_default(),
+                    self.host.program(row.pid).is_some_and(|file| self.netlabs.have(&file)),
+                ),
             };
         }
     }
