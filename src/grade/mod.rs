@@ -134,6 +134,7 @@ impl Grader<'_> {
         record.note_left_out(&submission.left_out);
         let folder = self.out.join(&submission.key);
         let opened = submission.open().and_then(|sources| {
+            record.note_left_out(&sources.left_out);
             let manifest = manifest(&sources)?;
             Ok((sources, manifest))
         });
@@ -146,7 +147,6 @@ impl Grader<'_> {
                 return Ok(record);
             }
         };
-        record.note_left_out(&sources.left_out);
         record.fingerprint = self.fingerprint(&sources)?;
         if let Some(kept) = Record::read(&folder).filter(|kept| kept.is_still(&record)) {
             record.keep(kept);

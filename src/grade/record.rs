@@ -121,7 +121,7 @@ impl Record {
     pub(super) fn told(&mut self, told: Told) {
         (self.status, self.sections) = (Status::Graded, told.sections);
         if let Some(Unbuilt { how, words }) = told.unbuilt {
-            self.why = Some(visible(&how));
+            self.why = Some(how);
             self.compiler = Some(words);
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     error::Context,
     exercise::Verdict,
     observer::Session,
-    printable::printable,
+    printable::{printable, visible},
     runtime::{self, LabState, Runtime, Step, UNLIMITED},
     submission::Sources,
     topology::{Mount, Topology},
@@ -67,15 +67,22 @@ pub struct Unbuilt {
 impl Unbuilt {
     fn of(build: &Build) -> Option<Self> {
         let how = format!("{DID_NOT_COMPILE}: {}", build.how_it_failed()?);
-        let said = printable(&build.output.trim_end().replace('\t', "    "));
-        let words: String = said.chars().take(MOST_WORDS).collect();
-        let rest = if words.len() < said.len() { "\n…" } else { "" };
-        Some(Self { how, words: words + rest })
+        let words = printable(&build.output.trim_end().replace('\t', "    "));
+        Some(Self { how: cut(&visible(&how), MOST_HOW), words: cut(&words, MOST_WORDS) })
+    }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
     }
 }
 
 /// What every check says then.
 const DID_NOT_COMPILE: &str = "did not compile";
+/// A command may be of any length; so much of it, in characters, is told.
+const MOST_HOW: usize = 400;
 /// More than this of what a compiler says, in characters, no grader reads.
 const MOST_WORDS: usize = 8 << 10;
 
