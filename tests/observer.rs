@@ -216,7 +216,7 @@ async fn an_observer_that_cannot_watch_says_why() {
     let watch = Watch { segments: vec![segment], ..room.watch() };
     let error = Observer::attach(room.observe(), &watch).await.err().expect("an error");
     let cause = std::error::Error::source(&error).expect("a cause").to_string();
-    assert_eq!(error.message, "the observer has ended");
+    assert_eq!(error.message, "the observer is lost");
     assert!(cause.contains("cannot capture segment lan on nosuch0"), "{cause}");
 }
 

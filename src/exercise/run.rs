@@ -96,10 +96,10 @@ pub async fn run(
     let cast = bind::cast(&lab.plan, template.exercise.clients)?;
     let prepare = async {
         let session = Session::open(runtime, &lab.plan.lab).await?;
-        let own_sources = template.needs_sources() && options.judged.is_none();
-        let workspace = match own_sources {
-            true => Some(workspace::on_host(runtime, lab, &cast["server"]).await?),
-            false => None,
+        let workspace = if template.needs_sources() && options.judged.is_none() {
+            Some(workspace::on_host(runtime, lab, &cast["server"]).await?)
+        } else {
+            None
         };
         Ok::<_, Error>((session, workspace))
     };

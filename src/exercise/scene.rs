@@ -208,6 +208,7 @@ mod tests {
             state: 'S',
             name: "sleep".into(),
             argv: Vec::new(),
+            program: String::new(),
             netlabs: false,
             uid: 0,
             ticks: 0,

@@ -57,7 +57,7 @@ impl Log {
     /// Takes in some of what was printed. What there is no room for is read, too, so that whoever prints
     /// goes on.
     pub fn take_in(&mut self) {
-        let mut printed = [0; 64 << 10];
+        let mut printed = vec![0; 64 << 10];
         let Ok(n) = self.outlet.read(&mut printed) else { return };
         let kept = n.min(self.room);
         self.room -= kept;
