@@ -1,6 +1,7 @@
 //! The observer against hosts that the test makes itself: a switch with one bridge, and two hosts on it.
 
 mod room;
+mod skip;
 
 use std::{process::Stdio, time::Duration};
 

@@ -50,7 +50,10 @@ fn a_host_is_stopped_and_started_by_hand(lab: &Lab) {
     assert_eq!(code, 3, "the lab is not whole");
     assert!(out.lines().any(|line| line.starts_with("server") && line.contains("stopped")), "{out}");
     let (code, _, err) = netlab(lab, &["exec", "server", "--", "true"]);
-    assert!(code == 3 && err.contains("netlab host server --start"), "{code}: {err}");
+    let mend = format!("netlab host --lab {} server --start", lab.name);
+    assert!(code == 3 && err.contains(&mend), "{code}: {err}");
+    let (code, _, err) = netlab(lab, &["logs", "server"]);
+    assert_eq!(code, 0, "what it printed is still there: {err}");
 
     let (code, out, err) = netlab(lab, &["host", "server", "--start"]);
     assert_eq!((code, out.as_str()), (0, "server: running\n"), "{err}");

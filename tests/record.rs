@@ -1,5 +1,7 @@
 //! Captures that others can read, whatever happens to whom writes them.
 
+mod skip;
+
 use std::{
     fs, io,
     net::Ipv4Addr,
@@ -14,6 +16,7 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 use pcap_parser::{Block, PcapBlockOwned, PcapNGReader, traits::PcapReaderIterator};
+use skip::skipped;
 
 const NAMES: [(Ipv4Addr, &str); 2] =
     [(Ipv4Addr::new(198, 18, 0, 1), "server"), (Ipv4Addr::new(198, 18, 0, 2), "client1")];
@@ -67,7 +70,7 @@ fn read_back(bytes: &[u8]) -> Vec<Vec<u8>> {
 
 fn tool(argv: &[&str]) -> Option<String> {
     let Ok(output) = Command::new(argv[0]).args(&argv[1..]).output() else {
-        eprintln!("skipped: there is no {} here", argv[0]);
+        skipped(&format!("there is no {} here", argv[0]));
         return None;
     };
     let text = [output.stdout, output.stderr].concat();
@@ -167,8 +170,7 @@ fn every_write_is_of_whole_blocks() {
 #[test]
 fn a_full_disk_is_an_error_and_the_file_stays_whole() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: a small disk of one's own needs root");
-        return;
+        return skipped("a small disk of one's own needs root");
     }
     // A mount namespace is a thread's own.
     std::thread::spawn(|| {

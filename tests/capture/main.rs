@@ -8,4 +8,6 @@ mod fragments;
 mod ladder;
 mod links;
 mod show;
+#[path = "../skip/mod.rs"]
+mod skip;
 mod tshark;

@@ -7,6 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use crate::skip::skipped;
 use crate::{
     files::{Order, ethernet, ipv4, ipv6, len, pcap_header, pcap_record},
     fragments::{pieces_v4, pieces_v6},
@@ -62,12 +63,11 @@ fn by_netlab(file: &Path) -> Vec<Row> {
     conversations.iter().map(row).collect()
 }
 
-/// Whether tshark is there; where everything must run, it has to be.
+/// Whether tshark is there.
 fn has_tshark() -> bool {
     let found = Command::new("tshark").arg("--version").output().is_ok();
-    assert!(found || std::env::var_os("CI").is_none(), "tshark is missing");
     if !found {
-        eprintln!("skipped: tshark is missing");
+        skipped("there is no tshark here");
     }
     found
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod captures;
+mod exercises;
 mod help;
 mod kill;
 mod labs;
@@ -16,6 +17,7 @@ use libtest_mimic::Arguments;
 use netlab::runtime::RuntimeKind;
 
 type Case = fn(&Bench);
+type CaseAlone = fn(Bench);
 
 /// Cases on a lab that they share and leave as it was.
 const SHARED: &[(&str, Case)] = &[
@@ -25,6 +27,9 @@ const SHARED: &[(&str, Case)] = &[
     ("a_port_in_use_is_told_with_its_owner", labs::a_port_in_use_is_told_with_its_owner),
     ("streams_and_exit_code_pass_through", programs::streams_and_exit_code_pass_through),
     ("an_interrupt_reaches_the_program", programs::an_interrupt_reaches_the_program),
+    ("an_interrupt_reaches_the_whole_group", programs::an_interrupt_reaches_the_whole_group),
+    ("a_program_without_a_reader_ends", programs::a_program_without_a_reader_ends),
+    ("a_terminal_can_be_typed_into_from_a_pipe", programs::a_terminal_can_be_typed_into_from_a_pipe),
     ("a_detached_program_prints_to_the_log", programs::a_detached_program_prints_to_the_log),
     ("a_reader_that_has_enough_is_no_failure", programs::a_reader_that_has_enough_is_no_failure),
     ("a_signal_goes_to_whom_it_is_for", kill::a_signal_goes_to_whom_it_is_for),
@@ -34,6 +39,14 @@ const SHARED: &[(&str, Case)] = &[
     ("what_is_followed_is_read_by_the_tools_of_the_field", captures::followed_is_read_by_tools),
     ("a_killed_recorder_leaves_a_readable_file", captures::a_killed_recorder_leaves_a_readable_file),
     ("a_full_disk_is_told", captures::a_full_disk_is_told),
+];
+
+/// Cases on a lab of their own.
+const ALONE: &[(&str, CaseAlone)] = &[
+    ("an_answer_comes_with_its_evidence", exercises::an_answer_comes_with_its_evidence),
+    ("an_interrupted_exercise_ends_what_it_started", exercises::an_interrupted_one_ends_what_it_started),
+    ("every_host_is_looked_at", exercises::every_host_is_looked_at),
+    ("a_link_is_made_bad_and_mended", exercises::a_link_is_made_bad_and_mended),
 ];
 
 fn main() {
@@ -48,6 +61,9 @@ fn main() {
         let kind = on.kind;
         for (name, case) in SHARED {
             trials.push(on.trial(name, move || case(Bench::shared(kind))));
+        }
+        for (name, case) in ALONE {
+            trials.push(on.trial(name, move || case(Bench::new(kind))));
         }
         // Docker's own are in `tests/docker.rs`.
         if kind == RuntimeKind::Namespaces {

@@ -30,6 +30,32 @@ pub fn an_interrupt_reaches_the_program(bench: &Bench) {
     assert_eq!((code, text(&out).as_str()), (Some(3), "caught\n"), "{err}");
 }
 
+/// As with ^C on a terminal: not the shell alone, which waits for what it runs.
+pub fn an_interrupt_reaches_the_whole_group(bench: &Bench) {
+    let mut running =
+        bench.start(&["exec", "client1", "--", "sh", "-c", "echo ready; sleep 100; echo not yet"]);
+    running.read_until("ready");
+    running.signal(Signal::SIGINT);
+    let (code, out, err) = running.finish();
+    assert_eq!((code, text(&out).as_str()), (Some(130), ""), "{err}");
+}
+
+/// As with `| head -1`: the program learns of it as on a pipe.
+pub fn a_program_without_a_reader_ends(bench: &Bench) {
+    let mut running = bench.start(&["exec", "client1", "--", "yes"]);
+    running.read_until("y");
+    drop(running.0.stdout.take());
+    assert_eq!(running.0.wait().unwrap().code(), Some(128 + 13));
+}
+
+pub fn a_terminal_can_be_typed_into_from_a_pipe(bench: &Bench) {
+    let command = bench.command(&["exec", "--tty", "client1", "--", "cat"]);
+    let ended = assert_cmd::Command::from_std(command).write_stdin("typed\n").assert().success();
+    let shown = text(&ended.get_output().stdout);
+    // Once by the terminal, which echoes, and once by the program.
+    assert_eq!(shown.matches("typed").count(), 2, "{shown}");
+}
+
 pub fn a_detached_program_prints_to_the_log(bench: &Bench) {
     bench.runs(&["exec", "--detach", "client1", "--", "echo", "by itself"]);
     bench.wait_for(&["logs", "client1"], "by itself\n");

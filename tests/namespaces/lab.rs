@@ -7,6 +7,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use crate::skip::skipped;
 use netlab::{
     Result,
     runtime::{Command, ExitStatus, Process, Runtime, namespaces::Namespaces},
@@ -46,12 +47,10 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// Why no lab can be built here; such tests are skipped, though not where everything must run.
+/// Why no lab can be built here.
 async fn missing(runtime: &Namespaces) -> Option<String> {
     let error = runtime.available().await.err()?;
-    let why = format!("{error}; {}", error.hint.clone().unwrap_or_default());
-    assert!(std::env::var_os("CI").is_none(), "namespaces must be there in CI: {why}");
-    Some(why)
+    Some(format!("{error}; {}", error.hint.clone().unwrap_or_default()))
 }
 
 impl Lab {
@@ -61,7 +60,7 @@ impl Lab {
         let netlab = programs().join("netlab");
         let runtime = Namespaces::new().with_program(netlab).with_state(state.path().join("labs"));
         if let Some(why) = missing(&runtime).await {
-            eprintln!("skipped: {why}");
+            skipped(&why);
             return None;
         }
         Some(Self { runtime, plan: plan(), state })

@@ -5,4 +5,6 @@ mod isolation;
 mod lab;
 mod lifetime;
 mod programs;
+#[path = "../skip/mod.rs"]
+mod skip;
 mod user;

@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use crate::lab::programs;
+use crate::{lab::programs, skip::skipped};
 
 /// Nobody: the user that owns nothing.
 const NOBODY: u32 = 65534;
@@ -17,7 +17,7 @@ const NOBODY: u32 = 65534;
 #[test]
 fn an_ordinary_user_has_the_same_labs() {
     if !nix::unistd::geteuid().is_root() {
-        return eprintln!("skipped: only root can become another user, and this is an ordinary one already");
+        return skipped("only root can become another user, and this is an ordinary one already");
     }
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -42,8 +42,7 @@ fn an_ordinary_user_has_the_same_labs() {
     let said = String::from_utf8_lossy(&run.stdout);
     let told = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{said}{told}");
-    if let Some(skipped) = told.lines().find(|line| line.starts_with("skipped")) {
-        eprintln!("{skipped}");
-        assert!(std::env::var_os("CI").is_none(), "{skipped}");
+    if let Some(why) = told.lines().find_map(|line| line.strip_prefix("skipped: ")) {
+        skipped(why);
     }
 }

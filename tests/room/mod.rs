@@ -14,6 +14,7 @@ use netlab::{
     runtime::{ExitStatus, Handle, Process, TerminalSize, Watch, WatchedHost, WatchedSegment},
 };
 
+use crate::skip::skipped;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -28,7 +29,7 @@ impl Room {
     /// A new room; none, and a word about it, where that takes privileges that are not there.
     pub fn open() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
-            eprintln!("skipped: making hosts needs root");
+            skipped("making hosts needs root");
             return None;
         }
         let (switch, _) = namespace(&["--net"]);
