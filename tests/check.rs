@@ -61,9 +61,8 @@ fn the_starter_is_right_but_for_its_gaps(kind: RuntimeKind) {
     assert_eq!(report["sections"][0]["exercise"], "2");
 
     let told = room.check(1, &["5"]);
-    for word in
-        ["fail  no-zombies-with-reaper", "<defunct>", "by hand: netlab exec server -- ps", "--hint gives"]
-    {
+    let by_hand = format!("by hand: netlab exec --lab {} server -- ps", room.lab);
+    for word in ["fail  no-zombies-with-reaper", "<defunct>", &by_hand, "--hint gives"] {
         assert!(told.contains(word), "{word} is not in:\n{told}");
     }
     assert!(told.contains("pass  zombies-without-reaper"), "its other build is judged, too:\n{told}");

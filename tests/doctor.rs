@@ -57,7 +57,10 @@ fn the_programs_of_hosts_are_looked_for_beside_netlab() {
     let programs = findings.iter().find(|f| f["check"] == "programs").unwrap();
     assert_eq!(programs["state"], "missing");
     assert!(
-        programs["detail"].as_str().unwrap().starts_with("no lab-init, tcpechod, tcpecho in "),
+        programs["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("no lab-init, tcpechod, tcpecho, processes, threads in "),
         "{programs}"
     );
 }
