@@ -66,6 +66,10 @@ impl Show<'_> {
                 let _ = writeln!(text, "report: {}", run.report.display());
             }
         }
+        if let [section] = report.sections.as_slice() {
+            let of = section.checks.len();
+            let _ = writeln!(text, "\n{} {} of {of} checks pass", mark(section.verdict), passed(section));
+        }
         if report.sections.is_empty() {
             text += "no check of this section is about these programs\n";
         }
@@ -99,14 +103,17 @@ impl Show<'_> {
     }
 }
 
+fn passed(section: &Section) -> usize {
+    section.checks.iter().filter(|c| c.verdict == Verdict::Pass).count()
+}
+
 /// A line a section.
 fn rows(report: &Report) -> impl Iterator<Item = [String; 4]> {
     report.sections.iter().map(|section: &Section| {
-        let passed = section.checks.iter().filter(|c| c.verdict == Verdict::Pass).count();
         [
             section.exercise.clone(),
             section.verdict.to_string(),
-            format!("{passed} of {}", section.checks.len()),
+            format!("{} of {}", passed(section), section.checks.len()),
             format!("{} ms", section.elapsed_ms),
         ]
     })
