@@ -143,7 +143,10 @@ fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".into()),
             // Root of a host reaches what PID 1 prints to, and could fill the machine's disk.
-            config: Some(HashMap::from([("max-size".into(), LOG_SIZE.into())])),
+            config: Some(HashMap::from([
+                ("max-size".into(), LOG_SIZE.into()),
+                ("max-file".into(), "2".into()),
+            ])),
         }),
         ..HostConfig::default()
     }
