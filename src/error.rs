@@ -65,6 +65,12 @@ impl Error {
         Self::new(Kind::Interrupted, "interrupted")
     }
 
+    /// The error with all that led to it, as `cannot write x: no space left on device`.
+    pub fn with_causes(&self) -> String {
+        let causes = std::iter::successors(Some(self as &dyn std::error::Error), |e| e.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     fn new(kind: Kind, message: impl Display) -> Self {
         Self { kind, message: message.to_string(), hint: None, source: None }
     }

@@ -1,7 +1,5 @@
 //! What came of judging, for people and for graders.
 
-use std::error::Error as _;
-
 use serde::Serialize;
 
 use super::Build;
@@ -91,12 +89,7 @@ impl Section {
 
     /// Adds that a run could not tell anything of this program.
     pub(super) fn broke(&mut self, program: &str, exercise: &Exercise, error: &Error) {
-        let mut why = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            why += &format!(": {error}");
-            cause = error.source();
-        }
+        let why = error.with_causes();
         let about = exercise.checks.iter().filter(|check| check.about.as_deref() == Some(program));
         self.extend(about.map(|check: &Check| CheckResult::unknown(check, &why)).collect());
     }

@@ -137,14 +137,11 @@ fn row(file: &Path, result: &netlab::Result<Made>) -> Value {
         // A file that cannot be read has no place to show.
         Err(error) => match Problems::of(error) {
             Some(problems) => problems.to_json(),
-            None => json!([{"file": file, "line": null, "column": null, "path": "", "message": chain(error),
-                "expected": null, "suggestion": error.hint}]),
+            None => {
+                json!([{"file": file, "line": null, "column": null, "path": "", "message": error.with_causes(),
+                "expected": null, "suggestion": error.hint}])
+            }
         },
     };
     json!({"file": file, "valid": false, "segments": [], "hosts": [], "problems": problems})
-}
-
-fn chain(error: &netlab::Error) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

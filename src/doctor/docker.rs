@@ -1,6 +1,6 @@
 //! The Docker engine, and the hosts' image on it.
 
-use super::{Finding, State, reason};
+use super::{Finding, State};
 use crate::runtime::docker::Docker;
 
 /// Whether an engine answers, and whether it has the image.
@@ -23,7 +23,7 @@ async fn image(docker: &Docker) -> Finding {
         Ok((tag, false)) => finding(format!("{tag} is not built yet")).bad(State::Warn, build),
         Err(error) => {
             let mend = error.hint.clone().unwrap_or_else(|| build.to_owned());
-            finding(reason(&error)).bad(State::Warn, mend)
+            finding(error.with_causes()).bad(State::Warn, mend)
         }
     }
 }

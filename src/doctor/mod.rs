@@ -4,8 +4,6 @@ mod docker;
 mod machine;
 mod runtimes;
 
-use std::error::Error as _;
-
 use serde::Serialize;
 
 use crate::{Error, runtime::RuntimeKind};
@@ -54,7 +52,7 @@ impl Finding {
     /// A runtime cannot run, for this reason. Most errors know what to do; else it is `mend`.
     fn failed(check: &'static str, why: &'static str, error: &Error, mend: &str) -> Self {
         let mend = error.hint.clone().unwrap_or_else(|| mend.to_owned());
-        Self::ok(check, why, reason(error)).bad(State::Missing, mend)
+        Self::ok(check, why, error.with_causes()).bad(State::Missing, mend)
     }
 }
 
@@ -86,15 +84,4 @@ pub async fn examine() -> Report {
     }
     findings.extend(machine::examine());
     Report { findings, runtimes }
-}
-
-/// An error with all that led to it.
-fn reason(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -191,6 +191,5 @@ fn chain(error: &Error) -> String {
     if let Some(problems) = crate::yaml::Problems::of(error) {
         return printable(&problems.render(false));
     }
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-    printable(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    printable(&error.with_causes())
 }

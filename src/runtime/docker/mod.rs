@@ -161,7 +161,7 @@ impl Docker {
         results.extend(copies::remove(&self.engine, lab).await);
         let mut failures = results.into_iter().filter_map(Result::err).peekable();
         if failures.peek().is_some() {
-            let all: Vec<_> = failures.map(|e| describe(&e)).collect();
+            let all: Vec<_> = failures.map(|e| e.with_causes()).collect();
             return Err(Error::lab(format!("lab {lab} is down, but for {}", all.join("; "))));
         }
         Ok(!containers.is_empty() || !networks.is_empty())
@@ -324,12 +324,5 @@ impl Runtime for Docker {
         let image = self.ensure_image(&|_| ()).await?;
         observer::start(&self.engine, &self.changes, lab, &image.tag).await?;
         Ok((observer::look(&self.engine, lab).await?, watch))
-    }
-}
-
-fn describe(error: &Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }

@@ -92,13 +92,7 @@ pub struct Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        let mut message = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            message = format!("{message}: {error}");
-            cause = error.source();
-        }
-        Self { message, hint: error.hint.clone() }
+        Self { message: error.with_causes(), hint: error.hint.clone() }
     }
 }
 
