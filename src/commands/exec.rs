@@ -135,20 +135,24 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
         }
     };
     feed.abort();
-    // A program left behind in the background may hold the streams open: what it prints later is
-    // not this command's, so only what is on its way already is waited for.
-    let mut drained = pin!(async { tokio::join!(output, errors) });
+    drain(async { drop(tokio::join!(output, errors)) }, &copied).await;
+    drop(raw);
+    Ok(exit_code(status))
+}
+
+/// Waits for what is on its way when a program has ended. One left behind in the background may hold the
+/// streams open, and what that prints later is not this command's.
+async fn drain(streams: impl Future<Output = ()>, copied: &AtomicUsize) {
+    let mut streams = pin!(streams);
     let at_end = copied.load(Ordering::Relaxed);
     let mut before = at_end;
-    while timeout(QUIET, &mut drained).await.is_err() {
+    while timeout(QUIET, &mut streams).await.is_err() {
         let now = copied.load(Ordering::Relaxed);
         if now == before || now - at_end > ON_ITS_WAY {
-            break;
+            return;
         }
         before = now;
     }
-    drop(raw);
-    Ok(exit_code(status))
 }
 
 /// Sends a signal to the program's whole process group. A program that we start leads one.
