@@ -219,6 +219,18 @@ fn hosts_reach_nothing_but_their_wire() {
     let lab = Lab::up(RuntimeKind::Docker, common::ROOM);
     let routes = succeeds(netlab(&lab.name, &["exec", "client1", "--", "ip", "route"]));
     assert!(routes.starts_with("198.18.") && routes.lines().count() == 1, "{routes}");
+    // Nor the machine, which has what the engine calls the gateway. Another host is there.
+    let gateway = lab.plan.segments[0].subnet.hosts().next().unwrap().to_string();
+    for (address, is_there) in [(gateway.as_str(), false), ("server", true)] {
+        let mut ping = netlab(&lab.name, &["exec", "client1", "--", "ping", "-c", "1", "-W", "2", address]);
+        let output = ping.output().unwrap();
+        assert_eq!(
+            output.status.success(),
+            is_there,
+            "{address}: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
 }
 
 fn an_engine_that_is_not_there_is_told() {
