@@ -6,7 +6,6 @@
 
 mod build;
 mod report;
-mod watch;
 
 use std::{
     future::Future,
@@ -19,7 +18,6 @@ use indexmap::IndexMap;
 
 pub use build::Build;
 pub use report::{Report, Section};
-use watch::Watch;
 
 use crate::{
     Error, Kind, Result,
@@ -90,10 +88,7 @@ pub async fn run(
                 None => judge(template, program, request, runtime, lab, stop.as_mut(), tell).await,
             };
             match judged {
-                Ok((outcome, foreign)) => {
-                    section.foreign.extend(foreign.map(|path| (program.to_owned(), path)));
-                    section.add(outcome);
-                }
+                Ok(outcome) => section.add(outcome),
                 Err(error) if error.kind == Kind::Lab => section.broke(program, &template.exercise, &error),
                 Err(error) => return Err(error),
             }
@@ -104,7 +99,7 @@ pub async fn run(
     Ok(report)
 }
 
-/// One program by one section; also what listened as it and was not handed in.
+/// One program by one section.
 async fn judge(
     template: &Template,
     program: &str,
@@ -113,21 +108,15 @@ async fn judge(
     lab: &LabState,
     stop: impl Future<Output = ()>,
     tell: &mut (dyn FnMut(News<'_>) + Send),
-) -> Result<(Outcome, Option<String>)> {
+) -> Result<Outcome> {
     let folder = Folder::create(&request.captures, &template.exercise.id)?;
     let options = Options {
         programs: [(program.to_owned(), request.programs[program].clone())].into(),
         judged: Some(program.to_owned()),
         ..Options::default()
     };
-    let mut watch = Watch::new(program);
-    let mut tell = |event: &Event| {
-        watch.see(&event.what);
-        tell(News::Event(event));
-    };
-    let mut outcome = exercise::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?;
-    watch.explain(&mut outcome.checks);
-    Ok((outcome, watch.foreign()))
+    let mut tell = |event: &Event| tell(News::Event(event));
+    exercise::run(template, runtime, lab, &options, &folder, stop, &mut tell).await
 }
 
 /// Checks that each program is one that some exercise judges, and that one of the sections judges one of

@@ -84,6 +84,7 @@ impl Section {
         self.runs.push(outcome.artifacts);
         self.elapsed_ms += outcome.elapsed_ms;
         self.netlabs.extend(outcome.netlabs);
+        self.foreign.extend(outcome.foreign);
         self.extend(outcome.checks);
     }
 

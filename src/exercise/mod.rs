@@ -5,6 +5,7 @@ mod bounds;
 mod cuts;
 mod facts;
 mod folder;
+mod foreign;
 mod library;
 pub mod model;
 mod ports;

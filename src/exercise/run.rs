@@ -130,6 +130,7 @@ pub async fn run(
         verdict: Verdict::of_all(checks.iter().map(|c| c.verdict)),
         checks,
         netlabs: run.netlabs(options.programs.keys()),
+        foreign: run.foreign(options.programs.keys()),
         artifacts,
         elapsed_ms: millis(started.elapsed()),
     };
@@ -190,10 +191,14 @@ impl<'r> Run<'r> {
     fn note_tables(&mut self) -> Result<()> {
         let at = now();
         for host in self.session.watch.hosts.clone() {
-            let sockets = self.session.tables.sockets(&host.name).to_vec();
-            self.see(Seen::Sockets { at, host: host.name.clone(), rows: sockets })?;
-            let processes = self.session.tables.processes(&host.name).to_vec();
-            self.see(Seen::Processes { at, host: host.name, rows: processes })?;
+            let sockets = self.scene.tables.sockets(&host.name).to_vec();
+            if self.bounds.table(sockets.len())? {
+                self.add(at, What::Sockets { host: host.name.clone(), rows: sockets });
+            }
+            let processes = self.scene.tables.processes(&host.name).to_vec();
+            if self.bounds.table(processes.len())? {
+                self.add(at, What::Processes { host: host.name, rows: processes });
+            }
         }
         Ok(())
     }
@@ -212,6 +217,12 @@ impl<'r> Run<'r> {
     /// Which of these programs were copies of netlab's own.
     fn netlabs<'n>(&self, names: impl Iterator<Item = &'n String>) -> Vec<String> {
         names.filter(|name| self.scene.programs.get(*name).is_some_and(|p| p.is_netlabs)).cloned().collect()
+    }
+
+    /// Which of these programs were none from the workspace, and what listened in their place.
+    fn foreign<'n>(&self, names: impl Iterator<Item = &'n String>) -> Vec<(String, String)> {
+        let file = |name: &String| self.scene.programs.get(name)?.foreign.clone();
+        names.filter_map(|name| Some((name.clone(), file(name)?))).collect()
     }
 
     /// Waits until the facts hold; says whether they did in time.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use indexmap::IndexMap;
 
-use super::bind::Cast;
+use super::{bind::Cast, foreign::is_foreign};
 use crate::{
     capture::{Conversation, Conversations, Names},
     observer::{ProcessRow, SocketRow, Tables, TcpState},
@@ -59,6 +59,8 @@ pub struct Program {
     pub parent: Option<i32>,
     /// Whether one of its processes ran a copy of one of netlab's own programs.
     pub is_netlabs: bool,
+    /// What listens, if that is nothing from the workspace.
+    pub foreign: Option<String>,
     /// The signals that were sent to processes of it.
     pub signaled: Vec<i32>,
     /// Every process of it that was ever seen, by pid, with the one that it was first seen under: its
@@ -113,6 +115,11 @@ impl Program {
             let of_ours = |port| ports.values().any(|p| *p == port);
             let listening = sockets.iter().filter(|s| s.state == TcpState::Listen && of_ours(s.local.port()));
             self.parent = listening.flat_map(|s| &s.owners).copied().filter(|pid| self.has(*pid)).min();
+        }
+        // It may have been seen before it became what listens: what is seen last counts.
+        let listener = processes.iter().find(|p| Some(p.pid) == self.parent && !p.program.is_empty());
+        if let Some(listener) = listener {
+            self.foreign = is_foreign(listener).then(|| listener.program.clone());
         }
     }
 }
@@ -198,27 +205,10 @@ impl Scene {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observer::render;
 
     fn process(pid: i32, parent: i32, sid: i32) -> ProcessRow {
-        ProcessRow {
-            pid,
-            ppid: parent,
-            pgid: sid,
-            sid,
-            state: 'S',
-            name: "sleep".into(),
-            argv: Vec::new(),
-            program: String::new(),
-            netlabs: false,
-            uid: 0,
-            ticks: 0,
-            started: 0,
-            descriptors: 0,
-            caught: 0,
-            ignored: 0,
-            blocked: 0,
-            ended: None,
-        }
+        ProcessRow { sid, ..render::tests::process(pid, parent, "sleep") }
     }
 
     #[test]

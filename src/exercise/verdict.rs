@@ -129,6 +129,10 @@ pub struct Outcome {
     /// The programs given in place of the exercise's that turned out to be copies of netlab's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub netlabs: Vec<String>,
+    /// What listened as one of the programs given, and is nothing from the workspace: by the exercise's name for
+    /// it, the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<(String, String)>,
     /// Where the rest is.
     pub artifacts: Artifacts,
     /// How long it took.

@@ -185,8 +185,9 @@ impl Group {
     /// `unpacked`: the folders were made just now, and their own times say nothing.
     fn submission(self, unpacked: bool, keys: &mut BTreeMap<String, usize>) -> Submission {
         let Self { student, number, parts, fault, left_out } = self;
-        let received = match place(&parts) {
-            Ok(Place::Archive(path)) => changed(&path),
+        let found = place(&parts);
+        let received = match &found {
+            Ok(Place::Archive(path)) => changed(path),
             _ => newest(&parts).or_else(|| {
                 parts
                     .iter()
@@ -196,7 +197,7 @@ impl Group {
             }),
         };
         let received = received.and_then(|time| Timestamp::try_from(time).ok());
-        let place = fault.map_or_else(|| place(&parts), Err);
+        let place = fault.map_or(found, Err);
         let key = unique(slug(&student), keys);
         Submission { student, number, key, received, left_out, place }
     }

@@ -9,6 +9,7 @@ use crate::{
         scene::{Program, Scene},
     },
     observer::{SocketRow, TcpState},
+    runtime::ExitStatus,
 };
 
 /// A program listens on the exercise's port.
@@ -31,6 +32,11 @@ impl Fact for Listens<'_> {
         let listening = scene.tables.sockets(&program.host).iter().find(of_ours);
         let observed = match (listening, program.ended) {
             (Some(socket), _) => format!("`{}` listens on port {}", program.command, socket.local.port()),
+            (None, Some(ExitStatus::Exited(0))) => format!(
+                "`{}` does not listen: exit 0. It ended at once or went to the background: it must stay in the \
+                 foreground",
+                program.command
+            ),
             (None, Some(status)) => format!("`{}` does not listen: {status}", program.command),
             (None, None) => format!("`{}` runs, and does not listen on its port", program.command),
         };
