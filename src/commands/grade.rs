@@ -116,7 +116,7 @@ impl Args {
             };
             let finished = u64::from(matches!(news, News::Kept(_) | News::Done(_)));
             let done = done.fetch_add(finished, Ordering::Relaxed) + finished;
-            progress.step(Step { what, done, total: Some(total), lasting: false });
+            progress.step(Step { what, done, total: Some(total), ..Step::default() });
         };
         let graded = grade::grade(class, &settings, interrupted(), &tell).await;
         drop(progress);

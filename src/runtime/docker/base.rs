@@ -106,7 +106,7 @@ async fn follow(
             what: format!("getting {name}: {}", info.status.unwrap_or_default()),
             done: number(detail.current).unwrap_or_default(),
             total: number(detail.total),
-            lasting: false,
+            ..Step::default()
         });
     }
     Ok(())

@@ -91,7 +91,7 @@ impl Image {
                 what: format!("building the hosts' image: {line}"),
                 done,
                 total,
-                lasting: false,
+                ..Step::default()
             });
         };
         tell("packing the programs", 0, None);

@@ -121,7 +121,7 @@ impl Docker {
         let tell = |more| {
             let done = count.fetch_add(more, std::sync::atomic::Ordering::Relaxed) + more;
             let total = Some(plan.hosts.len() as u64);
-            progress(Step { what: "starting the hosts".into(), done, total, lasting: false });
+            progress(Step { what: "starting the hosts".into(), done, total, ..Step::default() });
         };
         tell(0);
         try_join_all(plan.hosts.iter().map(|host| async {
