@@ -61,8 +61,9 @@ pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &L
     // Before timeout(1) begins to count, so that its time is over in this one, too.
     let started = Instant::now();
     let argv = ["timeout", "--signal=KILL", &limit, "sh", "-c", command];
+    let command_line = Command { unprivileged: true, ..Command::new(argv) };
     let Process { stdin, stdout, stderr, mut handle, .. } =
-        runtime.exec(&lab.plan.lab, host, &Command::new(argv)).await?;
+        runtime.exec(&lab.plan.lab, host, &command_line).await?;
     drop(stdin);
     let (mut said, mut complained) = (Vec::new(), Vec::new());
     let status = {

@@ -141,5 +141,6 @@ fn plan() -> Plan {
         lab: lab(),
         segments: vec![SegmentPlan { name: "wire".into(), subnet }],
         hosts: vec![host("server", 2, limits), host("client", 3, Limits::default())],
+        untrusted: false,
     }
 }

@@ -62,10 +62,9 @@ impl Programs {
         runtime: &dyn Runtime,
         lab: &str,
         host: &str,
-        command: &str,
+        command: &Command,
     ) -> Result<i32> {
-        let Process { pid, stdin, stdout, stderr, mut handle } =
-            runtime.exec(lab, host, &words(command)).await?;
+        let Process { pid, stdin, stdout, stderr, mut handle } = runtime.exec(lab, host, command).await?;
         self.inputs.insert(name.to_owned(), Some(stdin));
         let (name, sender) = (name.to_owned(), self.sender.clone());
         tokio::spawn(async move {
@@ -139,7 +138,7 @@ impl Programs {
 
 /// A command line as a program and its arguments; by way of a shell only where it needs one, so that
 /// no shell stands in the process table beside the program.
-fn words(line: &str) -> Command {
+pub fn words(line: &str) -> Command {
     let plain = |c: char| c.is_alphanumeric() || " \t-_./:,+@%^=".contains(c);
     let first = line.split_whitespace().next().unwrap_or_default();
     let is_program = !first.contains('=') && first != "cd";

@@ -73,6 +73,8 @@ pub struct Run<'r> {
     timeline: Timeline,
     /// How many of its events were told.
     told: usize,
+    /// The user's own programs, by the exercise's names for them.
+    pub(super) own: BTreeSet<String>,
     /// Whether each step waits for the Enter key.
     by_hand: bool,
     recorder: Recorder,
@@ -113,6 +115,7 @@ pub async fn run(
 
     let mut run = Run::new(runtime, lab, session, cast, ports, &artifacts.capture, tell)?;
     run.by_hand = options.step;
+    run.own = options.programs.keys().cloned().collect();
     let finished = tokio::select! {
         finished = run.perform(&exercise) => finished,
         () = stop.as_mut() => Err(Error::interrupted()),
@@ -169,6 +172,7 @@ impl<'r> Run<'r> {
             bounds: Bounds::default(),
             timeline: Timeline::default(),
             told: 0,
+            own: BTreeSet::new(),
             by_hand: false,
             recorder,
             decoder: Decoder::new(),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     model::{Exercise, Facts, LinkStep, PowerStep, Step},
-    programs::now,
+    programs::{now, words},
     run::Run,
     scene::Program,
     verdict::millis,
@@ -77,7 +77,9 @@ impl Run<'_> {
             command.ok_or_else(|| Error::usage(format!("`start: {name}` needs `program` or `run`")))?;
         let host = self.scene.host(part).to_owned();
         let at = now();
-        let outer = self.programs.start(name, self.runtime, &self.plan.lab, &host, command).await?;
+        let mut launched = words(command);
+        launched.unprivileged = step.program.as_ref().is_some_and(|program| self.own.contains(program));
+        let outer = self.programs.start(name, self.runtime, &self.plan.lab, &host, &launched).await?;
         // One that has ended already has no number any more.
         let pid = self.session.observer.resolve(outer).await.ok();
         self.scene.programs.insert(name.to_owned(), Program::new(&host, command, pid));

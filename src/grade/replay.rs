@@ -158,6 +158,7 @@ impl Replay<'_> {
         let document = Document::parse("lab.yaml", hosts.as_bytes())?;
         let mut topology = Topology::from_document(document, Path::new(""))?;
         topology.limit(&self.course.limits);
+        topology.distrust();
         topology.mount(&Mount {
             source: self.sources.path().to_owned(),
             target: workspace::ON_HOSTS.into(),

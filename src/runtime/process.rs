@@ -20,6 +20,10 @@ pub struct Command {
     pub workdir: Option<String>,
     /// A terminal of that size instead of three pipes. Its output then comes on `stdout`.
     pub terminal: Option<TerminalSize>,
+    /// Whether it is under judgement: it then runs as the host's ordinary user `student`, without any
+    /// capability and with no_new_privs, so that nothing it executes can gain one.
+    #[serde(default)]
+    pub unprivileged: bool,
 }
 
 impl Command {

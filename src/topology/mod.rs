@@ -32,6 +32,7 @@ pub struct Topology {
     document: Document,
     segments: Vec<Segment>,
     hosts: Vec<Host>,
+    untrusted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -95,7 +96,7 @@ impl Topology {
         let (file, mut problems) = document.typed::<file::File>();
         let parts = file.map(|file| resolve::resolve(&file, &document, folder, &mut problems));
         let (segments, hosts) = problems.into_result(parts)?;
-        Ok(Self { document, segments, hosts })
+        Ok(Self { document, segments, hosts, untrusted: false })
     }
 
     /// Bounds what every host may use.
@@ -103,6 +104,11 @@ impl Topology {
         for host in &mut self.hosts {
             host.limits.clone_from(limits);
         }
+    }
+
+    /// Makes every lab of this topology one for programs of strangers; see [`Plan::untrusted`].
+    pub fn distrust(&mut self) {
+        self.untrusted = true;
     }
 
     /// The plan of a lab of that name whose subnets stay clear of those `taken`.
@@ -126,7 +132,7 @@ impl Topology {
             limits: host.limits.clone(),
         });
         let hosts = hosts.collect();
-        Ok(Plan { lab: lab.to_owned(), segments, hosts })
+        Ok(Plan { lab: lab.to_owned(), segments, hosts, untrusted: self.untrusted })
     }
 
     /// Adds a mount to every host that has nothing else there.

@@ -17,6 +17,10 @@ pub struct Plan {
     pub segments: Vec<SegmentPlan>,
     /// The hosts, in the file's order, `count` expanded.
     pub hosts: Vec<HostPlan>,
+    /// Whether its hosts run programs of people whom nobody here knows, as when a class is graded. Root of
+    /// such a host can neither capture nor forge packets, change links, trace programs nor change its root.
+    #[serde(default)]
+    pub untrusted: bool,
 }
 
 /// One layer-2 network.

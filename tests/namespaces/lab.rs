@@ -130,7 +130,7 @@ fn plan() -> Plan {
     let subnet = "198.18.7.0/24".parse().unwrap();
     let segments = vec![SegmentPlan { name: "lan".into(), subnet }];
     let hosts = vec![host("server", Role::Server, 2), host("client", Role::Client, 3)];
-    Plan { lab, segments, hosts }
+    Plan { lab, segments, hosts, untrusted: false }
 }
 
 pub fn host(name: &str, role: Role, last: u8) -> HostPlan {

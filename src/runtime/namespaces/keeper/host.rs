@@ -187,7 +187,7 @@ pub fn probe(folder: &Path) -> Result<()> {
         mounts: Vec::new(),
         limits: crate::topology::Limits::default(),
     };
-    let plan = Plan { lab: "probe".into(), segments: Vec::new(), hosts: vec![host] };
+    let plan = Plan { lab: "probe".into(), segments: Vec::new(), hosts: vec![host], untrusted: false };
     let netlab = std::fs::read_link("/proc/self/exe").or_lab(|| "cannot find netlab's own program")?;
     let user = enter_namespaces()?;
     let stage = Stage::build(&plan, folder, netlab.parent().unwrap_or(Path::new("/")), !user)?;

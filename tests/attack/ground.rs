@@ -1,0 +1,221 @@
+//! Where attacks are made: namespaces as root, namespaces as an ordinary user, and Docker.
+
+#![allow(dead_code, reason = "each file of attacks uses its own part")]
+use std::{
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use libtest_mimic::Trial;
+use tempfile::TempDir;
+
+/// The ordinary user: one that the machine has not, and so nobody's.
+const USER: u32 = 4545;
+
+/// The programs that a user who may not enter the build folder is given copies of.
+const PROGRAMS: [&str; 6] = ["netlab", "lab-init", "tcpechod", "tcpecho", "processes", "threads"];
+
+/// One way to have labs on this machine.
+#[derive(Clone)]
+pub struct Ground {
+    /// As tests' names begin.
+    pub name: &'static str,
+    /// The runtime, as `--runtime` takes it.
+    pub runtime: &'static str,
+    /// The user that netlab runs as, if not this one.
+    user: Option<u32>,
+    /// Holds copies of the programs, a home and the state of labs.
+    room: Arc<TempDir>,
+    /// Why this machine does not offer it, if so.
+    missing: Option<String>,
+}
+
+/// What a program printed, and the code that it ended with.
+#[derive(Debug)]
+pub struct Said {
+    pub stdout: String,
+    pub stderr: String,
+    pub code: i32,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: output.status.code().unwrap_or(-1),
+        }
+    }
+}
+
+impl Ground {
+    /// Every ground. One that this machine does not offer is there too, and its tests are ignored.
+    pub fn each() -> Vec<Self> {
+        let root = nix::unistd::geteuid().is_root();
+        let mut all = vec![Self::new("docker", "docker", None)];
+        if root {
+            all.push(Self::new("namespaces-root", "namespaces", None));
+            all.push(Self::new("namespaces-user", "namespaces", Some(USER)));
+        } else {
+            all.push(Self::new("namespaces-user", "namespaces", None));
+        }
+        all
+    }
+
+    fn new(name: &'static str, runtime: &'static str, user: Option<u32>) -> Self {
+        let room = tempfile::tempdir().unwrap();
+        fs::set_permissions(room.path(), Permissions::from_mode(0o755)).unwrap();
+        let built = Path::new(env!("CARGO_BIN_EXE_netlab")).parent().unwrap();
+        fs::create_dir(room.path().join("bin")).unwrap();
+        for program in PROGRAMS {
+            fs::copy(built.join(program), room.path().join("bin").join(program)).unwrap();
+        }
+        let home = room.path().join("home");
+        fs::create_dir(&home).unwrap();
+        chown(&home, user, user).unwrap();
+        let mut ground = Self { name, runtime, user, room: Arc::new(room), missing: None };
+        ground.missing = ground.refusal();
+        ground
+    }
+
+    /// Why the runtime cannot be had, as `netlab up` tells it.
+    fn refusal(&self) -> Option<String> {
+        let lab = unique();
+        let up = self.run(&["up", "--lab", &lab]);
+        self.run(&["down", "--lab", &lab]);
+        (up.code != 0).then(|| up.stderr.lines().next().unwrap_or_default().to_owned())
+    }
+
+    /// A test on this ground. Where there is no such ground it is ignored, and its name says why.
+    pub fn trial(&self, name: &str, attack: fn(&Self)) -> Trial {
+        let why = self.missing.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        let ground = self.clone();
+        let run = move || {
+            attack(&ground);
+            Ok(())
+        };
+        Trial::test(format!("{}{why}::{name}", self.name), run).with_ignored_flag(self.missing.is_some())
+    }
+
+    /// Whether netlab runs as root here.
+    pub fn is_root(&self) -> bool {
+        self.user.is_none() && nix::unistd::geteuid().is_root()
+    }
+
+    /// `netlab` with these arguments, as the ground's user, in that user's home, with a clean environment.
+    pub fn netlab(&self, arguments: &[&str]) -> Command {
+        let home = self.home();
+        let mut command = Command::new(self.program());
+        command.args(arguments).env_clear().current_dir(&home);
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", &home);
+        command.env("NETLAB_RUNTIME", self.runtime).env("NETLAB_STATE", home.join("state"));
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
+    /// The same, run to its end.
+    pub fn run(&self, arguments: &[&str]) -> Said {
+        self.netlab(arguments).output().unwrap().into()
+    }
+
+    /// The `netlab` that runs here: a copy that an attack may try to overwrite.
+    pub fn program(&self) -> PathBuf {
+        self.room.path().join("bin/netlab")
+    }
+
+    /// The home of the ground's user, in which labs keep their state.
+    pub fn home(&self) -> PathBuf {
+        self.room.path().join("home")
+    }
+
+    /// Writes a file in that home, its folders with it, as the ground's user would have.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.home().join(name);
+        let mut folder = self.home();
+        for part in Path::new(name).parent().into_iter().flat_map(Path::iter) {
+            folder.push(part);
+            if !folder.exists() {
+                fs::create_dir(&folder).unwrap();
+                chown(&folder, self.user, self.user).unwrap();
+            }
+        }
+        fs::write(&path, text).unwrap();
+        chown(&path, self.user, self.user).unwrap();
+        path
+    }
+
+    /// The default lab under a name that no other test uses.
+    pub fn up(&self) -> Lab<'_> {
+        self.up_with(&[])
+    }
+
+    /// The same with more arguments to `netlab up`.
+    pub fn up_with(&self, arguments: &[&str]) -> Lab<'_> {
+        let lab = Lab { ground: self, name: unique() };
+        let said = self.run(&[&["up", "--lab", &lab.name], arguments].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        lab
+    }
+}
+
+/// A name for a lab that no other test uses.
+pub fn unique() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("a{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A lab that goes away with this.
+pub struct Lab<'g> {
+    pub ground: &'g Ground,
+    pub name: String,
+}
+
+impl Lab<'_> {
+    /// `netlab exec` of a command on a host.
+    pub fn exec(&self, host: &str, argv: &[&str]) -> Said {
+        self.ground.run(&[&["exec", "--lab", &self.name, host, "--"], argv].concat())
+    }
+
+    /// The same for a line of shell.
+    pub fn sh(&self, host: &str, line: &str) -> Said {
+        self.exec(host, &["sh", "-c", line])
+    }
+
+    /// Puts a file on a host.
+    pub fn put(&self, host: &str, path: &str, bytes: &[u8]) {
+        use std::io::Write;
+        let line = format!("cat >{path} && chmod 755 {path}");
+        let mut child = self
+            .ground
+            .netlab(&["exec", "--lab", &self.name, host, "--", "sh", "-c", &line])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(bytes).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
+    /// Compiles a C program on a host.
+    pub fn compile(&self, host: &str, source: &str, program: &str) {
+        self.put(host, &format!("{program}.c"), source.as_bytes());
+        let said = self.exec(host, &["gcc", "-w", "-O1", "-pthread", "-o", program, &format!("{program}.c")]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+}
+
+impl Drop for Lab<'_> {
+    fn drop(&mut self) {
+        self.ground.run(&["down", "--lab", &self.name]);
+    }
+}

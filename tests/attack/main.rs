@@ -1,0 +1,24 @@
+//! Attacks by a program of a host, or by a submission, on the lab, on the machine and on marks: each on
+//! every ground that this machine offers, in a lab of its own, against nothing but what the test made.
+
+mod ground;
+
+use ground::Ground;
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<Trial> = Vec::new();
+    for ground in Ground::each() {
+        let mut add = |name: &str, attack: fn(&Ground)| trials.push(ground.trial(name, attack));
+        add("an_honest_lab_works", an_honest_lab_works);
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// What is refused below is refused on a ground where the honest thing works.
+fn an_honest_lab_works(ground: &Ground) {
+    let lab = ground.up();
+    let echoed = lab.sh("client1", "echo hello | tcpecho server 8007");
+    assert!(echoed.stdout.contains("hello"), "{echoed:?}");
+}
