@@ -1,15 +1,18 @@
-//! `lab-init [--links N] [--forward] [--route SUBNET VIA]… [--ready FILE] [--] [COMMAND…]`: process 1
-//! of every lab host.
+//! `lab-init [--links N] [--forward] [--route SUBNET VIA]… [--untrusted] [--ready FILE] [--] [COMMAND…]`:
+//! process 1 of every lab host.
 //!
 //! It readies the host's network from inside, starts the host's own command and then does what
 //! process 1 is there for: it waits for every orphan that ends, so that the only zombies in a host's
 //! process table are those that a student's server neglects.
 //!
-//! `lab-init exec …` is not process 1, but becomes any other program (see [`launch`]).
+//! `lab-init exec …` and `lab-init launch` are not process 1: they become any other program of the host, the
+//! one on Docker, the other on namespaces.
 
+mod exec;
 mod launch;
 mod link;
 mod options;
+mod program;
 mod route;
 
 use std::{
@@ -18,7 +21,10 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use netlab::errno::strerror;
+use netlab::{
+    errno::strerror,
+    privileges::{Capabilities, hide},
+};
 use nix::{
     libc,
     sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask},
@@ -27,13 +33,15 @@ use nix::{
 
 use options::Options;
 
-const USAGE: &str =
-    "usage: lab-init [--links N] [--forward] [--route SUBNET VIA]... [--ready FILE] [--] [COMMAND...]";
+const USAGE: &str = "usage: lab-init [--links N] [--forward] [--route SUBNET VIA]... [--untrusted] [--ready FILE] [--] [COMMAND...]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).peekable();
     if arguments.next_if(|first| first == "exec").is_some() {
-        return launch::run(arguments);
+        return exec::run(arguments);
+    }
+    if arguments.next_if(|first| first == "launch").is_some() {
+        return launch::run();
     }
     let options = match Options::parse(arguments) {
         Ok(options) => options,
@@ -51,6 +59,15 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ready_network(&options);
+    if let Err(e) = lower_privileges(options.untrusted) {
+        tell(&format!("can't give up privileges: {}", strerror(e)));
+        return ExitCode::FAILURE;
+    }
+    if let Some(ready) = &options.ready
+        && let Err(e) = fs::write(ready, "")
+    {
+        tell(&format!("can't make {}: {}", ready.display(), strerror(e)));
+    }
     close_input();
     if let Some(command) = &options.command {
         start(command);
@@ -83,11 +100,12 @@ fn ready_network(options: &Options) {
             tell(&format!("can't add the route to {} via {}: {}", route.to, route.via, strerror(e)));
         }
     }
-    if let Some(ready) = &options.ready
-        && let Err(e) = fs::write(ready, "")
-    {
-        tell(&format!("can't make {}: {}", ready.display(), strerror(e)));
-    }
+}
+
+/// Gives up what no program of this host is to have: what this process has kept is what it can pass on.
+fn lower_privileges(untrusted: bool) -> nix::Result<()> {
+    hide()?;
+    Capabilities::of_root(untrusted).limit()
 }
 
 /// Nothing is read from standard input: that it is closed tells whoever holds its other end that the

@@ -16,6 +16,8 @@ pub struct Options {
     pub forward: bool,
     /// Ways to segments that the host is not attached to.
     pub routes: Vec<Route>,
+    /// Whether programs of strangers run here; see [`netlab::topology::Plan::untrusted`].
+    pub untrusted: bool,
     /// The host's own command, for a shell.
     pub command: Option<String>,
 }
@@ -31,6 +33,7 @@ impl Options {
                 "--forward" => options.forward = true,
                 "--links" => options.links = number("--links", arguments.next())?,
                 "--ready" => options.ready = Some(arguments.next().ok_or("--ready needs a file")?.into()),
+                "--untrusted" => options.untrusted = true,
                 "--route" => options.routes.push(route(arguments.next(), arguments.next())?),
                 _ => return Err(format!("unknown option: {option}")),
             }

@@ -55,7 +55,7 @@ pub fn host(plan: &Plan, host: &HostPlan, image: &str) -> ContainerCreateBody {
         hostname: Some(host.name.clone()),
         env: Some(host.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         entrypoint: Some(vec![format!("{PROGRAMS}/lab-init")]),
-        cmd: Some(init_arguments(host)),
+        cmd: Some(init_arguments(plan, host)),
         working_dir: Some("/".into()),
         labels: Some(names::host_labels(&plan.lab, &host.name)),
         host_config: Some(host_config(plan, host, endpoint.0.clone())),
@@ -92,10 +92,13 @@ pub fn observer(lab: &str, image: &str) -> ContainerCreateBody {
     }
 }
 
-fn init_arguments(host: &HostPlan) -> Vec<String> {
+fn init_arguments(plan: &Plan, host: &HostPlan) -> Vec<String> {
     let mut arguments = vec!["--ready".into(), READY.into(), "--links".into(), host.links.len().to_string()];
     for route in &host.routes {
         arguments.extend(["--route".into(), route.to.to_string(), route.via.to_string()]);
+    }
+    if plan.untrusted {
+        arguments.push("--untrusted".into());
     }
     if let Some(command) = &host.run {
         arguments.extend(["--".into(), command.clone()]);

@@ -51,6 +51,9 @@ fn launch(command: &Command, to_log: bool) -> Vec<String> {
     if let Some(folder) = &command.workdir {
         argv.extend(["--workdir".into(), folder.clone()]);
     }
+    if command.unprivileged {
+        argv.push("--unprivileged".into());
+    }
     argv.push("--".into());
     argv.extend(command.argv.iter().cloned());
     argv

@@ -5,6 +5,7 @@
 
 mod client;
 pub mod keeper;
+pub mod launch;
 mod logs;
 mod protocol;
 mod state;

@@ -21,7 +21,6 @@ use nix::{
     unistd::Pid,
 };
 
-use seccompiler::BpfProgram;
 use tokio::io::unix::AsyncFd;
 
 use crate::runtime::ExitStatus;
@@ -127,89 +126,24 @@ pub fn read_only(path: &Path, all: bool) -> Result<()> {
     .map(drop)
 }
 
-/// What root on a host may do: what Docker grants, and besides to set up its network and to trace
-/// its programs, but not to make device nodes.
-const CAPABILITIES: u64 = bits(&[
-    0,  // CHOWN
-    1,  // DAC_OVERRIDE
-    3,  // FOWNER
-    4,  // FSETID
-    5,  // KILL
-    6,  // SETGID
-    7,  // SETUID
-    8,  // SETPCAP
-    10, // NET_BIND_SERVICE
-    12, // NET_ADMIN
-    13, // NET_RAW
-    18, // SYS_CHROOT
-    19, // SYS_PTRACE
-    29, // AUDIT_WRITE
-    31, // SETFCAP
-]);
-
-const fn bits(numbers: &[u8]) -> u64 {
-    let (mut set, mut i) = (0, 0);
-    while i < numbers.len() {
-        set |= 1 << numbers[i];
-        i += 1;
-    }
-    set
-}
-
-/// Takes from this process, and from all that it will run, what [`CAPABILITIES`] does not have.
-pub fn limit_capabilities() -> Result<()> {
-    for capability in 0..64 {
-        if CAPABILITIES & (1 << capability) == 0 {
-            // SAFETY: takes plain numbers.
-            match Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
-                // The kernel knows none of that number, nor any above.
-                Err(Errno::EINVAL) => break,
-                other => other.map(drop)?,
-            }
-        }
-    }
-    // The kernel's `struct __user_cap_header_struct`, of version 3 and for this process, and its two
-    // `struct __user_cap_data_struct`: effective, permitted, inheritable, of the first 32 numbers and of
-    // the rest.
-    let header: [u32; 2] = [0x2008_0522, 0];
-    let mut sets = [[0_u32; 3]; 2];
-    // SAFETY: both are as long as the kernel's structures.
-    Errno::result(unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) })?;
-    for (set, half) in sets.iter_mut().zip([CAPABILITIES & 0xffff_ffff, CAPABILITIES >> 32]) {
-        set.iter_mut().for_each(|bits| *bits &= u32::try_from(half).unwrap_or_default());
-    }
-    // SAFETY: as above.
-    Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) }).map(drop)
-}
-
-/// Passes every system call of this process, and of all that it will run, through a filter (seccomp(2)).
-/// Whoever has CAP_SYS_ADMIN may do so without giving up setuid programs.
-pub fn filter_calls(program: &BpfProgram) -> Result<()> {
-    let length = libc::c_ushort::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
-    let filter =
-        libc::sock_fprog { len: length, filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut() };
-    // SAFETY: the kernel reads `len` instructions, which are as its `struct sock_filter`, and changes none.
-    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
-    Errno::result(set).map(drop)
-}
-
-/// Closes every descriptor but these.
+/// Leaves this process exactly these descriptors, numbered from 0 on, open for what it executes.
 ///
 /// Only for a process that will not use any other one again, nor drop what owns it.
-pub fn close_all_but(kept: &[BorrowedFd<'_>]) {
-    let number = |fd: &BorrowedFd<'_>| libc::c_uint::try_from(fd.as_raw_fd()).unwrap_or_default();
-    let mut kept: Vec<libc::c_uint> = kept.iter().map(number).collect();
-    kept.sort_unstable();
-    let mut first = 0;
-    for fd in kept {
-        if fd > first {
-            // SAFETY: the caller uses none of them again.
-            unsafe { libc::close_range(first, fd - 1, 0) };
-        }
-        first = fd + 1;
+pub fn leave_open(fds: &[BorrowedFd<'_>]) -> Result<()> {
+    let first_free = RawFd::try_from(fds.len()).map_err(|_| Errno::EMFILE)?;
+    // First all of them out of the way of each other.
+    let mut moved = Vec::new();
+    for fd in fds {
+        // SAFETY: takes plain numbers; what it returns is a new descriptor.
+        let fd = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, first_free) };
+        moved.push(Errno::result(fd)?);
+    }
+    for (number, fd) in (0..).zip(moved) {
+        // SAFETY: the caller uses what was there never again.
+        Errno::result(unsafe { libc::dup2(fd, number) })?;
     }
     // SAFETY: as above.
-    unsafe { libc::close_range(first, libc::c_uint::MAX, 0) };
+    Errno::result(unsafe { libc::close_range(first_free.cast_unsigned(), libc::c_uint::MAX, 0) }).map(drop)
 }
 
 /// Every signal at its default action and none blocked, as a login shell's children have them. An

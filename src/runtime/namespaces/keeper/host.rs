@@ -20,15 +20,17 @@ use nix::{
 use super::{
     super::{protocol::Failure, sys},
     cgroup::Membership,
-    enter_namespaces, filter,
+    child,
+    ids::Ids,
     log::Log,
     network,
-    root::{INIT, PROGRAMS, Stage},
+    rootfs::{INIT, PROGRAMS, RootTemplate},
     spawn,
 };
 use crate::{
     Error, Result,
     error::Context,
+    privileges::{Capabilities, restrict_calls},
     runtime::Command,
     topology::{HostPlan, Plan, Role},
 };
@@ -76,55 +78,80 @@ impl Gate {
     }
 }
 
-impl Host {
-    /// Starts host number `n` of the plan on a copy of the stage that this process is on. It waits at
-    /// the gate until its links are there.
-    pub fn start(
-        stage: &Stage,
-        plan: &Plan,
-        n: usize,
-        log: Log,
-        membership: Membership,
-        gate: &mut Gate,
-    ) -> Result<Self> {
-        let (init, pidfd) = boot(stage, plan, n, &log, &membership, gate)?;
-        Ok(Self { init, pidfd, alive: true, log, membership })
-    }
-
-    /// Starts it again, once it has ended.
-    pub fn restart(&mut self, stage: &Stage, plan: &Plan, n: usize, gate: &mut Gate) -> Result<()> {
-        (self.init, self.pidfd) = boot(stage, plan, n, &self.log, &self.membership, gate)?;
-        self.alive = true;
-        Ok(())
-    }
+/// What hosts of a lab are made with.
+#[derive(Clone, Copy)]
+pub struct Making<'a> {
+    pub plan: &'a Plan,
+    pub ids: &'a Ids,
+    pub template: &'a RootTemplate,
 }
 
-/// Makes the process that becomes the host's PID 1.
-fn boot(
-    stage: &Stage,
-    plan: &Plan,
-    n: usize,
-    log: &Log,
-    membership: &Membership,
-    gate: &mut Gate,
-) -> Result<(Pid, OwnedFd)> {
-    let host = &plan.hosts[n];
-    let what = || format!("cannot start host {}", host.name);
-    let init = sys::clone(namespaces(), || {
-        // Or this copy of the pipe's end would keep the reading end from ever ending.
-        gate.go.1 = None;
-        let Some(outcome) = &mut gate.outcome.1 else { return 1 };
-        let Err(error) = become_host(stage, host, n, log, membership, &gate.go.0, outcome);
-        if let Ok(mut line) = serde_json::to_vec(&Failure::from(&error)) {
-            line.push(b'\n');
-            // If the keeper is gone there is nobody to tell.
-            let _ = outcome.write_all(&line);
-        }
-        1
-    })
-    .or_lab(what)?;
-    let pidfd = sys::pidfd_open(init).or_lab(what)?;
-    Ok((init, pidfd))
+impl Making<'_> {
+    /// Makes the processes that become the PID 1s of these hosts of the plan, each with its log and its
+    /// groups. They wait at the gate until their links are there.
+    pub fn boot(&self, hosts: &[(usize, &Log, &Membership)], gate: &mut Gate) -> Result<Vec<(Pid, OwnedFd)>> {
+        let (pids, _) = child::run("start the hosts", || {
+            self.template.go()?;
+            self.ids.become_root().or_lab(|| "cannot become the hosts' root")?;
+            let born = hosts.iter().map(|(n, log, membership)| self.bear(*n, log, membership, gate));
+            Ok((born.collect::<Result<Vec<i32>>>()?, None))
+        })?;
+        let known = |pid| {
+            let pid = Pid::from_raw(pid);
+            Ok((pid, sys::pidfd_open(pid).or_lab(|| "cannot watch a host")?))
+        };
+        pids.into_iter().map(known).collect()
+    }
+
+    /// Makes one of them, as a child of the keeper and not of this process.
+    fn bear(&self, n: usize, log: &Log, membership: &Membership, gate: &mut Gate) -> Result<i32> {
+        let host = &self.plan.hosts[n];
+        let init = sys::clone(namespaces() | CloneFlags::CLONE_PARENT, || {
+            // Or this copy of the pipe's end would keep the reading end from ever ending.
+            gate.go.1 = None;
+            let Some(outcome) = &mut gate.outcome.1 else { return 1 };
+            let Err(error) = self.become_host(n, log, membership, &gate.go.0, outcome);
+            if let Ok(mut line) = serde_json::to_vec(&Failure::from(&error)) {
+                line.push(b'\n');
+                // If the keeper is gone there is nobody to tell.
+                let _ = outcome.write_all(&line);
+            }
+            1
+        });
+        init.map(Pid::as_raw).or_lab(|| format!("cannot start host {}", host.name))
+    }
+
+    fn become_host(
+        &self,
+        n: usize,
+        log: &Log,
+        membership: &Membership,
+        mut go: &PipeReader,
+        ready: &PipeWriter,
+    ) -> Result<Infallible> {
+        let host = &self.plan.hosts[n];
+        let what = || format!("cannot start host {}", host.name);
+        set_pdeathsig(Signal::SIGKILL).or_lab(what)?;
+        membership.join().or_lab(what)?;
+        self.template.enter(host, n)?;
+        sethostname(&host.name).or_lab(what)?;
+        // Ends without a byte if the keeper died before the signal of its death was asked for.
+        go.read_exact(&mut [0]).or_lab(|| "the keeper is gone")?;
+        network::configure(host)?;
+
+        // Which it closes when the network is ready, and so lets the keeper know.
+        dup2_stdin(ready).or_lab(what)?;
+        dup2_stdout(log.inlet()).or_lab(what)?;
+        dup2_stderr(log.inlet()).or_lab(what)?;
+        setsid().or_lab(what)?;
+        // With what it takes to set up the network; it lets go of that for itself and all its children.
+        spawn::settle(Capabilities::PEOPLE).or_lab(what)?;
+        restrict_calls()?;
+        let init = format!("{PROGRAMS}/{INIT}");
+        let argv = [vec![init.clone()], init_arguments(host, self.plan.untrusted)].concat();
+        spawn::execute(&init, &argv, &spawn::environment(host, &Command::default()))
+            .or_lab(|| format!("cannot run {init}"))
+    }
 }
 
 fn namespaces() -> CloneFlags {
@@ -135,44 +162,21 @@ fn namespaces() -> CloneFlags {
         | CloneFlags::CLONE_NEWIPC
 }
 
-fn become_host(
-    stage: &Stage,
-    host: &HostPlan,
-    n: usize,
-    log: &Log,
-    membership: &Membership,
-    mut go: &PipeReader,
-    ready: &PipeWriter,
-) -> Result<Infallible> {
-    let what = || format!("cannot start host {}", host.name);
-    set_pdeathsig(Signal::SIGKILL).or_lab(what)?;
-    membership.join().or_lab(what)?;
-    stage.enter(host, n)?;
-    sethostname(&host.name).or_lab(what)?;
-    // Ends without a byte if the keeper died before the signal of its death was asked for.
-    go.read_exact(&mut [0]).or_lab(|| "the keeper is gone")?;
-    network::configure(host)?;
-
-    // Which it closes when the network is ready, and so lets the keeper know.
-    dup2_stdin(ready).or_lab(what)?;
-    dup2_stdout(log.inlet()).or_lab(what)?;
-    dup2_stderr(log.inlet()).or_lab(what)?;
-    setsid().or_lab(what)?;
-    filter::forbid_user_namespaces()?;
-    spawn::settle().or_lab(what)?;
-    let init = format!("{PROGRAMS}/{INIT}");
-    let mut argv = vec![init.clone()];
+fn init_arguments(host: &HostPlan, untrusted: bool) -> Vec<String> {
+    let mut arguments = Vec::new();
     for route in &host.routes {
-        argv.extend(["--route".into(), route.to.to_string(), route.via.to_string()]);
+        arguments.extend(["--route".into(), route.to.to_string(), route.via.to_string()]);
     }
     if host.role == Role::Router {
-        argv.push("--forward".into());
+        arguments.push("--forward".into());
+    }
+    if untrusted {
+        arguments.push("--untrusted".into());
     }
     if let Some(command) = &host.run {
-        argv.extend(["--".into(), command.clone()]);
+        arguments.extend(["--".into(), command.clone()]);
     }
-    spawn::execute(&init, &argv, &spawn::environment(host, &Command::default()))
-        .or_lab(|| format!("cannot run {init}"))
+    arguments
 }
 
 /// Tries everything that a host takes, but for links.
@@ -188,26 +192,21 @@ pub fn probe(folder: &Path) -> Result<()> {
         limits: crate::topology::Limits::default(),
     };
     let plan = Plan { lab: "probe".into(), segments: Vec::new(), hosts: vec![host], untrusted: false };
-    let netlab = std::fs::read_link("/proc/self/exe").or_lab(|| "cannot find netlab's own program")?;
-    let user = enter_namespaces()?;
-    let stage = Stage::build(&plan, folder, netlab.parent().unwrap_or(Path::new("/")), !user)?;
-    let (mut reader, mut writer) = pipe().or_lab(|| "cannot make a pipe")?;
-    let child = stage.visit(|| {
-        let child = sys::clone(namespaces(), || {
-            let entered = stage.enter(&plan.hosts[0], 0).and_then(|()| network::configure(&plan.hosts[0]));
-            if let Err(error) = entered {
-                let _ = serde_json::to_writer(&mut writer, &Failure::from(&error));
-            }
-            0
+    let ids = Ids::claim(&plan, folder)?;
+    let template = RootTemplate::build(&plan, &super::programs()?, &ids, &mut Vec::new())?;
+    child::run("try a host", || {
+        template.go()?;
+        ids.become_root().or_lab(|| "cannot become the host's root")?;
+        let host = sys::clone(namespaces(), || {
+            let entered = template.enter(&plan.hosts[0], 0).and_then(|()| network::configure(&plan.hosts[0]));
+            let told = entered.map_err(|error| eprintln!("{}", error.with_causes()));
+            isize::from(told.is_err())
         });
-        child.or_lab(|| "cannot make namespaces")
-    })?;
-    drop(writer);
-    let mut text = String::new();
-    reader.read_to_string(&mut text).or_lab(|| "cannot hear of the probe")?;
-    match (serde_json::from_str::<Failure>(&text), waitpid(child, None)) {
-        (Ok(failure), _) => Err(failure.into()),
-        (_, Ok(WaitStatus::Exited(_, 0))) => Ok(()),
-        _ => Err(Error::lab("a host could not be tried")),
-    }
+        match host.and_then(|host| waitpid(host, None)) {
+            Ok(WaitStatus::Exited(_, 0)) => Ok(((), None)),
+            Ok(_) => Err(Error::lab("a host could not be tried")),
+            Err(e) => Err(e).or_lab(|| "cannot make namespaces"),
+        }
+    })
+    .map(drop)
 }

@@ -7,13 +7,14 @@
 //! It is single-threaded and has no async runtime, because it forks.
 
 pub mod cgroup;
-mod filter;
+mod child;
 mod host;
+mod ids;
 mod log;
 mod netlink;
 mod network;
 mod power;
-mod root;
+mod rootfs;
 mod serve;
 mod spawn;
 
@@ -21,17 +22,16 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     os::{fd::OwnedFd, unix::net::UnixListener},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use nix::{
-    errno::Errno,
     fcntl::Flock,
-    sched::{CloneFlags, unshare},
+    sched::CloneFlags,
     sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket},
-    unistd::{Pid, chdir, getegid, geteuid, setsid},
+    unistd::{Pid, chdir, setsid},
 };
 
 use super::{
@@ -41,10 +41,11 @@ use super::{
 };
 use crate::{Error, Result, error::Context, runtime::ExitStatus, topology::Plan};
 use cgroup::{Cgroups, Membership};
-use host::Host;
+use host::{Host, Making};
+use ids::Ids;
 use log::Log;
 use network::Switch;
-use root::Stage;
+use rootfs::RootTemplate;
 
 /// How long a lab's links may take to come up.
 const LINKS_UP: Duration = Duration::from_secs(20);
@@ -116,8 +117,8 @@ struct Keeper {
     folder: Folder,
     /// `netlab` itself, still the same if it is installed anew meanwhile.
     netlab: File,
-    /// Where hosts are started; there once the first were.
-    stage: Option<Stage>,
+    /// What hosts are made with; there once the first were.
+    ground: Option<Ground>,
     hosts: Vec<Host>,
     /// Children that have ended, and how, of whom nobody was told yet.
     ended: Vec<(Pid, ExitStatus)>,
@@ -149,14 +150,14 @@ impl Keeper {
                 plan,
                 folder: folder.clone(),
                 netlab,
-                stage: None,
+                ground: None,
                 hosts: Vec::new(),
                 ended: Vec::new(),
                 cgroups,
                 listener,
                 _life: life,
             };
-            match keeper.build_hosts(memberships) {
+            match keeper.build_hosts(memberships, &mut warnings) {
                 Ok(()) => Ok((keeper, warnings)),
                 Err(e) => {
                     keeper.end_hosts();
@@ -172,22 +173,20 @@ impl Keeper {
         built
     }
 
-    fn build_hosts(&mut self, memberships: Vec<Membership>) -> Result<()> {
-        let user = enter_namespaces()?;
-        let programs = fs::read_link("/proc/self/exe").or_lab(|| "cannot find netlab's own program")?;
-        let programs = programs.parent().unwrap_or(Path::new("/"));
+    fn build_hosts(&mut self, memberships: Vec<Membership>, warnings: &mut Vec<String>) -> Result<()> {
+        let programs = programs()?;
+        let ids = Ids::claim(&self.plan, self.folder.path())?;
         let logs: Vec<Log> =
             self.plan.hosts.iter().map(|h| Log::create(&self.folder.log(&h.name))).collect::<Result<_>>()?;
+        let template = RootTemplate::build(&self.plan, &programs, &ids, warnings)?;
+        let ground = self.ground.insert(Ground { ids, template });
 
-        let stage = Stage::build(&self.plan, self.folder.path(), programs, !user)?;
         let mut gate = host::Gate::new()?;
-        stage.visit(|| {
-            for (n, (log, membership)) in logs.into_iter().zip(memberships).enumerate() {
-                self.hosts.push(Host::start(&stage, &self.plan, n, log, membership, &mut gate)?);
-            }
-            Ok(())
-        })?;
-        self.stage = Some(stage);
+        let all: Vec<_> = logs.iter().zip(&memberships).enumerate().map(|(n, (l, m))| (n, l, m)).collect();
+        let born = ground.making(&self.plan).boot(&all, &mut gate)?;
+        for ((init, pidfd), (log, membership)) in born.into_iter().zip(logs.into_iter().zip(memberships)) {
+            self.hosts.push(Host { init, pidfd, alive: true, log, membership });
+        }
 
         let inits: Vec<Pid> = self.hosts.iter().map(|h| h.init).collect();
         let switch = Switch::build(&self.plan, &inits)?;
@@ -200,44 +199,22 @@ impl Keeper {
     }
 }
 
-/// Puts this process into namespaces of its own, where it may make all others. Says whether that took
-/// a user namespace.
-fn enter_namespaces() -> Result<bool> {
-    let (uid, gid) = (geteuid(), getegid());
-    if uid.is_root() {
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|e| no_namespaces(e, false))?;
-        return Ok(false);
-    }
-    unshare(CloneFlags::CLONE_NEWUSER).map_err(|e| no_namespaces(e, true))?;
-    let write = |file: &str, text: String| {
-        fs::write(format!("/proc/self/{file}"), text).or_lab(|| format!("cannot set {file}"))
-    };
-    write("setgroups", "deny".into())?;
-    write("uid_map", format!("0 {uid} 1"))?;
-    write("gid_map", format!("0 {gid} 1"))?;
-    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).map_err(|e| no_namespaces(e, true))?;
-    Ok(true)
+/// What all hosts of a lab stand on.
+struct Ground {
+    ids: Ids,
+    template: RootTemplate,
 }
 
-fn no_namespaces(errno: Errno, user: bool) -> Error {
-    let set = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).map(|v| v.trim().to_owned()).ok();
-    let error = Error::lab("cannot make namespaces").caused_by(errno);
-    if !user {
-        return error.hint("root of a container needs `--privileged` for that");
+impl Ground {
+    fn making<'a>(&'a self, plan: &'a Plan) -> Making<'a> {
+        Making { plan, ids: &self.ids, template: &self.template }
     }
-    if set("kernel/apparmor_restrict_unprivileged_userns").as_deref() == Some("1") {
-        return error.hint(
-            "this system keeps users from making namespaces; run as root, or \
-             `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
-        );
-    }
-    if set("kernel/unprivileged_userns_clone").as_deref() == Some("0") {
-        return error.hint("run as root, or `sudo sysctl kernel.unprivileged_userns_clone=1`");
-    }
-    if set("user/max_user_namespaces").as_deref() == Some("0") {
-        return error.hint("run as root, or `sudo sysctl user.max_user_namespaces=10000`");
-    }
-    error.hint("run as root; in a container, start that with `--privileged`")
+}
+
+/// The folder that our programs are in.
+fn programs() -> Result<PathBuf> {
+    let netlab = fs::read_link("/proc/self/exe").or_lab(|| "cannot find netlab's own program")?;
+    Ok(netlab.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
 fn open_socket(path: &Path) -> Result<UnixListener> {

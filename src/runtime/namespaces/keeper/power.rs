@@ -34,9 +34,13 @@ impl Keeper {
     }
 
     fn boot(&mut self, n: usize) -> Result<()> {
-        let Some(stage) = &self.stage else { return Err(Error::lab("the lab has no stage")) };
+        let Some(ground) = &self.ground else { return Err(Error::lab("the lab is not built yet")) };
         let mut gate = Gate::new()?;
-        stage.visit(|| self.hosts[n].restart(stage, &self.plan, n, &mut gate))?;
+        let host = &mut self.hosts[n];
+        let born = ground.making(&self.plan).boot(&[(n, &host.log, &host.membership)], &mut gate)?;
+        for (init, pidfd) in born {
+            (host.init, host.pidfd, host.alive) = (init, pidfd, true);
+        }
         let switch = network::Switch::attach(&self.plan, n, self.hosts[n].init)?;
         gate.open(1)?;
         switch.wait_forwarding(Instant::now() + LINKS_UP)

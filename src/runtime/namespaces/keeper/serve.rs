@@ -26,7 +26,7 @@ use super::{
         state::Claim,
         sys,
     },
-    Keeper,
+    Ground, Keeper,
     host::Host,
     network,
     spawn::{self, Place, Streams},
@@ -34,6 +34,7 @@ use super::{
 use crate::{
     Error, Result,
     error::{Context, nearest},
+    privileges::Capabilities,
     runtime::{Command, ExitStatus, HostState, Watch, WatchedHost},
     topology::HostPlan,
 };
@@ -129,7 +130,7 @@ impl Keeper {
         match request {
             Request::Exec { host, command } => {
                 let streams = match command.terminal {
-                    Some(size) => Streams::Terminal(size),
+                    Some(_) => Streams::Terminal,
                     None => Streams::Given(three(fds)?),
                 };
                 let (pid, master) = self.spawn(&host, &command, &streams)?;
@@ -174,7 +175,16 @@ impl Keeper {
             return Err(Error::lab(format!("host {host} has stopped"))
                 .hint(format!("`netlab host {host} --start` starts it again")));
         }
-        let place = Place { host: plan, init: found.pidfd.as_fd(), membership: &found.membership };
+        let Some(Ground { ids, .. }) = &self.ground else {
+            return Err(Error::lab("the lab is not built yet"));
+        };
+        let place = Place {
+            host: plan,
+            init: found.pidfd.as_fd(),
+            membership: &found.membership,
+            ids,
+            capabilities: Capabilities::of_root(self.plan.untrusted),
+        };
         spawn::on_host(&place, command, streams)
     }
 

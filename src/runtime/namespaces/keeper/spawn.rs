@@ -1,25 +1,21 @@
 //! Starting programs on a host from outside it.
-//!
-//! A process enters a PID namespace only by being born into it. So a short-lived helper enters all
-//! the host's namespaces and clones the program, with the keeper for its parent (`CLONE_PARENT`); the
-//! keeper itself never leaves its own namespaces, which a user could not come back to.
 
 use std::{
     collections::BTreeMap,
     convert::Infallible,
     ffi::CString,
     fs::File,
+    io::{self, Seek, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 
 use nix::{
     errno::Errno,
-    fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    pty::{posix_openpt, unlockpt},
-    sched::{CloneFlags, setns},
+    sched::CloneFlags,
     sys::{
+        memfd::{MFdFlags, memfd_create},
         prctl::set_pdeathsig,
         signal::{Signal, kill},
         socket::{AddressFamily, SockFlag, SockType, socketpair},
@@ -31,17 +27,19 @@ use nix::{
 
 use super::{
     super::{
+        launch::{Answer, Launch},
         protocol::{self, Failure},
         sys,
     },
     cgroup::Membership,
-    filter,
-    root::PROGRAMS,
+    ids::Ids,
+    rootfs::{self, INIT, PROGRAMS},
 };
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Command, TerminalSize},
+    privileges::{Capabilities, restrict_calls},
+    runtime::Command,
     topology::HostPlan,
 };
 
@@ -58,39 +56,41 @@ pub struct Place<'a> {
     pub init: BorrowedFd<'a>,
     /// The control groups that bound it.
     pub membership: &'a Membership,
+    /// Who its users are.
+    pub ids: &'a Ids,
+    /// What its root may do.
+    pub capabilities: Capabilities,
 }
 
 /// What a program reads and writes.
 pub enum Streams {
     /// These three.
     Given([OwnedFd; 3]),
-    /// A terminal of that size, made on the host.
-    Terminal(TerminalSize),
+    /// A terminal, which the launcher makes on the host.
+    Terminal,
 }
 
 /// Starts a program on a host, as a child of this process. Gives its pid here and its terminal's
 /// master. A program that cannot be run is told on its own standard error, as a shell would.
 pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Result<(Pid, Option<OwnedFd>)> {
     let what = || format!("cannot start a program on {}", place.host.name);
+    let order = order(place, command).or_lab(what)?;
     let kind = (AddressFamily::Unix, SockType::SeqPacket);
     let (ours, theirs) = socketpair(kind.0, kind.1, None, SockFlag::SOCK_CLOEXEC).or_lab(what)?;
     let helper = sys::clone(CloneFlags::empty(), || {
-        let born = enter_and_start(place, command, streams, theirs.as_fd());
-        let (report, master) = match &born {
-            Ok((pid, master)) => (Ok(pid.as_raw()), master.as_ref().map(AsFd::as_fd)),
-            Err(error) => (Err(Failure::from(error)), None),
-        };
+        let Err(error) = become_launcher(place, command, streams, &order, theirs.as_fd());
         // If the keeper is gone there is nobody to tell, and the host goes too.
-        let _ = protocol::send(theirs.as_fd(), &report, master.as_slice());
+        let _ = protocol::send(theirs.as_fd(), &Answer::Err(Failure::from(&error)), &[]);
         0
     })
     .or_lab(what)?;
     drop(theirs);
+    let answer = protocol::receive::<Answer>(ours.as_fd());
     waitpid(helper, None).or_lab(what)?;
-    match protocol::receive::<Result<i32, Failure>>(ours.as_fd()).or_lab(what)? {
+    match answer.or_lab(what)? {
         Some((Ok(pid), mut fds)) => {
             let pid = Pid::from_raw(pid);
-            // The newborn holds the other end, too, and may be in wrong hands.
+            // What is not our child was not started by the launcher.
             let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
             if waitid(Id::Pid(pid), ended) == Err(Errno::ECHILD) {
                 return Err(Error::lab(what()).caused_by("it is no child of this lab's"));
@@ -107,12 +107,57 @@ pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Resul
     }
 }
 
+/// What the launcher is to read.
+fn order(place: &Place<'_>, command: &Command) -> io::Result<File> {
+    let launch = Launch {
+        command: command.clone(),
+        environment: environment(place.host, command),
+        capabilities: place.capabilities,
+    };
+    let mut order = File::from(memfd_create("launch", MFdFlags::MFD_CLOEXEC)?);
+    order.write_all(&serde_json::to_vec(&launch)?)?;
+    order.rewind()?;
+    Ok(order)
+}
+
+/// The helper's part: it goes to the host, and becomes `lab-init launch` there before the host can see it. See
+/// [`super::super::launch`].
+fn become_launcher(
+    place: &Place<'_>,
+    command: &Command,
+    streams: &Streams,
+    order: &File,
+    answer: BorrowedFd<'_>,
+) -> Result<Infallible> {
+    let what = || format!("cannot enter {}", place.host.name);
+    let null = File::options().read(true).write(true).open("/dev/null").or_lab(what)?;
+    place.membership.join().or_lab(what)?;
+    place.ids.enter_host(place.init).or_lab(what)?;
+    if command.unprivileged {
+        rootfs::reveal(place.ids, place.host)?;
+    }
+    let streams = match streams {
+        Streams::Given(given) => given.each_ref().map(AsFd::as_fd),
+        Streams::Terminal => [null.as_fd(); 3],
+    };
+    let [stdin, stdout, stderr] = streams;
+    sys::leave_open(&[stdin, stdout, stderr, order.as_fd(), answer]).or_lab(what)?;
+    chdir("/").and_then(|()| settle(place.capabilities)).or_lab(what)?;
+    restrict_calls()?;
+    let launcher = format!("{PROGRAMS}/{INIT}");
+    execute(&launcher, &[launcher.clone(), "launch".into()], &BTreeMap::new()).or_lab(what)
+}
+
 /// Waits until the other end closes. It does when the program has taken the place of our copy, so that
 /// whoever looks at it or sends it a signal from then on meets the program itself.
 fn begins(socket: BorrowedFd<'_>) -> bool {
     let deadline = Instant::now() + BEGIN;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
+        // Whoever holds the other end may also send without end.
+        if left.is_zero() {
+            return false;
+        }
         let mut sockets = [PollFd::new(socket, PollFlags::POLLIN)];
         match poll(&mut sockets, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)) {
             Err(Errno::EINTR) => {}
@@ -123,91 +168,10 @@ fn begins(socket: BorrowedFd<'_>) -> bool {
     }
 }
 
-/// The helper's part.
-fn enter_and_start(
-    place: &Place<'_>,
-    command: &Command,
-    streams: &Streams,
-    report: BorrowedFd<'_>,
-) -> Result<(Pid, Option<OwnedFd>)> {
-    let what = || format!("cannot enter {}", place.host.name);
-    place.membership.join().or_lab(what)?;
-    let all = CloneFlags::CLONE_NEWPID
-        | CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWIPC
-        | CloneFlags::CLONE_NEWNET;
-    setns(place.init, all).or_lab(what)?;
-    let (master, terminal) = match streams {
-        Streams::Terminal(size) => {
-            let (master, terminal) =
-                open_terminal(*size).or_lab(|| format!("cannot make a terminal on {}", place.host.name))?;
-            (Some(master), Some(terminal))
-        }
-        Streams::Given(_) => (None, None),
-    };
-    // From its birth on the newborn is in reach of the host's root, who can stop and trace it: it must hold
-    // nothing that a program there may not have.
-    let given: &[OwnedFd] = if let Streams::Given(given) = streams { given } else { &[] };
-    let kept: Vec<BorrowedFd<'_>> =
-        given.iter().chain(&master).chain(&terminal).map(AsFd::as_fd).chain([report]).collect();
-    sys::close_all_but(&kept);
-    filter::forbid_user_namespaces()?;
-    sys::limit_capabilities().or_lab(what)?;
-    let pid = sys::clone(CloneFlags::CLONE_PARENT, || {
-        let streams = match (streams, &terminal) {
-            (Streams::Given([stdin, stdout, stderr]), _) => [stdin, stdout, stderr],
-            (Streams::Terminal(_), Some(terminal)) => [terminal; 3],
-            (Streams::Terminal(_), None) => return 126,
-        };
-        become_program(place.host, command, streams)
-    })
-    .or_lab(|| format!("cannot start a program on {}", place.host.name))?;
-    Ok((pid, master))
-}
-
-fn open_terminal(size: TerminalSize) -> nix::Result<(OwnedFd, OwnedFd)> {
-    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)?;
-    unlockpt(&master)?;
-    let terminal = sys::terminal_of(&master)?;
-    sys::resize(&terminal, size.rows, size.columns)?;
-    Ok((master.into(), terminal))
-}
-
-/// The program's part: only returns, with the exit code, if it cannot be run.
-fn become_program(host: &HostPlan, command: &Command, [stdin, stdout, stderr]: [&OwnedFd; 3]) -> isize {
-    let prepare = || {
-        setsid()?;
-        dup2_stdin(stdin)?;
-        dup2_stdout(stdout)?;
-        dup2_stderr(stderr)?;
-        if command.terminal.is_some() {
-            sys::control_terminal(stdin.as_fd())?;
-        }
-        settle()
-    };
-    let folder = command.workdir.as_deref().unwrap_or("/");
-    let program = command.argv.first().map_or("", String::as_str);
-    let (what, errno) = if let Err(e) = prepare() {
-        (program, e)
-    } else if let Err(e) = chdir(folder) {
-        (folder, e)
-    } else {
-        let Err(e) = execute(program, &command.argv, &environment(host, command));
-        (program, e)
-    };
-    if errno == Errno::ENOENT && what == program && !program.contains('/') {
-        eprintln!("netlab: {program}: command not found");
-    } else {
-        eprintln!("netlab: {what}: {}", errno.desc());
-    }
-    if errno == Errno::ENOENT && what == program { 127 } else { 126 }
-}
-
 /// What every program on a host starts with, whoever starts it.
-pub fn settle() -> nix::Result<()> {
+pub fn settle(capabilities: Capabilities) -> nix::Result<()> {
     umask(Mode::from_bits_truncate(0o022));
-    sys::limit_capabilities()?;
+    capabilities.bound()?;
     sys::reset_signals();
     Ok(())
 }
@@ -227,7 +191,7 @@ pub fn environment(host: &HostPlan, command: &Command) -> BTreeMap<String, Strin
     all
 }
 
-/// Runs a program in place of this process, looking for it in the new environment's PATH.
+/// Runs a program in place of this process.
 pub fn execute(
     program: &str,
     argv: &[String],
@@ -236,23 +200,7 @@ pub fn execute(
     let c = |text: String| CString::new(text).map_err(|_| Errno::EINVAL);
     let argv = argv.iter().cloned().map(c).collect::<nix::Result<Vec<_>>>()?;
     let env = environment.iter().map(|(k, v)| c(format!("{k}={v}"))).collect::<nix::Result<Vec<_>>>()?;
-    if program.is_empty() {
-        return Err(Errno::ENOENT);
-    }
-    if program.contains('/') {
-        return execve(&c(program.into())?, &argv, &env);
-    }
-    let mut worst = Errno::ENOENT;
-    for folder in environment.get("PATH").map_or(PATH, String::as_str).split(':') {
-        let Err(errno) = execve(&c(format!("{folder}/{program}"))?, &argv, &env);
-        match errno {
-            Errno::ENOENT | Errno::ENOTDIR => {}
-            // Another folder may have one that can be run.
-            Errno::EACCES => worst = errno,
-            other => return Err(other),
-        }
-    }
-    Err(worst)
+    execve(&c(program.to_owned())?, &argv, &env)
 }
 
 /// Starts `netlab observe` beside the keeper: in the switch, with the machine's processes in sight.
@@ -267,6 +215,8 @@ pub fn observer(netlab: &File, streams: &[OwnedFd; 3]) -> Result<Pid> {
             dup2_stdout(stdout)?;
             dup2_stderr(stderr)?;
             sys::reset_signals();
+            // Where it is not root in its user namespace, it would lose by exec what it needs to observe.
+            Capabilities::keep_across_exec()?;
             let env: Vec<CString> = std::env::vars()
                 .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
                 .collect();

@@ -1,0 +1,199 @@
+//! What a lab's hosts share of the machine, as mounts that are still without a place. The keeper makes them:
+//! root of the hosts may not reach all of it.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    super::ids::Ids,
+    INIT, PROGRAMS, SYSTEM,
+    copies::copy,
+    detached::{Detached, Kind},
+    etc::Etc,
+    mount_point, students_point,
+};
+use crate::{
+    Error, Result,
+    error::Context,
+    privileges::STUDENT_ID,
+    topology::{Mount, Plan},
+};
+
+/// Our programs, as found beside `netlab`. All but PID 1 may be missing.
+const OURS: [&str; 5] = [INIT, "tcpechod", "tcpecho", "processes", "threads"];
+
+/// The machine's folders of programs, where it has them. A link is made again as a link: on most systems
+/// `/bin` is one to `/usr/bin`.
+const SHARED: [&str; 9] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu"];
+
+/// Device files that hosts share.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// Links in `/dev`.
+pub const DEVICE_LINKS: [(&str, &str); 5] = [
+    ("dev/ptmx", "pts/ptmx"),
+    ("dev/fd", "/proc/self/fd"),
+    ("dev/stdin", "/proc/self/fd/0"),
+    ("dev/stdout", "/proc/self/fd/1"),
+    ("dev/stderr", "/proc/self/fd/2"),
+];
+
+/// What is to be seen at a place.
+pub enum Source {
+    /// This.
+    Mount(Detached),
+    /// What is at another place, which comes before.
+    Same(PathBuf),
+}
+
+/// What hosts share.
+pub struct Sources {
+    /// What is mounted by its place in the template, parents first.
+    pub mounts: Vec<(PathBuf, Source)>,
+    /// Folders that each host has, too.
+    pub folders: Vec<&'static str>,
+    /// Links that each host has, too.
+    pub links: Vec<(&'static str, PathBuf)>,
+}
+
+impl Sources {
+    /// Makes all of it, for the hosts of a plan.
+    pub fn prepare(plan: &Plan, programs: &Path, ids: &Ids, warnings: &mut Vec<String>) -> Result<Self> {
+        let mut sources = Self { mounts: Vec::new(), folders: vec!["opt", "dev", "etc"], links: Vec::new() };
+        for name in SHARED {
+            sources.share(name)?;
+        }
+        sources.etc(plan)?;
+        sources.programs(programs, plan.untrusted && ids.can_map_mounts())?;
+        sources.devices()?;
+        for name in SYSTEM {
+            // To be seen, and never reached: a host lets go of it before it has any program.
+            let mount = Detached::of(&Path::new("/").join(name), Kind::Writable)?;
+            sources.mount(format!(".{name}"), mount);
+        }
+        sources.host_mounts(plan, ids, warnings)?;
+        Ok(sources)
+    }
+
+    fn mount(&mut self, place: impl Into<PathBuf>, mount: Detached) {
+        self.mounts.push((place.into(), Source::Mount(mount)));
+    }
+
+    fn share(&mut self, name: &'static str) -> Result<()> {
+        let source = Path::new("/").join(name);
+        if let Ok(target) = fs::read_link(&source) {
+            self.links.push((name, target));
+        } else if source.is_dir() {
+            self.mount(name, Detached::of(&source, Kind::ReadOnly)?);
+            self.folders.push(name);
+        }
+        Ok(())
+    }
+
+    fn etc(&mut self, plan: &Plan) -> Result<()> {
+        let etc = Etc::build(plan)?;
+        etc.files.protect(Kind::ReadOnly)?;
+        self.mount("etc", etc.files);
+        for (name, mount) in etc.folders {
+            self.mount(Path::new("etc").join(name), mount);
+        }
+        Ok(())
+    }
+
+    /// Shows our programs. A PID 1 that is `closed` nobody on a host can read: so the kernel lets nobody
+    /// there trace it either, nor what it is the launcher of (ptrace(2), `PTRACE_MODE_READ`).
+    fn programs(&mut self, folder: &Path, closed: bool) -> Result<()> {
+        let place = Path::new(&PROGRAMS[1..]);
+        let own = Detached::tmpfs(&[("mode", "755".into())])?;
+        let mut mounts = Vec::new();
+        for name in OURS {
+            let (source, inside) = (folder.join(name), own.path().join(name));
+            let what = || format!("cannot show {} to a host", source.display());
+            if !source.exists() {
+                if name == INIT {
+                    return Err(Error::lab(format!("{INIT} is not in {}", folder.display()))
+                        .hint("netlab needs its own programs beside it: install them together"));
+                }
+                continue;
+            }
+            if name == INIT && closed {
+                fs::copy(&source, &inside).or_lab(what)?;
+                fs::set_permissions(&inside, fs::Permissions::from_mode(0o111)).or_lab(what)?;
+            } else {
+                fs::write(&inside, "").or_lab(what)?;
+                mounts.push((place.join(name), Detached::of(&source, Kind::ReadOnly)?));
+            }
+        }
+        own.protect(Kind::ReadOnly)?;
+        self.mount(place, own);
+        for (place, mount) in mounts {
+            self.mount(place, mount);
+        }
+        Ok(())
+    }
+
+    fn devices(&mut self) -> Result<()> {
+        for name in DEVICES {
+            let name = Path::new("dev").join(name);
+            let mount = Detached::of(&Path::new("/").join(&name), Kind::Devices)?;
+            self.mount(name, mount);
+        }
+        Ok(())
+    }
+
+    fn host_mounts(&mut self, plan: &Plan, ids: &Ids, warnings: &mut Vec<String>) -> Result<()> {
+        let mut copied: Vec<(&Path, PathBuf)> = Vec::new();
+        for (n, host) in plan.hosts.iter().enumerate() {
+            for (m, wanted) in host.mounts.iter().enumerate() {
+                let place = mount_point(n, m);
+                let Some(bytes) = wanted.copy else {
+                    self.host_mount(wanted, [place, students_point(n, m)], ids, warnings)?;
+                    continue;
+                };
+                // One copy of a source, which the hosts share.
+                if let Some((_, first)) = copied.iter().find(|(source, _)| *source == wanted.source) {
+                    self.mounts.push((place, Source::Same(first.clone())));
+                } else {
+                    self.mount(&place, copy(&wanted.source, bytes, ids.student())?);
+                    copied.push((&wanted.source, place));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows a folder of the machine to a host: to root and to the student, each as their own, where the
+    /// kernel can show it so.
+    fn host_mount(
+        &mut self,
+        wanted: &Mount,
+        places: [PathBuf; 2],
+        ids: &Ids,
+        warnings: &mut Vec<String>,
+    ) -> Result<()> {
+        let kind = if wanted.read_only { Kind::ReadOnly } else { Kind::Writable };
+        for (place, shown) in places.into_iter().zip([0, STUDENT_ID]) {
+            let mount = Detached::of(&wanted.source, kind)?;
+            if ids.can_map_mounts() {
+                let what = || format!("cannot show {} to a host", wanted.source.display());
+                let found = fs::metadata(&wanted.source).or_lab(what)?;
+                let map = ids.mount_map((found.uid(), found.gid()), shown)?;
+                if let Err(e) = mount.map_owners(&map) {
+                    let source = wanted.source.display();
+                    let warning =
+                        format!("hosts cannot change {source}: its file system cannot map owners: {e}");
+                    if !warnings.contains(&warning) {
+                        warnings.push(warning);
+                    }
+                }
+            } else if shown != 0 {
+                continue;
+            }
+            self.mount(place, mount);
+        }
+        Ok(())
+    }
+}
