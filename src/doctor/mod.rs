@@ -3,6 +3,7 @@
 mod docker;
 mod machine;
 mod runtimes;
+mod walls;
 
 use serde::Serialize;
 

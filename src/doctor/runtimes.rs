@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -11,12 +11,16 @@ use std::{
 use ipnet::Ipv4Net;
 use tokio::io::AsyncReadExt;
 
-use super::{Finding, State, machine::install};
+use super::{
+    Finding, State,
+    machine::install,
+    walls::{self, Users},
+};
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Command, ExitStatus, Runtime, UNLIMITED, namespaces::Namespaces},
-    topology::{HostPlan, Limits, LinkPlan, Plan, Role, SegmentPlan},
+    runtime::{Command, ExitStatus, Runtime, UNLIMITED, UNMAPPED, namespaces::Namespaces},
+    topology::{HostPlan, Limits, LinkPlan, Mount, Plan, Role, SegmentPlan},
 };
 
 /// How long the trial may take.
@@ -36,7 +40,9 @@ pub async fn namespaces() -> Vec<Finding> {
     let who = if nix::unistd::geteuid().is_root() { "as root" } else { "as an ordinary user" };
     let built =
         format!("built two hosts and a wire {who} and took them down, in {} ms", trial.took.as_millis());
-    vec![Finding::ok("namespaces", why, built), limits(&trial), netem(&trial)]
+    let mut findings = vec![Finding::ok("namespaces", why, built), limits(&trial), netem(&trial)];
+    findings.extend(walls::examine(&trial.users));
+    findings
 }
 
 fn limits(trial: &Trial) -> Finding {
@@ -66,6 +72,7 @@ struct Trial {
     took: Duration,
     /// What was said of limits that could not be had.
     unlimited: Vec<String>,
+    users: Users,
     netem: Netem,
 }
 
@@ -83,17 +90,27 @@ impl Trial {
         let started = Instant::now();
         let up = runtime.up(&plan, &|step| said.lock().map_or((), |mut said| said.push(step.what))).await;
         let up_took = started.elapsed();
-        let netem = match &up {
-            Ok(()) => try_netem(&runtime, &plan.lab).await,
-            Err(_) => Ok(Netem::NoTool),
+        let (netem, map) = match &up {
+            Ok(()) => (try_netem(&runtime, &plan.lab).await, user_map(&runtime, &plan.lab).await),
+            Err(_) => (Ok(Netem::NoTool), Ok(String::new())),
         };
         let started = Instant::now();
         let down = runtime.down(&plan.lab).await;
         up.and(down)?;
         let said = said.into_inner().unwrap_or_default();
+        let unmapped = said.iter().find(|what| what.contains(UNMAPPED)).cloned();
         let unlimited = said.into_iter().filter(|what| what.contains(UNLIMITED)).collect();
-        Ok(Self { took: up_took + started.elapsed(), unlimited, netem: netem? })
+        let users = Users { map: map?, unmapped };
+        Ok(Self { took: up_took + started.elapsed(), unlimited, users, netem: netem? })
     }
+}
+
+/// The users of a host, as user_namespaces(7) shows them.
+async fn user_map(runtime: &dyn Runtime, lab: &str) -> Result<String> {
+    let mut process = runtime.exec(lab, "client", &Command::new(["cat", "/proc/self/uid_map"])).await?;
+    let mut map = String::new();
+    process.stdout.read_to_string(&mut map).await.or_lab(|| "cannot read a host's users")?;
+    process.handle.wait().await.map(|_| map)
 }
 
 async fn try_netem(runtime: &dyn Runtime, lab: &str) -> Result<Netem> {
@@ -137,10 +154,17 @@ fn plan() -> Plan {
         limits,
     };
     let limits = Limits { memory: Some(256 << 20), millicpus: Some(1000), pids: Some(100), disk: None };
+    let mut client = host("client", 3, Limits::default());
+    // As a workspace is, which is mostly where `doctor` is typed.
+    client.mounts = std::env::current_dir().ok().into_iter().map(here).collect();
     Plan {
         lab: lab(),
         segments: vec![SegmentPlan { name: "wire".into(), subnet }],
-        hosts: vec![host("server", 2, limits), host("client", 3, Limits::default())],
+        hosts: vec![host("server", 2, limits), client],
         untrusted: false,
     }
+}
+
+fn here(source: PathBuf) -> Mount {
+    Mount { source, target: "/srv/here".into(), read_only: true, copy: None }
 }

@@ -93,6 +93,9 @@ pub struct Step {
 /// Told as progress, between a host's name and a resource: the lab comes up without that limit.
 pub const UNLIMITED: &str = "runs without its limit";
 
+/// Told as progress of a folder that hosts see with other owners than it has.
+pub const UNMAPPED: &str = "its file system cannot map owners";
+
 /// Who is told of progress.
 pub type Progress<'a> = &'a (dyn Fn(Step) + Send + Sync);
 

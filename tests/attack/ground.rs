@@ -92,7 +92,10 @@ impl Ground {
         let lab = unique();
         let up = self.run(&["up", "--lab", &lab]);
         self.run(&["down", "--lab", &lab]);
-        (up.code != 0).then(|| up.stderr.lines().next().unwrap_or_default().to_owned())
+        (up.code != 0).then(|| {
+            let error = up.stderr.lines().find(|line| line.starts_with("error"));
+            error.unwrap_or_default().to_owned()
+        })
     }
 
     /// A test on this ground. Where there is no such ground it is ignored, and its name says why.

@@ -21,7 +21,7 @@ use nix::{
         signal::{Signal, kill},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Gid, Pid, Uid, User, getegid, geteuid, getpid, pause},
+    unistd::{Gid, Pid, Uid, getegid, geteuid, getpid, pause},
 };
 
 use super::super::sys;
@@ -208,14 +208,24 @@ fn map(program: &str, process: Pid, lines: &[String]) -> bool {
 
 /// The start of the user's first range that is long enough, in a file as `/etc/subuid` (subuid(5)).
 fn sub_ids(file: &str, user: Uid) -> Option<u32> {
-    let name = User::from_uid(user).ok().flatten()?.name;
-    first_range(&fs::read_to_string(file).ok()?, &name, user)
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    first_range(&fs::read_to_string(file).ok()?, name_of(&accounts, user), user)
+}
+
+/// A user's name in a file as `/etc/passwd`; empty where it has none. (The C library looks elsewhere, too, and
+/// cannot where it is linked statically.)
+fn name_of(accounts: &str, user: Uid) -> &str {
+    let fields = |line: &str| line.split(':').nth(2).and_then(|id| id.parse::<u32>().ok());
+    let line = accounts.lines().find(|line| fields(line) == Some(user.as_raw()));
+    line.and_then(|line| line.split(':').next()).unwrap_or_default()
 }
 
 fn first_range(text: &str, name: &str, user: Uid) -> Option<u32> {
     text.lines().find_map(|line| {
         let mut fields = line.trim().split(':');
-        let is_own = fields.next().is_some_and(|owner| owner == name || owner == user.to_string());
+        let is_own = fields
+            .next()
+            .is_some_and(|owner| owner == user.to_string() || (owner == name && !name.is_empty()));
         let start: u32 = fields.next()?.parse().ok()?;
         let count: u32 = fields.next()?.parse().ok()?;
         (is_own && count >= COUNT).then_some(start)
@@ -254,6 +264,9 @@ mod tests {
         assert_eq!(of("ana", 1000), Some(300_000));
         assert_eq!(of("", 4545), Some(500_000));
         assert_eq!(of("bob", 1001), None);
+        let accounts = "root:x:0:0::/root:/bin/sh\nana:x:1000:1000::/home/ana:/bin/sh\n";
+        assert_eq!(name_of(accounts, Uid::from_raw(1000)), "ana");
+        assert_eq!(name_of(accounts, Uid::from_raw(1001)), "");
     }
 
     #[test]

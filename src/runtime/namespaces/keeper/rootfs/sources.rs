@@ -19,6 +19,7 @@ use crate::{
     Error, Result,
     error::Context,
     privileges::STUDENT_ID,
+    runtime::UNMAPPED,
     topology::{Mount, Plan},
 };
 
@@ -183,8 +184,7 @@ impl Sources {
                 let map = ids.mount_map((found.uid(), found.gid()), shown)?;
                 if let Err(e) = mount.map_owners(&map) {
                     let source = wanted.source.display();
-                    let warning =
-                        format!("hosts cannot change {source}: its file system cannot map owners: {e}");
+                    let warning = format!("hosts cannot change {source}: {UNMAPPED}: {e}");
                     if !warnings.contains(&warning) {
                         warnings.push(warning);
                     }

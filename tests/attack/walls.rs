@@ -1,0 +1,193 @@
+//! The walls of a host: what its root gets at, and what a program under judgement does.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Stdio,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::ground::{Ground, Lab, Said};
+
+const NEWBORN: &str = include_str!("newborn.c");
+const CALLS: &str = include_str!("calls.c");
+const TRACE: &str = include_str!("trace.c");
+
+/// How many programs are started under the eyes of the host's root.
+const STARTS: usize = 200;
+
+/// What a newborn that is looked at must not have.
+const LEAKS: [&str; 3] = ["SECRET", "WRITABLE", "DESCRIPTORS"];
+
+/// From its birth on, a program that netlab starts is in reach of the host's root: it must be the program, or
+/// lab-init of the host's own folder, with nothing of who typed `netlab`.
+pub fn nothing_of_netlab_is_born_on_a_host(ground: &Ground) {
+    let lab = ground.up();
+    lab.compile("server", NEWBORN, "/tmp/newborn");
+    let mut watcher = ground.netlab(&["exec", "--lab", &lab.name, "server", "--", "/tmp/newborn", "60"]);
+    let mut watcher = watcher.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(watcher.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().as_deref(), Some("watching"));
+    for _ in 0..STARTS {
+        let mut start = ground.netlab(&["exec", "--lab", &lab.name, "server", "--", "true"]);
+        let said: Said = start.env("TOKEN", "INSTRUCTORS-TOKEN").output().unwrap().into();
+        assert!(said.code == 0 || said.stderr.contains("keeps it from beginning"), "{said:?}");
+    }
+    lab.exec("server", &["pkill", "newborn"]);
+    let seen: Vec<String> = lines.collect();
+    watcher.wait().unwrap();
+    assert!(seen.len() > STARTS / 10, "it looked at {} of {STARTS}", seen.len());
+    for line in seen {
+        assert!(LEAKS.iter().all(|leak| !line.contains(leak)), "{line}");
+        let runs = line.split(" runs ").nth(1).unwrap();
+        // `?` is one that nobody may look at, or that has ended.
+        let right = ["?", "/opt/netlab/bin/", "/usr/bin/"].iter().any(|place| runs.starts_with(place));
+        // An engine's own first step is in memory, and not a file of the machine.
+        assert!(right || runs.starts_with("/memfd:runc") || runs == "/", "{line}");
+    }
+}
+
+/// When its keeper is killed, no process of a host is left a way to netlab's own files.
+pub fn a_killed_keeper_leaves_no_way_to_netlabs_files(ground: &Ground) {
+    if ground.runtime == "docker" {
+        return;
+    }
+    let before = programs(ground);
+    for _ in 0..3 {
+        let lab = ground.up();
+        lab.compile("server", include_str!("overwrite.c"), "/tmp/overwrite");
+        let detached =
+            ground.run(&["exec", "--lab", &lab.name, "--detach", "server", "--", "/tmp/overwrite"]);
+        assert_eq!(detached.code, 0, "{detached:?}");
+        for _ in 0..10 {
+            lab.exec("server", &["true"]);
+        }
+        kill(keeper(ground), Signal::SIGKILL).unwrap();
+        drop(lab);
+        assert!(programs(ground) == before, "netlab's own files were changed");
+    }
+}
+
+/// The bytes of netlab's programs.
+fn programs(ground: &Ground) -> Vec<Vec<u8>> {
+    let folder = ground.program();
+    let mut all: Vec<_> =
+        fs::read_dir(folder.parent().unwrap()).unwrap().map(|e| e.unwrap().path()).collect();
+    all.sort();
+    all.into_iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
+/// The keeper of the ground's one lab: the process that runs its `netlab`.
+fn keeper(ground: &Ground) -> Pid {
+    let program = ground.program();
+    let numbers = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+    let mut keepers = numbers.filter_map(|number| number.parse::<i32>().ok()).filter(|number| {
+        let runs = fs::read_link(format!("/proc/{number}/exe")).is_ok_and(|exe| exe == program);
+        let arguments = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+        runs && arguments.split(|b| *b == 0).nth(1) == Some(b"keeper")
+    });
+    Pid::from_raw(keepers.next().expect("a keeper"))
+}
+
+/// Root of a host that people look around on gets nothing of the machine from the kernel.
+pub fn roots_calls_to_the_machine_are_refused(ground: &Ground) {
+    let lab = ground.up();
+    lab.compile("server", CALLS, "/tmp/calls");
+    let said = lab.exec("server", &["/tmp/calls"]);
+    assert!(said.stdout.lines().count() > 20, "{said:?}");
+    for line in said.stdout.lines() {
+        assert!(!line.ends_with(": had"), "{line}\n{}", said.stdout);
+    }
+}
+
+/// What appears in the machine's folders after the lab was built is out of reach as well.
+pub fn the_machines_folders_are_not_a_hosts(ground: &Ground) {
+    let lab = ground.up();
+    if nix::unistd::geteuid().is_root() && ground.runtime == "namespaces" {
+        let folder = tempfile::Builder::new().prefix("netlab-attack-").tempdir_in("/etc").unwrap();
+        fs::write(folder.path().join("shadow"), "root:hash").unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let said = lab.exec("server", &["ls", &folder.path().display().to_string()]);
+        assert_ne!(said.code, 0, "{said:?}");
+    }
+    let said = lab.sh("server", "find / -xdev -name shadow; ls -A /opt /root /home; cat /etc/shadow");
+    let names: Vec<&str> = said.stdout.split_whitespace().collect();
+    let known = ["/etc/shadow", "/opt:", "/root:", "/home:", "netlab", "student", ".bashrc", ".profile"];
+    // An image has an empty shadow file of its own.
+    let own = |name: &&&str| !known.contains(name) && !(ground.runtime == "docker" && name.contains(':'));
+    assert_eq!(names.iter().filter(own).collect::<Vec<_>>(), Vec::<&&str>::new(), "{said:?}");
+    if ground.runtime == "namespaces" {
+        let found = lab.sh("server", "find /etc -type f ! -perm -o=r -exec cat {} + 2>/dev/null");
+        assert_eq!(found.stdout, "");
+    }
+}
+
+/// What a program under judgement prints while it is compiled.
+fn judged(ground: &Ground, files: &[(&str, &str)], attack: &str) -> (String, Lab<'_>, String) {
+    let workspace = super::ground::unique();
+    for (name, text) in files {
+        ground.write(&format!("{workspace}/{name}"), text);
+    }
+    let manifest = format!("build: |\n  cd /lab; {attack}\n  false\nserver: /lab/x {{port}}\n");
+    ground.write(&format!("{workspace}/netlab.yaml"), manifest);
+    let folder = ground.home().join(&workspace);
+    let name = super::ground::unique();
+    let in_folder = |arguments: &[&str]| -> Said {
+        ground.netlab(arguments).current_dir(&folder).output().unwrap().into()
+    };
+    let up = in_folder(&["up", "--lab", &name]);
+    assert_eq!(up.code, 0, "{up:?}");
+    let lab = Lab { ground, name };
+    let said = in_folder(&["check", "--lab", &lab.name, "2"]);
+    assert_eq!(said.code, 3, "what does not compile is not judged: {said:?}");
+    (format!("{}{}", said.stdout, said.stderr), lab, workspace)
+}
+
+/// A program under judgement has no capability, cannot gain one, and gets at nobody else's process.
+pub fn a_judged_program_has_no_privilege(ground: &Ground) {
+    let attack = "gcc -w -o trace trace.c && ./trace; grep -E 'Cap|NoNewPrivs' /proc/self/status; id -u";
+    let (said, _lab, _) = judged(ground, &[("trace.c", TRACE)], attack);
+    for name in ["CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"] {
+        assert!(said.contains(&format!("{name}:\t0000000000000000")), "{said}");
+    }
+    assert!(said.contains("NoNewPrivs:\t1"), "{said}");
+    for way in ["attach", "seize", "mem", "environ", "exe", "root", "fd", "vm", "getfd"] {
+        assert!(said.lines().any(|line| line.starts_with(&format!("{way}: "))), "{way}: {said}");
+        assert!(!said.contains(&format!("{way}: had")), "{said}");
+    }
+}
+
+/// A program that runs as its owner is of no use on a host, and is not to be left on the machine.
+pub fn no_setuid_program_is_left_in_a_workspace(ground: &Ground) {
+    let attack = "cp /bin/dash a; chmod 4755 a; cp /bin/dash b; chmod 2755 b; install -m 4755 /bin/dash c; \
+                  python3 -c 'import os; os.open(\"d\", os.O_CREAT | os.O_WRONLY, 0o4755)'; \
+                  python3 -c 'import os; os.mknod(\"e\", 0o104755)'; cp -p /bin/su f; ls -l";
+    let (said, _lab, workspace) = judged(ground, &[], attack);
+    assert!(said.contains("Operation not permitted"), "{said}");
+    for entry in fs::read_dir(ground.home().join(workspace)).unwrap().flatten() {
+        let mode = entry.metadata().unwrap().mode();
+        assert_eq!(mode & 0o6000, 0, "{} {mode:o}: {said}", entry.path().display());
+    }
+}
+
+/// What is made in a workspace belongs to the workspace's owner, whoever made it, and not to a stranger.
+pub fn files_in_a_workspace_belong_to_its_owner(ground: &Ground) {
+    let (said, lab, workspace) = judged(ground, &[], "touch made-when-judged");
+    if ground.runtime == "namespaces" {
+        let made = lab.sh("server", "touch /lab/made-by-hand");
+        assert_eq!(made.code, 0, "{made:?}");
+    }
+    let folder = ground.home().join(workspace);
+    let owner = fs::metadata(&folder).unwrap().uid();
+    for name in ["made-when-judged", "made-by-hand"] {
+        match fs::metadata(folder.join(name)) {
+            Ok(made) => assert_eq!(made.uid(), owner, "{name}: {said}"),
+            Err(e) => assert!(name == "made-by-hand" && ground.runtime == "docker", "{name}: {e}: {said}"),
+        }
+    }
+}
