@@ -22,6 +22,10 @@ fn main() {
         add("the_machines_folders_are_not_a_hosts", walls::the_machines_folders_are_not_a_hosts);
         add("a_judged_program_has_no_privilege", walls::a_judged_program_has_no_privilege);
         add("no_setuid_program_is_left_in_a_workspace", walls::no_setuid_program_is_left_in_a_workspace);
+        add(
+            "roots_rights_are_few_where_strangers_are_graded",
+            walls::roots_rights_are_few_where_strangers_are_graded,
+        );
         add("files_in_a_workspace_belong_to_its_owner", walls::files_in_a_workspace_belong_to_its_owner);
     }
     libtest_mimic::run(&arguments, trials).exit();

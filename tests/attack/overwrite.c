@@ -13,7 +13,7 @@ int main(void) {
   time_t end = time(0) + 20;
   while (fd < 0 && time(0) < end)
     for (int k = 0; k < 5000 && fd < 0; k++)
-      for (int pid = last + 1; pid < last + 6 && fd < 0; pid++) {
+      for (int pid = last + 1; pid < last + 64 && fd < 0; pid++) {
         if (kill(pid, SIGSTOP)) continue;
         char p[64], l[4096];
         snprintf(p, sizeof p, "/proc/%d/exe", pid);

@@ -126,6 +126,15 @@ pub fn read_only(path: &Path, all: bool) -> Result<()> {
     .map(drop)
 }
 
+/// Gives this process, and all that it will run, a session keyring of their own (keyctl(2)). A kernel without
+/// keys has none that could be seen.
+pub fn leave_session_keyring() {
+    // `KEYCTL_JOIN_SESSION_KEYRING` of `linux/keyctl.h`; without a name it is a new one.
+    const JOIN: libc::c_long = 1;
+    // SAFETY: takes a number and a null pointer.
+    unsafe { libc::syscall(libc::SYS_keyctl, JOIN, std::ptr::null::<libc::c_char>()) };
+}
+
 /// Leaves this process exactly these descriptors, numbered from 0 on, open for what it executes.
 ///
 /// Only for a process that will not use any other one again, nor drop what owns it.

@@ -85,6 +85,7 @@ fn keep() {
     // Neither can fail: a new process leads no group, and there is always a root.
     let _ = setsid();
     let _ = chdir("/");
+    sys::leave_session_keyring();
     let built = serde_json::from_reader(io::stdin())
         .or_lab(|| "the keeper does not understand its order")
         .and_then(|order: Order| Keeper::build(order));
