@@ -11,8 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+static char link[4096];
+
 static int foreign_descriptors(int pid) {
-  char path[64], link[4096];
+  char path[64];
   snprintf(path, sizeof path, "/proc/%d/fd", pid);
   DIR *d = opendir(path);
   int n = 0;
@@ -20,12 +22,17 @@ static int foreign_descriptors(int pid) {
     if (atoi(e->d_name) < 3) continue;
     snprintf(path, sizeof path, "/proc/%d/fd/%s", pid, e->d_name);
     ssize_t m = readlink(path, link, sizeof link - 1);
-    link[m > 0 ? m : 0] = 0;
+    // Closed meanwhile.
+    if (m <= 0) continue;
+    link[m] = 0;
     // The program's own libraries, and the launcher's one socket.
     const char *own[] = {"socket:", "pipe:", "/usr/", "/etc/"};
     int is_own = 0;
     for (int i = 0; i < 4; i++) is_own |= !strncmp(link, own[i], strlen(own[i]));
-    if (!is_own) n++;
+    if (!is_own) {
+      n++;
+      break;
+    }
   }
   if (d) closedir(d);
   return n;
@@ -43,17 +50,18 @@ int main(int argc, char **argv) {
         if (seen[pid] || kill(pid, SIGSTOP)) continue;
         seen[pid] = 1;
         last = pid;
-        char path[64], link[4096], env[65536];
+        char path[64], exe[4096], env[65536];
         snprintf(path, sizeof path, "/proc/%d/exe", pid);
-        ssize_t m = readlink(path, link, sizeof link - 1);
-        link[m > 0 ? m : 0] = 0;
+        ssize_t m = readlink(path, exe, sizeof exe - 1);
+        exe[m > 0 ? m : 0] = 0;
         int w = open(path, O_WRONLY);
         snprintf(path, sizeof path, "/proc/%d/environ", pid);
         int e = open(path, O_RDONLY);
         ssize_t n = e >= 0 ? read(e, env, sizeof env) : -1;
         int secret = n > 0 && memmem(env, n, "INSTRUCTORS-TOKEN", 17);
-        printf("newborn %d runs %s%s%s%s\n", pid, m > 0 ? link : "?", secret ? " SECRET" : "",
-               w >= 0 ? " WRITABLE" : "", foreign_descriptors(pid) ? " DESCRIPTORS" : "");
+        int fds = foreign_descriptors(pid);
+        printf("newborn %d runs %s%s%s%s%s\n", pid, m > 0 ? exe : "?", secret ? " SECRET" : "",
+               w >= 0 ? " WRITABLE" : "", fds ? " DESCRIPTORS " : "", fds ? link : "");
         if (e >= 0) close(e);
         kill(pid, SIGCONT);
       }
