@@ -55,10 +55,12 @@ impl Ids {
     /// Makes the lab's user namespace, and puts this process where it may make all its others: the network
     /// namespace that it is in then is the lab's switch. `folder` is the lab's own.
     pub fn claim(plan: &Plan, folder: &Path) -> Result<Self> {
-        if geteuid().is_root() {
+        let own = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        if geteuid().is_root() && is_initial(&own) {
             return Self::of_root(folder);
         }
-        let many = enter_as_user(plan)?;
+        // Root of a container is somebody else on the machine already, and has no other ids to give.
+        let many = if geteuid().is_root() { mapped(&own) > STUDENT_ID } else { enter_as_user(plan)? };
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).map_err(|e| no_namespaces(e, true))?;
         Ok(Self { namespace: None, root: 0, many })
     }
@@ -110,6 +112,17 @@ impl Ids {
         let shown = self.root + shown;
         user_namespace(&format!("{} {shown} 1", owner.0), &format!("{} {shown} 1", owner.1))
     }
+}
+
+/// Whether that map is the first user namespace's, in which every id is its own.
+fn is_initial(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+/// How many ids a map has.
+fn mapped(map: &str) -> u32 {
+    let counts = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u32>().ok());
+    counts.fold(0, u32::saturating_add)
 }
 
 /// A user namespace with these maps (user_namespaces(7)), and nobody in it. For root.
@@ -267,6 +280,14 @@ mod tests {
         let accounts = "root:x:0:0::/root:/bin/sh\nana:x:1000:1000::/home/ana:/bin/sh\n";
         assert_eq!(name_of(accounts, Uid::from_raw(1000)), "ana");
         assert_eq!(name_of(accounts, Uid::from_raw(1001)), "");
+    }
+
+    #[test]
+    fn a_containers_root_is_told_from_the_machines() {
+        assert!(is_initial("         0          0 4294967295\n"));
+        let container = "         0       1000          1\n         1     100000      65536\n";
+        assert!(!is_initial(container));
+        assert_eq!(mapped(container), 65537);
     }
 
     #[test]
