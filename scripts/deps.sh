@@ -19,6 +19,7 @@ lab   ping        iputils-ping  iputils             iputils
 lab   ps          procps        procps-ng           procps-ng
 lab   tcpdump     tcpdump       tcpdump             tcpdump
 test  ethtool     ethtool       ethtool             ethtool
+test  newuidmap   uidmap        shadow-utils        shadow
 test  ncat        ncat          nmap-ncat           nmap
 test  python3     python3       python3             python
 test  socat       socat         socat               socat

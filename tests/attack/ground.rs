@@ -1,4 +1,5 @@
-//! Where attacks are made: namespaces as root, namespaces as an ordinary user, and Docker.
+//! Where attacks are made: namespaces as root, namespaces as an ordinary user, with and without a range of ids
+//! in `/etc/subuid`, and Docker.
 
 #![allow(dead_code, reason = "each file of attacks uses its own part")]
 use std::{
@@ -21,6 +22,15 @@ use tempfile::TempDir;
 /// The ordinary user: one that the machine has not, and so nobody's.
 const USER: u32 = 4545;
 
+/// The line of the ordinary user in files as `/etc/passwd`, and their range of ids: the machine's own files are
+/// covered with these, in a mount namespace of the command's own.
+const ACCOUNT: &str = "attacker:x:4545:4545::/nowhere:/bin/sh\n";
+const RANGE: &str = "attacker:700000:65536\n";
+
+/// Covers the machine's files with those in a folder, and becomes the user.
+const WITH_RANGE: &str = "set -e; for name in passwd subuid subgid; do mount --bind \"$0/$name\" /etc/$name; done; \
+                          exec setpriv --reuid 4545 --regid 4545 --clear-groups -- \"$@\"";
+
 /// The programs that a user who may not enter the build folder is given copies of.
 const PROGRAMS: [&str; 6] = ["netlab", "lab-init", "tcpechod", "tcpecho", "processes", "threads"];
 
@@ -33,6 +43,8 @@ pub struct Ground {
     pub runtime: &'static str,
     /// The user that netlab runs as, if not this one.
     user: Option<u32>,
+    /// Whether that user has a range of ids.
+    has_range: bool,
     /// Holds copies of the programs, a home and the state of labs.
     room: Arc<TempDir>,
     /// Why this machine does not offer it, if so.
@@ -61,17 +73,18 @@ impl Ground {
     /// Every ground. One that this machine does not offer is there too, and its tests are ignored.
     pub fn each() -> Vec<Self> {
         let root = nix::unistd::geteuid().is_root();
-        let mut all = vec![Self::new("docker", "docker", None)];
+        let mut all = vec![Self::new("docker", "docker", None, false)];
         if root {
-            all.push(Self::new("namespaces-root", "namespaces", None));
-            all.push(Self::new("namespaces-user", "namespaces", Some(USER)));
+            all.push(Self::new("namespaces-root", "namespaces", None, false));
+            all.push(Self::new("namespaces-user", "namespaces", Some(USER), false));
+            all.push(Self::new("namespaces-range", "namespaces", Some(USER), true));
         } else {
-            all.push(Self::new("namespaces-user", "namespaces", None));
+            all.push(Self::new("namespaces-user", "namespaces", None, false));
         }
         all
     }
 
-    fn new(name: &'static str, runtime: &'static str, user: Option<u32>) -> Self {
+    fn new(name: &'static str, runtime: &'static str, user: Option<u32>, has_range: bool) -> Self {
         let room = tempfile::tempdir().unwrap();
         fs::set_permissions(room.path(), Permissions::from_mode(0o755)).unwrap();
         let built = Path::new(env!("CARGO_BIN_EXE_netlab")).parent().unwrap();
@@ -82,8 +95,18 @@ impl Ground {
         let home = room.path().join("home");
         fs::create_dir(&home).unwrap();
         chown(&home, user, user).unwrap();
-        let mut ground = Self { name, runtime, user, room: Arc::new(room), missing: None };
-        ground.missing = ground.refusal();
+        if has_range {
+            let accounts = fs::read_to_string("/etc/passwd").unwrap() + ACCOUNT;
+            for (name, text) in [("passwd", accounts.as_str()), ("subuid", RANGE), ("subgid", RANGE)] {
+                fs::write(room.path().join(name), text).unwrap();
+            }
+        }
+        let mut ground = Self { name, runtime, user, has_range, room: Arc::new(room), missing: None };
+        ground.missing = if has_range && !Path::new("/usr/bin/newuidmap").exists() {
+            Some("no newuidmap".to_owned())
+        } else {
+            ground.refusal()
+        };
         ground
     }
 
@@ -117,11 +140,18 @@ impl Ground {
     /// `netlab` with these arguments, as the ground's user, in that user's home, with a clean environment.
     pub fn netlab(&self, arguments: &[&str]) -> Command {
         let home = self.home();
-        let mut command = Command::new(self.program());
+        let mut command = if self.has_range {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "--propagation", "private", "sh", "-c", WITH_RANGE]);
+            command.arg(self.room.path()).arg(self.program());
+            command
+        } else {
+            Command::new(self.program())
+        };
         command.args(arguments).env_clear().current_dir(&home);
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", &home);
         command.env("NETLAB_RUNTIME", self.runtime).env("NETLAB_STATE", home.join("state"));
-        if let Some(user) = self.user {
+        if let Some(user) = self.user.filter(|_| !self.has_range) {
             command.uid(user).gid(user);
         }
         command

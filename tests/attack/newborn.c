@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static char link[4096];
+static char target[4096];
 
 static int foreign_descriptors(int pid) {
   char path[64];
@@ -21,14 +21,14 @@ static int foreign_descriptors(int pid) {
   for (struct dirent *e; d && (e = readdir(d));) {
     if (atoi(e->d_name) < 3) continue;
     snprintf(path, sizeof path, "/proc/%d/fd/%s", pid, e->d_name);
-    ssize_t m = readlink(path, link, sizeof link - 1);
+    ssize_t m = readlink(path, target, sizeof target - 1);
     // Closed meanwhile.
     if (m <= 0) continue;
-    link[m] = 0;
+    target[m] = 0;
     // The program's own libraries, and the launcher's one socket.
     const char *own[] = {"socket:", "pipe:", "/usr/", "/etc/"};
     int is_own = 0;
-    for (int i = 0; i < 4; i++) is_own |= !strncmp(link, own[i], strlen(own[i]));
+    for (int i = 0; i < 4; i++) is_own |= !strncmp(target, own[i], strlen(own[i]));
     if (!is_own) {
       n++;
       break;
@@ -61,7 +61,7 @@ int main(int argc, char **argv) {
         int secret = n > 0 && memmem(env, n, "INSTRUCTORS-TOKEN", 17);
         int fds = foreign_descriptors(pid);
         printf("newborn %d runs %s%s%s%s%s\n", pid, m > 0 ? exe : "?", secret ? " SECRET" : "",
-               w >= 0 ? " WRITABLE" : "", fds ? " DESCRIPTORS " : "", fds ? link : "");
+               w >= 0 ? " WRITABLE" : "", fds ? " DESCRIPTORS " : "", fds ? target : "");
         if (e >= 0) close(e);
         kill(pid, SIGCONT);
       }
