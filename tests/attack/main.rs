@@ -18,6 +18,7 @@ fn main() {
             "a_killed_keeper_leaves_no_way_to_netlabs_files",
             walls::a_killed_keeper_leaves_no_way_to_netlabs_files,
         );
+        add("a_host_that_stops_newborns_delays_no_other", walls::a_host_that_stops_newborns_delays_no_other);
         add("roots_calls_to_the_machine_are_refused", walls::roots_calls_to_the_machine_are_refused);
         add("the_machines_folders_are_not_a_hosts", walls::the_machines_folders_are_not_a_hosts);
         add("a_judged_program_has_no_privilege", walls::a_judged_program_has_no_privilege);

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     os::unix::fs::{MetadataExt, PermissionsExt},
     process::Stdio,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -36,7 +37,7 @@ pub fn nothing_of_netlab_is_born_on_a_host(ground: &Ground) {
     for _ in 0..STARTS {
         let mut start = ground.netlab(&["exec", "--lab", &lab.name, "server", "--", "true"]);
         let said: Said = start.env("TOKEN", "INSTRUCTORS-TOKEN").output().unwrap().into();
-        assert!(said.code == 0 || said.stderr.contains("keeps it from beginning"), "{said:?}");
+        assert!(said.code == 0 || said.stderr.contains("kept from beginning"), "{said:?}");
     }
     lab.exec("server", &["pkill", "newborn"]);
     let seen: Vec<String> = lines.collect();
@@ -74,6 +75,31 @@ pub fn a_killed_keeper_leaves_no_way_to_netlabs_files(ground: &Ground) {
         kill(keeper(ground), Signal::SIGKILL).unwrap();
         drop(lab);
         assert!(programs(ground) == before, "netlab's own files were changed");
+    }
+}
+
+/// A host that lets no program begin keeps nobody else from anything.
+pub fn a_host_that_stops_newborns_delays_no_other(ground: &Ground) {
+    let lab = ground.up();
+    lab.compile("client1", include_str!("stopper.c"), "/tmp/stopper");
+    let on_client1 = |argv: &[&str]| {
+        let mut command = ground.netlab(&[&["exec", "--lab", &lab.name, "client1", "--"], argv].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut stopper = on_client1(&["/tmp/stopper"]);
+    let mut line = String::new();
+    BufReader::new(stopper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "watching\n");
+    let mut stopped = on_client1(&["true"]);
+    for _ in 0..5 {
+        let started = Instant::now();
+        let said = lab.sh("server", "echo free");
+        assert_eq!(said.stdout, "free\n", "{said:?}");
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    }
+    for child in [&mut stopper, &mut stopped] {
+        let _ = child.kill();
+        child.wait().unwrap();
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -29,7 +30,7 @@ use super::{
     Ground, Keeper,
     host::Host,
     network,
-    spawn::{self, Place, Streams},
+    spawn::{self, Newborn, Place, Progress, Streams},
 };
 use crate::{
     Error, Result,
@@ -43,6 +44,8 @@ use crate::{
 struct Client {
     socket: UnixStream,
     program: Option<Pid>,
+    /// The program it has asked for, until that has begun.
+    newborn: Option<Newborn>,
 }
 
 impl Client {
@@ -68,6 +71,7 @@ impl Keeper {
         // Children that ended before their signal was asked for.
         self.reap();
         loop {
+            tell_begun(&mut clients);
             self.tell_ends(&clients);
             let ready = wait(&signals, self.listener.as_fd(), &clients, &self.hosts);
             if ready.signals {
@@ -91,6 +95,8 @@ impl Keeper {
                         clients[place].tell(&Reply::Gone { left }, &[]);
                         return;
                     }
+                    // It is to wait for its answer before it asks again.
+                    Ok(Some(_)) if clients[place].newborn.is_some() => drop(clients.swap_remove(place)),
                     Ok(Some((request, fds))) => self.answer(&mut clients[place], request, fds),
                     Err(Errno::EAGAIN | Errno::EINTR) => {}
                     Ok(None) | Err(_) => drop(clients.swap_remove(place)),
@@ -107,23 +113,19 @@ impl Keeper {
         let (socket, _) = self.listener.accept().ok()?;
         let peer = getsockopt(&socket, PeerCredentials).ok()?;
         socket.set_nonblocking(true).ok()?;
-        (peer.uid() == geteuid().as_raw()).then_some(Client { socket, program: None })
+        (peer.uid() == geteuid().as_raw()).then_some(Client { socket, program: None, newborn: None })
     }
 
     fn answer(&mut self, client: &mut Client, request: Request, fds: Vec<OwnedFd>) {
-        let (reply, fds) = match self.carry_out(client, request, fds) {
-            Ok(answer) => answer,
-            Err(e) => (Reply::Failed(Failure::from(&e)), Vec::new()),
-        };
-        client.tell(&reply, &fds);
+        match self.carry_out(client, request, fds) {
+            // It is answered when its program has begun.
+            Ok(_) if client.newborn.is_some() => {}
+            Ok(reply) => client.tell(&reply, &[]),
+            Err(e) => client.tell(&Reply::Failed(Failure::from(&e)), &[]),
+        }
     }
 
-    fn carry_out(
-        &mut self,
-        client: &mut Client,
-        request: Request,
-        fds: Vec<OwnedFd>,
-    ) -> Result<(Reply, Vec<OwnedFd>)> {
+    fn carry_out(&mut self, client: &mut Client, request: Request, fds: Vec<OwnedFd>) -> Result<Reply> {
         let three = |fds: Vec<OwnedFd>| {
             <[OwnedFd; 3]>::try_from(fds).map_err(|_| Error::lab("a program needs three streams"))
         };
@@ -133,9 +135,10 @@ impl Keeper {
                     Some(_) => Streams::Terminal,
                     None => Streams::Given(three(fds)?),
                 };
-                let (pid, master) = self.spawn(&host, &command, &streams)?;
-                client.program = Some(pid);
-                Ok((Reply::Spawned { pid: pid.as_raw() }, master.into_iter().collect()))
+                let newborn = self.spawn(&host, &command, &streams)?;
+                client.program = Some(newborn.pid);
+                client.newborn = Some(newborn);
+                Ok(Reply::Done)
             }
             Request::Start { host, command } => {
                 let (_, found) = self.host(&host)?;
@@ -148,28 +151,28 @@ impl Keeper {
                     ])
                 };
                 let streams = Streams::Given(open().or_lab(|| format!("cannot open the log of {host}"))?);
-                let (pid, _) = self.spawn(&host, &command, &streams)?;
-                Ok((Reply::Spawned { pid: pid.as_raw() }, Vec::new()))
+                client.newborn = Some(self.spawn(&host, &command, &streams)?);
+                Ok(Reply::Done)
             }
             Request::Observe => {
                 let pid = spawn::observer(&self.netlab, &three(fds)?)?;
                 client.program = Some(pid);
-                Ok((Reply::Observing { pid: pid.as_raw(), watch: self.watch() }, Vec::new()))
+                Ok(Reply::Observing { pid: pid.as_raw(), watch: self.watch() })
             }
             Request::Hosts => {
                 let state = |h: &Host| if h.alive { HostState::Running } else { HostState::Stopped };
-                Ok((Reply::Hosts(self.hosts.iter().map(state).collect()), Vec::new()))
+                Ok(Reply::Hosts(self.hosts.iter().map(state).collect()))
             }
             Request::Stop { host } => {
                 self.stop_host(&host)?;
-                Ok((Reply::Done, Vec::new()))
+                Ok(Reply::Done)
             }
-            Request::Boot { host } => Ok((Reply::Booted(self.start_host(&host)?), Vec::new())),
+            Request::Boot { host } => Ok(Reply::Booted(self.start_host(&host)?)),
             Request::Down => Err(Error::lab("already going")),
         }
     }
 
-    fn spawn(&self, host: &str, command: &Command, streams: &Streams) -> Result<(Pid, Option<OwnedFd>)> {
+    fn spawn(&self, host: &str, command: &Command, streams: &Streams) -> Result<Newborn> {
         let (plan, found) = self.host(host)?;
         if !found.alive {
             return Err(Error::lab(format!("host {host} has stopped"))
@@ -264,6 +267,24 @@ impl Keeper {
     }
 }
 
+/// Answers those whose programs have begun, or could not.
+fn tell_begun(clients: &mut [Client]) {
+    for client in clients {
+        let Some(newborn) = &client.newborn else { continue };
+        let reply = match newborn.look() {
+            Progress::Beginning => continue,
+            Progress::Begun => Reply::Spawned { pid: newborn.pid.as_raw() },
+            Progress::Kept => {
+                let kept = Error::lab("the program was kept from beginning")
+                    .hint("something on its host stops or traces every new process");
+                Reply::Failed(Failure::from(&kept))
+            }
+        };
+        let master = client.newborn.take().and_then(|newborn| newborn.master);
+        client.tell(&reply, &Vec::from_iter(master));
+    }
+}
+
 struct Ready {
     signals: bool,
     listener: bool,
@@ -278,13 +299,20 @@ fn wait(signals: &SignalFd, listener: BorrowedFd<'_>, clients: &[Client], hosts:
     let mut fds = vec![watch(signals.as_fd()), watch(listener)];
     fds.extend(clients.iter().map(|c| watch(c.socket.as_fd())));
     fds.extend(hosts.iter().map(|h| watch(h.log.outlet())));
+    let newborns = || clients.iter().filter_map(|c| c.newborn.as_ref());
+    fds.extend(newborns().map(|n| watch(n.launcher())));
+    let patience = newborns().map(Newborn::deadline).min().map_or(PollTimeout::NONE, |deadline| {
+        let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    });
     // Fails by an interruption, after which nothing is ready, or for want of memory, after which it
     // is tried again.
-    if poll(&mut fds, PollTimeout::NONE).is_err() {
+    if poll(&mut fds, patience).is_err() {
         return Ready { signals: false, listener: false, clients: Vec::new(), logs: Vec::new() };
     }
     let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
-    let (of_clients, of_logs) = ready[2..].split_at(clients.len());
+    let (of_clients, rest) = ready[2..].split_at(clients.len());
+    let of_logs = &rest[..hosts.len()];
     let places =
         |ready: &[bool]| ready.iter().enumerate().filter(|(_, r)| **r).map(|(place, _)| place).collect();
     Ready { signals: ready[0], listener: ready[1], clients: places(of_clients), logs: places(of_logs) }

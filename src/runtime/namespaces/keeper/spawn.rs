@@ -6,19 +6,18 @@ use std::{
     ffi::CString,
     fs::File,
     io::{self, Seek, Write},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 
 use nix::{
     errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
     sched::CloneFlags,
     sys::{
         memfd::{MFdFlags, memfd_create},
         prctl::set_pdeathsig,
         signal::{Signal, kill},
-        socket::{AddressFamily, SockFlag, SockType, socketpair},
+        socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair},
         stat::{Mode, umask},
         wait::{Id, WaitPidFlag, waitid, waitpid},
     },
@@ -70,13 +69,63 @@ pub enum Streams {
     Terminal,
 }
 
-/// Starts a program on a host, as a child of this process. Gives its pid here and its terminal's
-/// master. A program that cannot be run is told on its own standard error, as a shell would.
-pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Result<(Pid, Option<OwnedFd>)> {
+/// A program that has just been born, and may not yet have taken the place of the launcher.
+pub struct Newborn {
+    /// Its number here.
+    pub pid: Pid,
+    /// Its terminal's master, if it has one.
+    pub master: Option<OwnedFd>,
+    /// Closes when the program has taken its place.
+    launcher: OwnedFd,
+    /// When it must have.
+    deadline: Instant,
+}
+
+/// How far a newborn has come.
+pub enum Progress {
+    /// The program has taken its place.
+    Begun,
+    /// It has not yet.
+    Beginning,
+    /// It has been given all the time there is, and is ended.
+    Kept,
+}
+
+impl Newborn {
+    /// What becomes readable when there is progress.
+    pub fn launcher(&self) -> BorrowedFd<'_> {
+        self.launcher.as_fd()
+    }
+
+    /// When to look at it even though nothing became readable.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Looks how far it has come. Whoever looks at it or sends it a signal once it has begun meets the program
+    /// itself. Somebody on the host can keep it from beginning, and costs nobody else any time.
+    pub fn look(&self) -> Progress {
+        let mut byte = [0];
+        match recv(self.launcher.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => Progress::Begun,
+            // Nobody else has the other end, and nothing is to be said on it.
+            _ if Instant::now() < self.deadline => Progress::Beginning,
+            _ => {
+                // It may have ended meanwhile.
+                let _ = kill(self.pid, Signal::SIGKILL);
+                Progress::Kept
+            }
+        }
+    }
+}
+
+/// Starts a program on a host, as a child of this process. A program that cannot be run is told on its own
+/// standard error, as a shell would.
+pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Result<Newborn> {
     let what = || format!("cannot start a program on {}", place.host.name);
     let order = order(place, command).or_lab(what)?;
     let kind = (AddressFamily::Unix, SockType::SeqPacket);
-    let (ours, theirs) = socketpair(kind.0, kind.1, None, SockFlag::SOCK_CLOEXEC).or_lab(what)?;
+    let (launcher, theirs) = socketpair(kind.0, kind.1, None, SockFlag::SOCK_CLOEXEC).or_lab(what)?;
     let helper = sys::clone(CloneFlags::empty(), || {
         let Err(error) = become_launcher(place, command, streams, &order, theirs.as_fd());
         // If the keeper is gone there is nobody to tell, and the host goes too.
@@ -85,26 +134,19 @@ pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Resul
     })
     .or_lab(what)?;
     drop(theirs);
-    let answer = protocol::receive::<Answer>(ours.as_fd());
+    let answer = protocol::receive::<Answer>(launcher.as_fd());
     waitpid(helper, None).or_lab(what)?;
-    match answer.or_lab(what)? {
-        Some((Ok(pid), mut fds)) => {
-            let pid = Pid::from_raw(pid);
-            // What is not our child was not started by the launcher.
-            let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-            if waitid(Id::Pid(pid), ended) == Err(Errno::ECHILD) {
-                return Err(Error::lab(what()).caused_by("it is no child of this lab's"));
-            }
-            if !begins(ours.as_fd()) {
-                // It may have ended meanwhile.
-                let _ = kill(pid, Signal::SIGKILL);
-                return Err(Error::lab(what()).caused_by("somebody keeps it from beginning"));
-            }
-            Ok((pid, fds.pop()))
-        }
-        Some((Err(failure), _)) => Err(failure.into()),
-        None => Err(Error::lab(what())),
+    let (pid, mut fds) = match answer.or_lab(what)? {
+        Some((Ok(pid), fds)) => (Pid::from_raw(pid), fds),
+        Some((Err(failure), _)) => return Err(failure.into()),
+        None => return Err(Error::lab(what())),
+    };
+    // What is not our child was not started by the launcher.
+    let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    if waitid(Id::Pid(pid), ended) == Err(Errno::ECHILD) {
+        return Err(Error::lab(what()).caused_by("it is no child of this lab's"));
     }
+    Ok(Newborn { pid, master: fds.pop(), launcher, deadline: Instant::now() + BEGIN })
 }
 
 /// What the launcher is to read.
@@ -146,26 +188,6 @@ fn become_launcher(
     restrict_calls()?;
     let launcher = format!("{PROGRAMS}/{INIT}");
     execute(&launcher, &[launcher.clone(), "launch".into()], &BTreeMap::new()).or_lab(what)
-}
-
-/// Waits until the other end closes. It does when the program has taken the place of our copy, so that
-/// whoever looks at it or sends it a signal from then on meets the program itself.
-fn begins(socket: BorrowedFd<'_>) -> bool {
-    let deadline = Instant::now() + BEGIN;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Whoever holds the other end may also send without end.
-        if left.is_zero() {
-            return false;
-        }
-        let mut sockets = [PollFd::new(socket, PollFlags::POLLIN)];
-        match poll(&mut sockets, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)) {
-            Err(Errno::EINTR) => {}
-            Ok(0) | Err(_) => return false,
-            Ok(_) if matches!(protocol::receive::<()>(socket), Err(Errno::EINTR) | Ok(Some(_))) => {}
-            Ok(_) => return true,
-        }
-    }
 }
 
 /// What every program on a host starts with, whoever starts it.
