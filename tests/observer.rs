@@ -8,7 +8,7 @@ use std::{process::Stdio, time::Duration};
 use netlab::{
     Result,
     observer::{
-        Observer, ProcessRow, Seen, Tables, TcpState,
+        Observer, ProcessRow, Seen, Sightings, Tables, TcpState,
         protocol::{Message, RawPacket, encode_json, read_frame},
         render,
     },
@@ -16,10 +16,7 @@ use netlab::{
 };
 use nix::libc;
 use room::Room;
-use tokio::{
-    sync::mpsc::UnboundedReceiver,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 /// An echo server that forks for each client and never reaps.
 const SERVER: &str = "$l = IO::Socket::INET->new(Listen => 5, LocalPort => 8001) or die; \
@@ -30,7 +27,7 @@ const CLIENT: &str = "$c = IO::Socket::INET->new('198.18.0.1:8001') or die; \
 
 struct Eyes {
     observer: Observer,
-    seen: UnboundedReceiver<Seen>,
+    seen: Sightings,
     tables: Tables,
     packets: Vec<RawPacket>,
     blind: Vec<String>,
@@ -55,7 +52,7 @@ impl Eyes {
     async fn until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !condition(self) {
-            let Ok(next) = timeout_at(deadline, self.seen.recv()).await else {
+            let Ok(next) = timeout_at(deadline, self.seen.next()).await else {
                 panic!("not seen: {what}\n{:#?}", self.tables);
             };
             let Some(seen) = next else {
@@ -68,7 +65,7 @@ impl Eyes {
     /// Looks now and takes in all that was seen until now, and waits for nothing more.
     async fn look(&mut self) {
         self.observer.sample().await.unwrap();
-        while let Ok(seen) = self.seen.try_recv() {
+        while let Some(seen) = self.seen.try_next() {
             self.take(seen);
         }
     }
@@ -241,6 +238,6 @@ async fn it_ends_when_its_reader_is_dropped() {
     let Some(room) = Room::open() else { return };
     let Eyes { observer, mut seen, .. } = Eyes::open(&room).await.unwrap();
     drop(observer);
-    let end = async { while seen.recv().await.is_some() {} };
+    let end = async { while seen.next().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(10), end).await.expect("the channel ends");
 }

@@ -1,8 +1,6 @@
 //! A running lab under observation.
 
-use tokio::sync::mpsc;
-
-use super::{Observer, Seen, Tables};
+use super::{Observer, Seen, Sightings, Tables};
 use crate::{
     Result,
     runtime::{Runtime, Watch, WatchedHost},
@@ -17,7 +15,7 @@ pub struct Session {
     /// What is watched.
     pub watch: Watch,
     /// What is seen, in order.
-    seen: mpsc::UnboundedReceiver<Seen>,
+    seen: Sightings,
 }
 
 impl Session {
@@ -32,7 +30,7 @@ impl Session {
 
     /// The next thing seen, after the tables have taken it in. Safe to cancel.
     pub async fn next(&mut self) -> Result<Seen> {
-        match self.seen.recv().await {
+        match self.seen.next().await {
             Some(seen) => Ok(self.take_in(seen)),
             None => Err(self.observer.lost()),
         }
@@ -42,13 +40,10 @@ impl Session {
     pub async fn look(&mut self) -> Result<Vec<Seen>> {
         self.observer.sample().await?;
         let mut all = Vec::new();
-        loop {
-            match self.seen.try_recv() {
-                Ok(seen) => all.push(self.take_in(seen)),
-                Err(mpsc::error::TryRecvError::Empty) => return Ok(all),
-                Err(mpsc::error::TryRecvError::Disconnected) => return Err(self.observer.lost()),
-            }
+        while let Some(seen) = self.seen.try_next() {
+            all.push(self.take_in(seen));
         }
+        if self.seen.are_over() { Err(self.observer.lost()) } else { Ok(all) }
     }
 
     /// Watches a host that has come back, as [`Runtime::start_host`] told of it. Nothing that was seen

@@ -8,7 +8,7 @@ pub mod keeper;
 mod logs;
 mod protocol;
 mod state;
-mod sys;
+pub(crate) mod sys;
 
 use std::{io, path::PathBuf, process::Stdio, time::Duration};
 
