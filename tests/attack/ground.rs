@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each file of attacks uses its own part")]
 use std::{
+    ffi::OsStr,
     fs::{self, Permissions},
     os::unix::{
         fs::{PermissionsExt, chown},
@@ -113,9 +114,16 @@ impl Ground {
 
     /// `netlab` with these arguments, as the ground's user, in that user's home, with a clean environment.
     pub fn netlab(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(self.program());
+        command.args(arguments);
+        command
+    }
+
+    /// Any program of the machine, run in the same way.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let home = self.home();
-        let mut command = Command::new(self.program());
-        command.args(arguments).env_clear().current_dir(&home);
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(&home);
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", &home);
         command.env("NETLAB_RUNTIME", self.runtime).env("NETLAB_STATE", home.join("state"));
         if let Some(user) = self.user {

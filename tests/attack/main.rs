@@ -2,6 +2,7 @@
 //! every ground that this machine offers, in a lab of its own, against nothing but what the test made.
 
 mod ground;
+mod observer;
 
 use ground::Ground;
 use libtest_mimic::{Arguments, Trial};
@@ -12,6 +13,7 @@ fn main() {
     for ground in Ground::each() {
         let mut add = |name: &str, attack: fn(&Ground)| trials.push(ground.trial(name, attack));
         add("an_honest_lab_works", an_honest_lab_works);
+        observer::add(&mut add, &ground);
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
