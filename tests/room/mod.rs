@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -75,6 +76,18 @@ impl Room {
     pub fn perl(&self, host: &str, source: &str) -> Program {
         let mut command = self.command(host);
         command.args(["perl", "-MIO::Socket", "-e", source]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Program { child, stdin, stdout }
+    }
+
+    /// Another host, on no wire: a Perl program is its PID 1.
+    #[allow(dead_code)]
+    #[must_use]
+    pub fn host(options: &[&str], source: &str, argument: &Path) -> Program {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--pid", "--fork", "--kill-child"]).args(options);
+        command.args(["perl", "-e", source]).arg(argument);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Program { child, stdin, stdout }

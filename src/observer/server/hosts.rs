@@ -68,9 +68,8 @@ impl Host {
         let numbers = init.numbers().or_lab(what)?;
         // Number 1 in a PID namespace below ours.
         if numbers.len() < 2 || numbers.last() != Some(&1) {
-            return Err(
-                Error::lab(what()).caused_by(format!("process {:?} is no PID 1 of a host", numbers.first()))
-            );
+            return Err(Error::lab(what())
+                .caused_by(format!("process {} is not PID 1 of a host", numbers.first().unwrap_or(&0))));
         }
         let proc = Proc::of(init).map_err(|e| match e {
             Errno::ENOTTY => Error::lab(what()).caused_by("it has no /proc mounted"),
@@ -79,8 +78,7 @@ impl Host {
                 .hint("an observer needs CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_SYS_CHROOT over the hosts"),
         })?;
         let outside = init.pid_namespace().or_lab(what)?;
-        let inside = proc.link("1/ns/pid").or_lab(what)?;
-        if inside != *outside {
+        if !proc.link("1/ns/pid").is_ok_and(|inside| inside == *outside) {
             return Err(Error::lab(what()).caused_by("it has no /proc of its own mounted"));
         }
         Ok((outside, proc))
