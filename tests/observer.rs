@@ -270,6 +270,24 @@ async fn what_lies_behind_pid_1_is_not_believed() {
     victim.wait().unwrap();
 }
 
+/// Its root is nobody here, and yet 0 to itself.
+#[tokio::test]
+async fn a_host_may_have_a_user_namespace_of_its_own() {
+    let Some(room) = Room::open() else { return };
+    let source = "$| = 1; use IO::Socket; $l = IO::Socket::INET->new(Listen => 5, LocalPort => 8001) or die; \
+                  if (!fork) { $> = $< = 1000; print qq(up\\n); sleep 1 while 1 } sleep 1 while 1";
+    let host = Room::mapped_host(1_900_000_000, source);
+    let mut eyes = Eyes::on(&room, &only(host.id())).await.unwrap();
+    eyes.look().await;
+    let users: Vec<_> = eyes.tables.processes("server").iter().map(|p| p.uid).collect();
+    assert_eq!(users, [0, 1000]);
+    let (socket, owner) = eyes.tables.listener("server", 8001).expect("a listening socket");
+    assert_eq!((socket.uid, owner.map(|p| p.pid)), (0, Some(1)));
+    assert_eq!(eyes.observer.resolve(host.id()).await.unwrap(), 1);
+    eyes.observer.signal("server", 2, libc::SIGKILL).await.unwrap();
+    eyes.until("its end", |e| e.tables.process("server", 2).is_none_or(ProcessRow::is_zombie)).await;
+}
+
 #[tokio::test]
 async fn what_is_not_a_host_is_refused() {
     let Some(room) = Room::open() else { return };

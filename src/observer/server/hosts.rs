@@ -9,6 +9,7 @@ use super::{
     bounds::{MOST_DESCRIPTORS, MOST_OF_FILE, MOST_ROWS},
     diag::Diag,
     handle::Handle,
+    ids::Ids,
     parse,
     proc::Proc,
 };
@@ -31,6 +32,7 @@ pub struct Host {
     pub namespace: String,
     init: Handle,
     proc: Proc,
+    ids: Ids,
 }
 
 /// What a host looked like at one time.
@@ -56,14 +58,16 @@ impl Host {
         let what = || format!("cannot look into host {}", watched.name);
         let Some(init) = Handle::open(watched.init).or_lab(what)? else { return Ok(None) };
         match Self::enter(&watched.name, &init) {
-            Ok((namespace, proc)) => Ok(Some(Self { name: watched.name.clone(), namespace, init, proc })),
+            Ok((namespace, proc, ids)) => {
+                Ok(Some(Self { name: watched.name.clone(), namespace, init, proc, ids }))
+            }
             Err(_) if init.has_ended() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Finds the host's `/proc`, and makes sure that it is this host's.
-    fn enter(name: &str, init: &Handle) -> Result<(String, Proc)> {
+    fn enter(name: &str, init: &Handle) -> Result<(String, Proc, Ids)> {
         let what = || format!("cannot look into host {name}");
         let numbers = init.numbers().or_lab(what)?;
         // Number 1 in a PID namespace below ours.
@@ -81,7 +85,8 @@ impl Host {
         if !proc.link("1/ns/pid").is_ok_and(|inside| inside == *outside) {
             return Err(Error::lab(what()).caused_by("it has no /proc of its own mounted"));
         }
-        Ok((outside, proc))
+        let ids = Ids::of(&proc).or_lab(what)?;
+        Ok((outside, proc, ids))
     }
 
     /// The folder of a process, by its number on the host. It stands for that process alone, also
@@ -112,6 +117,7 @@ impl Host {
         processes.shrink_to_fit();
         let mut view = View { processes, sockets, whole: found.whole && all_sockets };
         view.whole &= self.own(&mut view);
+        view.sockets.iter_mut().for_each(|socket| socket.uid = self.ids.inside(socket.uid));
         view.sockets.sort_by_key(parse::order);
         Some(view)
     }
@@ -146,6 +152,7 @@ impl Host {
         let mut row = parse::stat(buffer)?;
         self.proc.read_once(&format!("{pid}/status"), buffer).ok()?;
         parse::status(buffer, &mut row);
+        row.uid = self.ids.inside(row.uid);
         self.proc.read_once(&format!("{pid}/cmdline"), buffer).ok()?;
         buffer.truncate(ARGUMENTS);
         row.argv = parse::cmdline(buffer);

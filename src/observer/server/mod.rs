@@ -8,6 +8,7 @@ mod control;
 mod diag;
 mod handle;
 mod hosts;
+mod ids;
 mod no_dbus;
 mod output;
 mod parse;
