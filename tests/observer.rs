@@ -3,23 +3,20 @@
 mod room;
 mod skip;
 
-use std::{process::Stdio, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio, time::Duration};
 
 use netlab::{
     Result,
     observer::{
-        Observer, ProcessRow, Seen, Tables, TcpState,
+        Observer, ProcessRow, Seen, Sightings, Tables, TcpState,
         protocol::{Message, RawPacket, encode_json, read_frame},
         render,
     },
-    runtime::{Watch, WatchedSegment},
+    runtime::{Watch, WatchedHost, WatchedSegment},
 };
 use nix::libc;
 use room::Room;
-use tokio::{
-    sync::mpsc::UnboundedReceiver,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 /// An echo server that forks for each client and never reaps.
 const SERVER: &str = "$l = IO::Socket::INET->new(Listen => 5, LocalPort => 8001) or die; \
@@ -30,7 +27,7 @@ const CLIENT: &str = "$c = IO::Socket::INET->new('198.18.0.1:8001') or die; \
 
 struct Eyes {
     observer: Observer,
-    seen: UnboundedReceiver<Seen>,
+    seen: Sightings,
     tables: Tables,
     packets: Vec<RawPacket>,
     blind: Vec<String>,
@@ -38,7 +35,11 @@ struct Eyes {
 
 impl Eyes {
     async fn open(room: &Room) -> Result<Self> {
-        let (observer, seen) = Observer::attach(room.observe(), &room.watch()).await?;
+        Self::on(room, &room.watch()).await
+    }
+
+    async fn on(room: &Room, watch: &Watch) -> Result<Self> {
+        let (observer, seen) = Observer::attach(room.observe(), watch).await?;
         Ok(Self { observer, seen, tables: Tables::default(), packets: Vec::new(), blind: Vec::new() })
     }
 
@@ -55,7 +56,7 @@ impl Eyes {
     async fn until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !condition(self) {
-            let Ok(next) = timeout_at(deadline, self.seen.recv()).await else {
+            let Ok(next) = timeout_at(deadline, self.seen.next()).await else {
                 panic!("not seen: {what}\n{:#?}", self.tables);
             };
             let Some(seen) = next else {
@@ -68,7 +69,7 @@ impl Eyes {
     /// Looks now and takes in all that was seen until now, and waits for nothing more.
     async fn look(&mut self) {
         self.observer.sample().await.unwrap();
-        while let Ok(seen) = self.seen.try_recv() {
+        while let Some(seen) = self.seen.try_next() {
             self.take(seen);
         }
     }
@@ -120,7 +121,10 @@ async fn tables_look_as_the_real_tools_print_them() {
     eyes.until("a listening socket", |e| e.tables.listener("server", 8001).is_some()).await;
     let mut client = room.perl("client", CLIENT);
     client.line();
+    // A process that still runs would sleep by the time that `ps` looks.
+    let rest = |e: &Eyes, host: &str| e.tables.processes(host).iter().all(|p| p.state == 'S');
     eyes.look().await;
+    eyes.until("everybody at rest", |e| rest(e, "server") && rest(e, "client")).await;
 
     for host in ["server", "client"] {
         let (sockets, processes) = (eyes.tables.sockets(host), eyes.tables.processes(host));
@@ -210,6 +214,94 @@ async fn a_dead_host_is_told_and_the_others_go_on() {
     late.until("the end of a host", |e| e.blind == ["host server is gone"]).await;
 }
 
+/// A host whose PID 1 moves to another root when its input ends.
+const MOVER: &str =
+    "$| = 1; print qq(up\\n); <STDIN>; chroot shift or die; print qq(there\\n); sleep 1 while 1";
+
+fn only(host: i32) -> Watch {
+    Watch { hosts: vec![WatchedHost { name: "server".into(), init: host }], segments: Vec::new() }
+}
+
+/// A `/proc` of a host's own making: a process that is none, whose arguments are a file of the machine's, and one that
+/// is the machine's.
+fn make_fake(proc: &Path, namespace: &Path, secret: &Path, victim: u32) {
+    for folder in ["1/ns", "1/net", "1/fd", "7/fd"] {
+        fs::create_dir_all(proc.join(folder)).unwrap();
+    }
+    symlink(namespace, proc.join("1/ns/pid")).unwrap();
+    symlink(secret, proc.join("7/cmdline")).unwrap();
+    symlink(format!("/proc/{victim}"), proc.join(victim.to_string())).unwrap();
+    fs::copy("/proc/self/net/tcp", proc.join("1/net/tcp")).unwrap();
+    fs::write(proc.join("1/cmdline"), "init\0").unwrap();
+    for pid in [1, 7] {
+        let stat = format!("{pid} (ghost) S 0 0 0 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 9 0 0");
+        fs::write(proc.join(format!("{pid}/stat")), stat).unwrap();
+        fs::copy("/proc/self/status", proc.join(format!("{pid}/status"))).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_lies_behind_pid_1_is_not_believed() {
+    let Some(room) = Room::open() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "not for hosts").unwrap();
+    let mut victim = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+
+    let mut host = Room::host(&["--mount-proc"], MOVER, folder.path());
+    assert_eq!(host.line(), "up\n");
+    let namespace = fs::read_link(format!("/proc/{}/ns/pid", host.id())).unwrap();
+    make_fake(&folder.path().join("proc"), &namespace, &secret, victim.id());
+    host.end_input();
+    assert_eq!(host.line(), "there\n");
+
+    let mut eyes = Eyes::on(&room, &only(host.id())).await.unwrap();
+    eyes.look().await;
+    let seen: Vec<_> = eyes.tables.processes("server").iter().map(|p| (p.pid, p.name.as_str())).collect();
+    assert_eq!(seen, [(1, "perl")]);
+    assert!(!format!("{:?}", eyes.tables).contains("not for hosts"));
+    for stranger in [7, victim.id().cast_signed()] {
+        let refused =
+            eyes.observer.signal("server", stranger, libc::SIGKILL).await.map_err(|e| e.to_string());
+        assert_eq!(refused, Err(format!("no process {stranger} on server")));
+    }
+    assert!(victim.try_wait().unwrap().is_none(), "a process of the machine was killed");
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+}
+
+/// Its root is nobody here, and yet 0 to itself.
+#[tokio::test]
+async fn a_host_may_have_a_user_namespace_of_its_own() {
+    let Some(room) = Room::open() else { return };
+    let source = "$| = 1; use IO::Socket; $l = IO::Socket::INET->new(Listen => 5, LocalPort => 8001) or die; \
+                  if (!fork) { $> = $< = 1000; print qq(up\\n); sleep 1 while 1 } sleep 1 while 1";
+    let host = Room::mapped_host(1_900_000_000, source);
+    let mut eyes = Eyes::on(&room, &only(host.id())).await.unwrap();
+    eyes.look().await;
+    let users: Vec<_> = eyes.tables.processes("server").iter().map(|p| p.uid).collect();
+    assert_eq!(users, [0, 1000]);
+    let (socket, owner) = eyes.tables.listener("server", 8001).expect("a listening socket");
+    assert_eq!((socket.uid, owner.map(|p| p.pid)), (0, Some(1)));
+    assert_eq!(eyes.observer.resolve(host.id()).await.unwrap(), 1);
+    eyes.observer.signal("server", 2, libc::SIGKILL).await.unwrap();
+    eyes.until("its end", |e| e.tables.process("server", 2).is_none_or(ProcessRow::is_zombie)).await;
+}
+
+#[tokio::test]
+async fn what_is_not_a_host_is_refused() {
+    let Some(room) = Room::open() else { return };
+    let mut bare = Room::host(&[], MOVER, Path::new("/"));
+    assert_eq!(bare.line(), "up\n");
+    let me = std::process::id().cast_signed();
+    let no_host = format!("process {me} is not PID 1 of a host");
+    for (init, why) in [(bare.id(), "it has no /proc of its own mounted"), (me, no_host.as_str())] {
+        let error = Eyes::on(&room, &only(init)).await.err().expect("an error");
+        let cause = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(cause.contains("cannot look into host server") && cause.contains(why), "{cause}");
+    }
+}
+
 #[tokio::test]
 async fn an_observer_that_cannot_watch_says_why() {
     let Some(room) = Room::open() else { return };
@@ -241,6 +333,6 @@ async fn it_ends_when_its_reader_is_dropped() {
     let Some(room) = Room::open() else { return };
     let Eyes { observer, mut seen, .. } = Eyes::open(&room).await.unwrap();
     drop(observer);
-    let end = async { while seen.recv().await.is_some() {} };
+    let end = async { while seen.next().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(10), end).await.expect("the channel ends");
 }

@@ -20,8 +20,9 @@ use tokio::{
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
 use super::{
-    ProcessRow, SocketRow,
+    ProcessRow, Sightings, SocketRow,
     protocol::{Frame, MAX_FRAME, Message, Nanos, RawPacket, Request, encode_json},
+    sightings::{self, Sighter},
 };
 use crate::{
     Error, Result,
@@ -32,6 +33,8 @@ use crate::{
 const READY: Duration = Duration::from_secs(10);
 /// How long an observer may take to answer. Hosts that are short of everything can be slow to look at.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How many requests may wait to be written. Each has somebody who waits for its answer.
+const REQUESTS: usize = 16;
 /// How long an observer that has ended may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -52,7 +55,7 @@ pub enum Seen {
 
 /// A lab under observation. Dropping it ends the observer's other end.
 pub struct Observer {
-    frames: mpsc::UnboundedSender<Vec<u8>>,
+    frames: mpsc::Sender<Vec<u8>>,
     shared: Arc<Shared>,
     next_id: AtomicU64,
 }
@@ -86,21 +89,25 @@ impl Shared {
 impl Observer {
     /// Tells an observer what to watch and waits until it does. What it sees comes on the channel,
     /// which ends when the observer does; [`Observer::lost`] then says why.
-    pub async fn attach(process: Process, watch: &Watch) -> Result<(Self, mpsc::UnboundedReceiver<Seen>)> {
+    pub async fn attach(process: Process, watch: &Watch) -> Result<(Self, Sightings)> {
         let Process { stdin, stdout, stderr, handle, .. } = process;
-        let (frames, to_send) = mpsc::unbounded_channel();
-        let (seen, to_read) = mpsc::unbounded_channel();
+        let (frames, to_send) = mpsc::channel(REQUESTS);
+        let (seen, to_read) = sightings::queue();
         let (ready, is_ready) = oneshot::channel();
         let shared = Arc::new(Shared::default());
 
         tokio::spawn(write(stdin, to_send));
         let last_words = tokio::spawn(read_text(stderr));
-        let reader = Reader { seen, ready: Some(ready), shared: shared.clone() };
+        let reader =
+            Reader { seen, segments: watch.segments.len(), ready: Some(ready), shared: shared.clone() };
         tokio::spawn(reader.run(stdout, last_words, handle));
 
         let observer = Self { frames, shared, next_id: AtomicU64::new(0) };
-        observer.send(watch);
-        match timeout(READY, is_ready).await {
+        let tell = async {
+            observer.send(watch).await;
+            is_ready.await
+        };
+        match timeout(READY, tell).await {
             Ok(Ok(())) => Ok((observer, to_read)),
             Ok(Err(_)) => Err(observer.lost()),
             Err(_) => Err(Error::lab(format!("the observer was not ready after {} s", READY.as_secs()))),
@@ -149,8 +156,11 @@ impl Observer {
                 state.waiting.insert(id, answer);
             }
         }
-        self.send(&request(id));
-        match timeout(ANSWER, answered).await {
+        let ask = async {
+            self.send(&request(id)).await;
+            answered.await
+        };
+        match timeout(ANSWER, ask).await {
             Ok(Ok(answer)) => answer.map_err(Error::lab),
             Ok(Err(_)) => Err(self.lost()),
             Err(_) => {
@@ -164,16 +174,16 @@ impl Observer {
         }
     }
 
-    fn send(&self, message: &impl Serialize) {
+    async fn send(&self, message: &impl Serialize) {
         let mut frame = Vec::new();
         encode_json(message, &mut frame);
         // Fails only when the observer has ended, and then its answer fails as well.
-        let _ = self.frames.send(frame);
+        let _ = self.frames.send(frame).await;
     }
 }
 
 /// Writes frames until the observer is dropped, then ends its input.
-async fn write(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, mut frames: mpsc::UnboundedReceiver<Vec<u8>>) {
+async fn write(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, mut frames: mpsc::Receiver<Vec<u8>>) {
     while let Some(frame) = frames.recv().await {
         if stdin.write_all(&frame).await.is_err() || stdin.flush().await.is_err() {
             return;
@@ -190,7 +200,9 @@ async fn read_text(stderr: ByteStream) -> String {
 }
 
 struct Reader {
-    seen: mpsc::UnboundedSender<Seen>,
+    seen: Sighter,
+    /// How many are watched.
+    segments: usize,
     ready: Option<oneshot::Sender<()>>,
     shared: Arc<Shared>,
 }
@@ -203,7 +215,7 @@ impl Reader {
         let mut broken = None;
         while let Some(frame) = frames.next().await {
             let frame = frame.map_err(|e| e.to_string());
-            match frame.and_then(|f| Frame::decode(&f).map_err(|e| e.to_string())) {
+            match frame.and_then(|f| self.decode(&f)) {
                 Ok(frame) => self.take(frame),
                 Err(why) => {
                     broken = Some(why);
@@ -221,6 +233,15 @@ impl Reader {
         state.waiting.clear();
     }
 
+    fn decode(&self, frame: &[u8]) -> Result<Frame, String> {
+        match Frame::decode(frame).map_err(|e| e.to_string())? {
+            Frame::Packet(packet) if usize::from(packet.segment) >= self.segments => {
+                Err(format!("a packet of segment {}, which is not watched", packet.segment))
+            }
+            frame => Ok(frame),
+        }
+    }
+
     fn take(&mut self, frame: Frame) {
         let seen = match frame {
             Frame::Packet(packet) => Seen::Packet(packet),
@@ -236,8 +257,7 @@ impl Reader {
             Frame::Message(Message::Pid { id, pid }) => return self.shared.answer(id, Ok(Some(pid))),
             Frame::Message(Message::Failed { id, why }) => return self.shared.answer(id, Err(why)),
         };
-        // Nobody may be listening, while somebody still asks.
-        let _ = self.seen.send(seen);
+        self.seen.put(seen);
     }
 }
 

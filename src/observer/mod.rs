@@ -10,10 +10,12 @@ pub mod render;
 mod rows;
 mod server;
 mod session;
+mod sightings;
 mod tables;
 
 pub use client::{Observer, Seen};
 pub use rows::{ProcessRow, SocketRow, TcpState};
 pub use server::serve;
 pub use session::Session;
+pub use sightings::Sightings;
 pub use tables::Tables;

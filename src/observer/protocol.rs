@@ -16,8 +16,8 @@ use super::{ProcessRow, SocketRow};
 use crate::{Error, Result, error::Context, runtime::WatchedHost};
 
 /// No frame is longer, in bytes; a length beyond it means that the stream is not ours. The largest
-/// frame is a socket table, some 250 bytes a socket.
-pub const MAX_FRAME: usize = 64 << 20;
+/// frame is a process table, of which an observer tells no more than fits.
+pub const MAX_FRAME: usize = 32 << 20;
 
 const JSON: u8 = b'J';
 const PACKET: u8 = b'P';

@@ -56,6 +56,12 @@ impl ProcessRow {
         self.state == 'Z'
     }
 
+    /// The memory that it takes, in bytes.
+    pub fn size(&self) -> usize {
+        let text = |text: &String| size_of::<String>() + text.len();
+        size_of::<Self>() + self.name.len() + self.program.len() + self.argv.iter().map(text).sum::<usize>()
+    }
+
     /// Whether nothing has changed from `other` but the processor time used and the descriptors held.
     pub fn is_unchanged(&self, other: &Self) -> bool {
         let but_ticks = |p: &Self| {
@@ -101,6 +107,13 @@ pub struct SocketRow {
     pub uid: u32,
     /// The processes that hold a descriptor of it, lowest pid first.
     pub owners: Vec<i32>,
+}
+
+impl SocketRow {
+    /// The memory that it takes, in bytes.
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + size_of_val(self.owners.as_slice())
+    }
 }
 
 /// States of a TCP connection (RFC 9293, 3.3.2), spelled as netstat spells them.

@@ -1,8 +1,8 @@
 //! A running lab under observation.
 
-use tokio::sync::mpsc;
+use std::collections::VecDeque;
 
-use super::{Observer, Seen, Tables};
+use super::{Observer, Seen, Sightings, Tables};
 use crate::{
     Result,
     runtime::{Runtime, Watch, WatchedHost},
@@ -17,22 +17,29 @@ pub struct Session {
     /// What is watched.
     pub watch: Watch,
     /// What is seen, in order.
-    seen: mpsc::UnboundedReceiver<Seen>,
+    seen: Sightings,
+    /// What could not be seen from the beginning on.
+    blind: VecDeque<Seen>,
 }
 
 impl Session {
-    /// Starts to watch a lab. Every host was looked at once when this returns.
+    /// Starts to watch a lab. Every host was looked at once when this returns. What could not be seen is the first thing
+    /// that comes.
     pub async fn open(runtime: &dyn Runtime, lab: &str) -> Result<Self> {
         let (process, watch) = runtime.observe(lab).await?;
         let (observer, seen) = Observer::attach(process, &watch).await?;
-        let mut session = Self { observer, tables: Tables::default(), watch, seen };
-        session.look().await?;
+        let mut session = Self { observer, tables: Tables::default(), watch, seen, blind: VecDeque::new() };
+        let first = session.look().await?;
+        session.blind = first.into_iter().filter(|seen| matches!(seen, Seen::Blind { .. })).collect();
         Ok(session)
     }
 
     /// The next thing seen, after the tables have taken it in. Safe to cancel.
     pub async fn next(&mut self) -> Result<Seen> {
-        match self.seen.recv().await {
+        if let Some(blind) = self.blind.pop_front() {
+            return Ok(blind);
+        }
+        match self.seen.next().await {
             Some(seen) => Ok(self.take_in(seen)),
             None => Err(self.observer.lost()),
         }
@@ -41,14 +48,11 @@ impl Session {
     /// Looks at every host now and takes in all that was seen until then, packets included.
     pub async fn look(&mut self) -> Result<Vec<Seen>> {
         self.observer.sample().await?;
-        let mut all = Vec::new();
-        loop {
-            match self.seen.try_recv() {
-                Ok(seen) => all.push(self.take_in(seen)),
-                Err(mpsc::error::TryRecvError::Empty) => return Ok(all),
-                Err(mpsc::error::TryRecvError::Disconnected) => return Err(self.observer.lost()),
-            }
+        let mut all: Vec<Seen> = self.blind.drain(..).collect();
+        while let Some(seen) = self.seen.try_next() {
+            all.push(self.take_in(seen));
         }
+        if self.seen.are_over() { Err(self.observer.lost()) } else { Ok(all) }
     }
 
     /// Watches a host that has come back, as [`Runtime::start_host`] told of it. Nothing that was seen

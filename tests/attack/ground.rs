@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each file of attacks uses its own part")]
 use std::{
+    ffi::OsStr,
     fs::{self, Permissions},
     os::unix::{
         fs::{PermissionsExt, chown},
@@ -139,16 +140,23 @@ impl Ground {
 
     /// `netlab` with these arguments, as the ground's user, in that user's home, with a clean environment.
     pub fn netlab(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(self.program());
+        command.args(arguments);
+        command
+    }
+
+    /// Any program of the machine, run in the same way.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let home = self.home();
         let mut command = if self.has_range {
             let mut command = Command::new("unshare");
             command.args(["--mount", "--propagation", "private", "sh", "-c", WITH_RANGE]);
-            command.arg(self.room.path()).arg(self.program());
+            command.arg(self.room.path()).arg(program);
             command
         } else {
-            Command::new(self.program())
+            Command::new(program)
         };
-        command.args(arguments).env_clear().current_dir(&home);
+        command.env_clear().current_dir(&home);
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", &home);
         command.env("NETLAB_RUNTIME", self.runtime).env("NETLAB_STATE", home.join("state"));
         if let Some(user) = self.user.filter(|_| !self.has_range) {

@@ -25,9 +25,22 @@ const STARTS: usize = 200;
 /// What a newborn that is looked at must not have.
 const LEAKS: [&str; 3] = ["SECRET", "WRITABLE", "DESCRIPTORS"];
 
+/// The attacks of this file.
+pub fn add(add: &mut impl FnMut(&str, fn(&Ground))) {
+    add("nothing_of_netlab_is_born_on_a_host", nothing_of_netlab_is_born_on_a_host);
+    add("a_killed_keeper_leaves_no_way_to_netlabs_files", a_killed_keeper_leaves_no_way_to_netlabs_files);
+    add("a_host_that_stops_newborns_delays_no_other", a_host_that_stops_newborns_delays_no_other);
+    add("roots_calls_to_the_machine_are_refused", roots_calls_to_the_machine_are_refused);
+    add("the_machines_folders_are_not_a_hosts", the_machines_folders_are_not_a_hosts);
+    add("a_judged_program_has_no_privilege", a_judged_program_has_no_privilege);
+    add("no_setuid_program_is_left_in_a_workspace", no_setuid_program_is_left_in_a_workspace);
+    add("files_in_a_workspace_belong_to_its_owner", files_in_a_workspace_belong_to_its_owner);
+    add("roots_rights_are_few_where_strangers_are_graded", roots_rights_are_few_where_strangers_are_graded);
+}
+
 /// From its birth on, a program that netlab starts is in reach of the host's root: it must be the program, or
 /// lab-init of the host's own folder, with nothing of who typed `netlab`.
-pub fn nothing_of_netlab_is_born_on_a_host(ground: &Ground) {
+fn nothing_of_netlab_is_born_on_a_host(ground: &Ground) {
     let lab = ground.up();
     lab.compile("server", NEWBORN, "/tmp/newborn");
     let mut watcher = ground.netlab(&["exec", "--lab", &lab.name, "server", "--", "/tmp/newborn", "60"]);
@@ -58,7 +71,7 @@ pub fn nothing_of_netlab_is_born_on_a_host(ground: &Ground) {
 }
 
 /// When its keeper is killed, no process of a host is left a way to netlab's own files.
-pub fn a_killed_keeper_leaves_no_way_to_netlabs_files(ground: &Ground) {
+fn a_killed_keeper_leaves_no_way_to_netlabs_files(ground: &Ground) {
     if ground.runtime == "docker" {
         return;
     }
@@ -79,7 +92,7 @@ pub fn a_killed_keeper_leaves_no_way_to_netlabs_files(ground: &Ground) {
 }
 
 /// A host that lets no program begin keeps nobody else from anything.
-pub fn a_host_that_stops_newborns_delays_no_other(ground: &Ground) {
+fn a_host_that_stops_newborns_delays_no_other(ground: &Ground) {
     let lab = ground.up();
     lab.compile("client1", include_str!("stopper.c"), "/tmp/stopper");
     let on_client1 = |argv: &[&str]| {
@@ -125,7 +138,7 @@ fn keeper(ground: &Ground) -> Pid {
 }
 
 /// Root of a host that people look around on gets nothing of the machine from the kernel.
-pub fn roots_calls_to_the_machine_are_refused(ground: &Ground) {
+fn roots_calls_to_the_machine_are_refused(ground: &Ground) {
     let lab = ground.up();
     lab.compile("server", CALLS, "/tmp/calls");
     let said = lab.exec("server", &["/tmp/calls"]);
@@ -136,7 +149,7 @@ pub fn roots_calls_to_the_machine_are_refused(ground: &Ground) {
 }
 
 /// What appears in the machine's folders after the lab was built is out of reach as well.
-pub fn the_machines_folders_are_not_a_hosts(ground: &Ground) {
+fn the_machines_folders_are_not_a_hosts(ground: &Ground) {
     let lab = ground.up();
     if nix::unistd::geteuid().is_root() && ground.runtime == "namespaces" {
         let folder = tempfile::Builder::new().prefix("netlab-attack-").tempdir_in("/etc").unwrap();
@@ -179,7 +192,7 @@ fn judged<'g>(ground: &'g Ground, files: &[(&str, &str)], attack: &str) -> (Stri
 }
 
 /// A program under judgement has no capability, cannot gain one, and gets at nobody else's process.
-pub fn a_judged_program_has_no_privilege(ground: &Ground) {
+fn a_judged_program_has_no_privilege(ground: &Ground) {
     let attack = "gcc -w -o trace trace.c && ./trace; grep -E 'Cap|NoNewPrivs' /proc/self/status; id -u";
     let (said, _lab, _) = judged(ground, &[("trace.c", TRACE)], attack);
     for name in ["CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"] {
@@ -193,7 +206,7 @@ pub fn a_judged_program_has_no_privilege(ground: &Ground) {
 }
 
 /// A program that runs as its owner is of no use on a host, and is not to be left on the machine.
-pub fn no_setuid_program_is_left_in_a_workspace(ground: &Ground) {
+fn no_setuid_program_is_left_in_a_workspace(ground: &Ground) {
     let attack = "cp /bin/dash a; chmod 4755 a; cp /bin/dash b; chmod 2755 b; install -m 4755 /bin/dash c; \
                   python3 -c 'import os; os.open(\"d\", os.O_CREAT | os.O_WRONLY, 0o4755)'; \
                   python3 -c 'import os; os.mknod(\"e\", 0o104755)'; cp -p /bin/su f; ls -l";
@@ -206,7 +219,7 @@ pub fn no_setuid_program_is_left_in_a_workspace(ground: &Ground) {
 }
 
 /// What is made in a workspace belongs to the workspace's owner, whoever made it, and not to a stranger.
-pub fn files_in_a_workspace_belong_to_its_owner(ground: &Ground) {
+fn files_in_a_workspace_belong_to_its_owner(ground: &Ground) {
     let (said, lab, workspace) = judged(ground, &[], "touch made-when-judged");
     if ground.runtime == "namespaces" {
         let made = lab.sh("server", "touch /lab/made-by-hand");
@@ -224,7 +237,7 @@ pub fn files_in_a_workspace_belong_to_its_owner(ground: &Ground) {
 
 /// Root of a host whose programs are strangers' has no right to packets, links, other programs' memory or
 /// another root; nor has whatever a submission starts.
-pub fn roots_rights_are_few_where_strangers_are_graded(ground: &Ground) {
+fn roots_rights_are_few_where_strangers_are_graded(ground: &Ground) {
     let class = super::ground::unique();
     let manifest = "build: grep CapBnd /proc/1/status; false\nserver: /lab/x {port}\n";
     ground.write(&format!("{class}/class/eve/netlab.yaml"), manifest);

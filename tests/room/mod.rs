@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -19,6 +20,9 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+
+/// What makes a host of what `unshare` runs.
+const HOST: [&str; 4] = ["--net", "--pid", "--fork", "--kill-child"];
 
 pub struct Room {
     switch: Child,
@@ -75,9 +79,36 @@ impl Room {
     pub fn perl(&self, host: &str, source: &str) -> Program {
         let mut command = self.command(host);
         command.args(["perl", "-MIO::Socket", "-e", source]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Program { child, stdin, stdout }
+        Program::start(command)
+    }
+
+    /// Another host, on no wire: a Perl program is its PID 1.
+    #[allow(dead_code)]
+    #[must_use]
+    pub fn host(options: &[&str], source: &str, argument: &Path) -> Program {
+        let mut command = Command::new("unshare");
+        command.args(HOST).args(options).args(["perl", "-e", source]).arg(argument);
+        Program::start(command)
+    }
+
+    /// The same in a user namespace of its own, whose ids are the machine's from `first` on. The program says `up`.
+    #[allow(dead_code)]
+    #[must_use]
+    pub fn mapped_host(first: u32, source: &str) -> Program {
+        let mut holder = Command::new("unshare");
+        holder.args(["--user", "sh", "-c", "echo up; read end"]);
+        let mut holder = Program::start(holder);
+        assert_eq!(holder.line(), "up\n");
+        let holder_at = format!("/proc/{}", holder.child.id());
+        for map in ["uid_map", "gid_map"] {
+            fs::write(format!("{holder_at}/{map}"), format!("0 {first} 65536")).unwrap();
+        }
+        let mut command = Command::new("nsenter");
+        command.args([&format!("--user={holder_at}/ns/user"), "--setuid=0", "--setgid=0", "unshare"]);
+        command.args(HOST).args(["--mount-proc", "perl", "-e", source]);
+        let mut host = Program::start(command);
+        assert_eq!(host.line(), "up\n");
+        host
     }
 
     /// Kills a host's PID 1, and the host with it.
@@ -154,6 +185,12 @@ pub struct Program {
 
 #[allow(dead_code)]
 impl Program {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, stdin, stdout }
+    }
+
     /// The next line that it prints.
     pub fn line(&mut self) -> String {
         let mut line = String::new();

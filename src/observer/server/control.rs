@@ -1,14 +1,14 @@
 //! Signals to a host's processes, and their numbers there.
 
 use std::{
-    fs, io,
+    io,
     os::fd::{AsRawFd, OwnedFd},
     ptr,
 };
 
 use nix::{errno::Errno, libc};
 
-use super::{hosts::Host, parse};
+use super::{handle::Handle, hosts::Host};
 
 /// Sends a signal to a process, numbered as the host numbers it. The error is in words.
 ///
@@ -34,12 +34,13 @@ fn send(process: &OwnedFd, signal: i32) -> nix::Result<()> {
 
 /// The number that a process has on its host, given its number here.
 pub fn resolve<'h>(hosts: impl IntoIterator<Item = &'h Host>, outer: i32) -> Result<i32, String> {
-    let gone = |_| format!("no process {outer}");
-    let namespace = fs::read_link(format!("/proc/{outer}/ns/pid")).map_err(gone)?;
-    let pids = parse::namespace_pids(&fs::read_to_string(format!("/proc/{outer}/status")).map_err(gone)?);
+    let gone = || format!("no process {outer}");
+    let process = Handle::open(outer).ok().flatten().ok_or_else(gone)?;
+    let numbers = process.numbers().map_err(|_| gone())?;
+    let namespace = process.pid_namespace().map_err(|_| gone())?;
     hosts
         .into_iter()
-        .find(|host| fs::read_link(format!("/proc/{}/ns/pid", host.init)).is_ok_and(|ns| ns == namespace))
-        .and_then(|_| pids.last().copied())
+        .find(|host| host.namespace == namespace)
+        .and_then(|_| numbers.last().copied())
         .ok_or_else(|| format!("process {outer} is on no host of this lab"))
 }

@@ -5,7 +5,7 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     thread,
 };
 
@@ -16,7 +16,7 @@ use nix::{
     sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket},
 };
 
-use super::parse;
+use super::{bounds::MOST_ROWS, parse};
 use crate::observer::{SocketRow, TcpState};
 
 /// `TCPDIAG_GETSOCK`: unlike `SOCK_DIAG_BY_FAMILY` it gives both families in one walk.
@@ -40,26 +40,30 @@ const ROW: usize = 72;
 pub struct Diag(OwnedFd);
 
 impl Diag {
-    /// Opens a socket inside a network namespace; it then works from outside. Takes `CAP_SYS_ADMIN`.
-    pub fn open(namespace: OwnedFd) -> nix::Result<Self> {
-        let enter = move || {
-            setns(namespace, CloneFlags::CLONE_NEWNET)?;
+    /// Opens a socket inside the network namespace of a process, given its pidfd; it then works from outside. Takes
+    /// `CAP_SYS_ADMIN`.
+    pub fn open(process: impl AsFd + Send) -> nix::Result<Self> {
+        let enter = || {
+            setns(process, CloneFlags::CLONE_NEWNET)?;
             let protocol = SockProtocol::NetlinkSockDiag;
             socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
         };
         // Only a thread that ends at once changes its namespace.
-        thread::spawn(enter).join().unwrap_or(Err(Errno::EINVAL)).map(Self)
+        thread::scope(|scope| scope.spawn(enter).join().unwrap_or(Err(Errno::EINVAL))).map(Self)
     }
 
-    /// Every TCP socket of the namespace, without owners.
-    pub fn sockets(&self) -> nix::Result<Vec<SocketRow>> {
+    /// The TCP sockets of the namespace, without owners, and whether those are all: at most as many as are told.
+    pub fn sockets(&self) -> nix::Result<(Vec<SocketRow>, bool)> {
         send(self.0.as_raw_fd(), &request(), MsgFlags::empty())?;
-        let mut rows = Vec::new();
+        let (mut rows, mut whole) = (Vec::new(), true);
         let mut buffer = vec![0; 32 << 10];
         loop {
             let n = recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-            if take(&buffer[..n], &mut rows)? {
-                return Ok(rows);
+            let last = take(&buffer[..n], &mut rows)?;
+            whole &= rows.len() <= MOST_ROWS;
+            rows.truncate(MOST_ROWS);
+            if last {
+                return Ok((rows, whole));
             }
         }
     }
@@ -83,7 +87,7 @@ fn take(mut bytes: &[u8], rows: &mut Vec<SocketRow>) -> nix::Result<bool> {
             libc::NLMSG_DONE => return Ok(true),
             libc::NLMSG_ERROR => {
                 let code = body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
-                return Err(Errno::from_raw(-code));
+                return Err(Errno::from_raw(code.saturating_neg()));
             }
             _ => rows.extend(body.first_chunk().and_then(row)),
         }
@@ -122,16 +126,17 @@ fn row(message: &[u8; ROW]) -> Option<SocketRow> {
 #[cfg(test)]
 mod tests {
     use std::{
-        fs::{self, File},
+        fs,
         io::Write,
         net::{TcpListener, TcpStream},
     };
 
     use super::*;
+    use crate::observer::server::handle::Handle;
 
     #[test]
     fn it_tells_what_proc_tells() {
-        let diag = match Diag::open(File::open("/proc/self/ns/net").unwrap().into()) {
+        let diag = match Diag::open(Handle::open(std::process::id().cast_signed()).unwrap().unwrap()) {
             Err(Errno::EPERM) => {
                 return eprintln!("skipped: entering a network namespace needs CAP_SYS_ADMIN");
             }
@@ -156,7 +161,7 @@ mod tests {
             .into_iter()
             .flat_map(|(file, v6)| parse::sockets(&fs::read(format!("/proc/self/net/{file}")).unwrap(), v6));
         let from_proc = ours(from_proc.collect());
-        assert_eq!(ours(diag.sockets().unwrap()), from_proc);
+        assert_eq!(ours(diag.sockets().unwrap().0), from_proc);
         assert_eq!(from_proc.len(), 6, "{from_proc:#?}");
         assert!(from_proc.iter().any(|row| row.recv_q == 4));
         drop(accepted);

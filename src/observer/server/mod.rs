@@ -3,12 +3,16 @@
 //! The capture thread never waits for a table, the sampler never for a packet; a request runs through
 //! sampler and capture in turn, so that its answer comes after everything seen until then.
 
+mod bounds;
 mod control;
 mod diag;
+mod handle;
 mod hosts;
+mod ids;
 mod no_dbus;
 mod output;
 mod parse;
+mod proc;
 mod programs;
 mod sampler;
 mod wire;
@@ -20,6 +24,8 @@ use std::{
     time::SystemTime,
 };
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use super::protocol::{Message, Nanos, Request, decode_json, encode_json, read_frame};
 use crate::{Result, error::Context, runtime::Watch};
 use hosts::Host;
@@ -28,9 +34,17 @@ use programs::Programs;
 use sampler::{Wake, Watched};
 use wire::{Asked, Tap};
 
+/// Reasons to look that may wait for the sampler.
+const WAKES: usize = 64;
+
+/// How much memory the observer may have for itself, in bytes. With everything within its bounds it needs a small part
+/// of that; whatever else happens, it is not the machine that runs out of memory.
+const MEMORY: u64 = 512 << 20;
+
 /// Observes a lab: reads what to watch and what is asked from `input` until its end, and writes what
 /// is seen to `output`. The threads it starts go on until the program ends, which should be at once.
 pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Result<()> {
+    limit_memory().or_lab(|| "cannot limit the observer's memory")?;
     let output = Output::new(output);
     let Some(frame) = next(&mut input)? else { return Ok(()) };
     let watch: Watch = decode_json(&frame)?;
@@ -44,7 +58,7 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
     sampler::look(&mut watched, false, &output);
     tell(&output, &Message::Ready { at: now() });
 
-    let (wake, wakes) = mpsc::channel();
+    let (wake, wakes) = mpsc::sync_channel(WAKES);
     let (ask, asked) = Asked::new()?;
     let (packet, out) = (wake.clone(), output.clone());
     thread::spawn(move || wire::run(taps, &asked, &packet, &out));
@@ -81,6 +95,12 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
         }
     }
     Ok(())
+}
+
+fn limit_memory() -> nix::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_DATA)?;
+    let memory = most.min(MEMORY);
+    setrlimit(Resource::RLIMIT_DATA, memory, memory)
 }
 
 /// The hosts that are there; of the others the reader is told.

@@ -28,7 +28,7 @@ pub fn stat(bytes: &[u8]) -> Option<ProcessRow> {
         ppid: number(1)?,
         pgid: number(2)?,
         sid: number(3)?,
-        ticks: ticks(11)? + ticks(12)?,
+        ticks: ticks(11)?.saturating_add(ticks(12)?),
         descriptors: 0,
         started: ticks(19)?,
         argv: Vec::new(),
@@ -57,13 +57,6 @@ pub fn status(bytes: &[u8], row: &mut ProcessRow) {
             _ => {}
         }
     }
-}
-
-/// The numbers after `NSpid:` in `/proc/PID/status`: the process's pid in each PID namespace that it
-/// is in, the reader's first.
-pub fn namespace_pids(status: &str) -> Vec<i32> {
-    let line = status.lines().find_map(|l| l.strip_prefix("NSpid:"));
-    line.into_iter().flat_map(str::split_whitespace).filter_map(|n| n.parse().ok()).collect()
 }
 
 /// `/proc/PID/cmdline`: each argument ends with a NUL. A program that writes over its arguments may
@@ -147,7 +140,27 @@ pub fn order(row: &SocketRow) -> (Reverse<bool>, u16, SocketAddr, SocketAddr, bo
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Names and arguments are the host's text: whatever they are, nothing panics.
+        #[test]
+        fn any_bytes_are_taken(bytes: Vec<u8>, numbers: [u64; 4]) {
+            let [a, b, c, d] = numbers;
+            let line = format!("{a} ({}) S {b} {c} {d} 0 0 0 0 0 0 0 {a} {b} 0 0 0 0 0 0 {c}", bytes.escape_ascii());
+            for bytes in [bytes.as_slice(), line.as_bytes()] {
+                let row = stat(bytes);
+                if let Some(mut row) = row {
+                    status(bytes, &mut row);
+                }
+                cmdline(bytes);
+                sockets(bytes, false);
+                sockets(bytes, true);
+            }
+        }
+    }
 
     #[test]
     fn a_name_may_hold_brackets_and_spaces() {
@@ -156,6 +169,8 @@ mod tests {
         assert_eq!((row.pid, row.name.as_str(), row.state, row.ppid), (17, "a) S (b", 'Z', 3));
         assert_eq!((row.pgid, row.sid, row.ticks, row.started), (17, 2, 12, 4242));
         assert!(stat(b"17 (a) S 1").is_none());
+        let most = format!("17 (a) S 3 17 2 0 0 0 0 0 0 0 {0} {0} 0 0 0 0 0 0 {0}", u64::MAX);
+        assert_eq!(stat(most.as_bytes()).unwrap().ticks, u64::MAX, "no sum is beyond that");
     }
 
     #[test]
@@ -166,7 +181,6 @@ mod tests {
         status(text.as_bytes(), &mut row);
         assert_eq!((row.uid, row.blocked, row.caught), (1000, 1 << 16, 1 << 1));
         assert_eq!(row.ignored, 1 << 63 | 1 << 12);
-        assert_eq!(namespace_pids(text), [812, 5]);
     }
 
     #[test]

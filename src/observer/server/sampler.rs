@@ -10,7 +10,7 @@ use nix::sys::{
     time::TimeValLike,
 };
 
-use super::{diag::Diag, hosts::Host, now, output::Output, programs::Programs};
+use super::{bounds, diag::Diag, hosts::Host, now, output::Output, programs::Programs};
 use crate::observer::{
     ProcessRow, SocketRow,
     protocol::{Message, encode_json},
@@ -45,13 +45,15 @@ pub struct Watched {
     netlabs: Arc<Programs>,
     diag: Option<Diag>,
     gone: bool,
+    /// Whether the reader was told that it does not see everything.
+    blind: bool,
     told: Option<(Vec<ProcessRow>, Vec<SocketRow>)>,
 }
 
 impl Watched {
     pub fn new(host: Arc<Host>, netlabs: Arc<Programs>) -> Self {
         let diag = host.diag();
-        Self { host, netlabs, diag, gone: false, told: None }
+        Self { host, netlabs, diag, gone: false, blind: false, told: None }
     }
 
     /// Looks at the host and tells what changed; with `asked`, also the processor time used.
@@ -65,11 +67,16 @@ impl Watched {
         self.gone = view.is_none();
         let mut view = view.unwrap_or_default();
         self.find_programs(&mut view.processes);
+        bounds::cut(&mut view);
         let host = &self.host.name;
         let (processes, sockets) = match &self.told {
             Some((p, s)) => (!same(p, &view.processes, asked), *s != view.sockets),
             None => (true, true),
         };
+        let was_blind = std::mem::replace(&mut self.blind, !view.whole);
+        if self.blind && !was_blind {
+            encode_json(&Message::Blind { at, why: bounds::why(host) }, out);
+        }
         // Processes before sockets: whoever reads of an owner knows it by then.
         if processes {
             encode_json(&Message::Processes { at, host: host.clone(), rows: view.processes.clone() }, out);
@@ -113,11 +120,11 @@ fn same(a: &[ProcessRow], b: &[ProcessRow], ticks: bool) -> bool {
 
 /// Looks at every host and tells what changed.
 pub fn look(hosts: &mut [Watched], asked: bool, output: &Output) {
-    let mut out = Vec::new();
     for host in hosts {
+        let mut out = Vec::new();
         host.look(asked, &mut out);
+        output.send(&out);
     }
-    output.send(&out);
 }
 
 /// Looks at the hosts until nobody can wake it any more; hands the numbers of those who asked to

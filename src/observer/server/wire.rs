@@ -91,7 +91,8 @@ impl Tap {
 /// Nanoseconds: with that precision libpcap keeps them where microseconds would be.
 fn time(header: &pcap::PacketHeader) -> Nanos {
     let (seconds, nanos) = (header.ts.tv_sec, header.ts.tv_usec);
-    Nanos::try_from(seconds).unwrap_or(0) * 1_000_000_000 + Nanos::try_from(nanos).unwrap_or(0)
+    let seconds = Nanos::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000);
+    seconds.saturating_add(Nanos::try_from(nanos).unwrap_or(0))
 }
 
 /// Who asked to be told when everything that has passed was sent.
@@ -126,7 +127,7 @@ impl Ask {
 }
 
 /// Sends packets as they come and wakes the sampler, for as long as the program runs.
-pub fn run(mut taps: Vec<Tap>, asked: &Asked, wakes: &mpsc::Sender<Wake>, output: &Output) {
+pub fn run(mut taps: Vec<Tap>, asked: &Asked, wakes: &mpsc::SyncSender<Wake>, output: &Output) {
     loop {
         let rung = wait(&taps, &asked.bell);
         if rung {
@@ -154,7 +155,7 @@ fn wait(taps: &[Tap], bell: &EventFd) -> bool {
 }
 
 /// Sends all that waits on one segment. Says whether the segment can still be seen.
-fn sweep(tap: &mut Tap, out: &mut Vec<u8>, wakes: &mpsc::Sender<Wake>, output: &Output) -> bool {
+fn sweep(tap: &mut Tap, out: &mut Vec<u8>, wakes: &mpsc::SyncSender<Wake>, output: &Output) -> bool {
     loop {
         let before = out.len();
         let more = tap.drain(out);
@@ -162,7 +163,8 @@ fn sweep(tap: &mut Tap, out: &mut Vec<u8>, wakes: &mpsc::Sender<Wake>, output: &
             tap.tell_dropped(out);
             output.send(out);
             out.clear();
-            let _ = wakes.send(Wake::Packet);
+            // Where it is full there is reason enough to look already.
+            let _ = wakes.try_send(Wake::Packet);
         }
         match more {
             Ok(true) => {}

@@ -73,8 +73,8 @@ pub fn attachment(plan: &Plan, host: &HostPlan, link: &LinkPlan) -> NetworkConne
 }
 
 /// The container that observers run in: on the machine's own network and among its processes, with
-/// the right to capture packets, to read what `/proc` shows of others, whoever they are, and to signal
-/// them.
+/// the right to capture packets, to enter hosts' namespaces, to read what `/proc` shows of others and what programs they
+/// run, and to signal them.
 pub fn observer(lab: &str, image: &str) -> ContainerCreateBody {
     let own = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
     ContainerCreateBody {
@@ -85,7 +85,7 @@ pub fn observer(lab: &str, image: &str) -> ContainerCreateBody {
             network_mode: Some("host".into()),
             pid_mode: Some("host".into()),
             cap_drop: Some(vec!["ALL".into()]),
-            cap_add: own(&["NET_RAW", "SYS_PTRACE", "DAC_READ_SEARCH", "KILL"]),
+            cap_add: own(&["NET_RAW", "SYS_PTRACE", "KILL", "SYS_ADMIN", "SYS_CHROOT", "DAC_READ_SEARCH"]),
             readonly_rootfs: Some(true),
             ..HostConfig::default()
         }),

@@ -9,7 +9,7 @@ pub mod launch;
 mod logs;
 mod protocol;
 mod state;
-mod sys;
+pub(crate) mod sys;
 
 use std::{io, path::PathBuf, process::Stdio, time::Duration};
 

@@ -28,6 +28,10 @@ use crate::{
 const ROOT: &str = "/sys/fs/cgroup";
 /// The period over which processor time is shared out, in microseconds.
 const PERIOD: u64 = 100_000;
+/// The group of the lab's observers: no host has such a name.
+const OBSERVERS: &str = "_observers";
+/// What a lab's observers may have of memory together, in bytes.
+const OBSERVERS_MEMORY: u64 = 1 << 30;
 /// How long the processes of a dead lab get to be gone, in milliseconds.
 const PATIENCE: u16 = 5_000;
 
@@ -43,8 +47,7 @@ fn settings(limits: &Limits) -> Vec<Setting> {
     let same = |value: String| (value.clone(), value);
     let mut wanted = Vec::new();
     if let Some(bytes) = limits.memory {
-        let value = same(bytes.to_string());
-        wanted.push(Setting { controller: "memory", v1: "memory.limit_in_bytes", v2: "memory.max", value });
+        wanted.push(memory(&bytes.to_string()));
     }
     if let Some(millis) = limits.millicpus {
         let quota = u64::from(millis) * PERIOD / 1000;
@@ -56,6 +59,11 @@ fn settings(limits: &Limits) -> Vec<Setting> {
         wanted.push(Setting { controller: "pids", v1: "pids.max", v2: "pids.max", value });
     }
     wanted
+}
+
+fn memory(bytes: &str) -> Setting {
+    let value = (bytes.to_owned(), bytes.to_owned());
+    Setting { controller: "memory", v1: "memory.limit_in_bytes", v2: "memory.max", value }
 }
 
 /// The groups of a lab.
@@ -119,6 +127,14 @@ impl Cgroups {
             if unified { (setting.v2, &setting.value.1) } else { (setting.v1, &setting.value.0) };
         fs::write(group.join(file), value)?;
         File::options().write(true).open(group.join("cgroup.procs"))
+    }
+
+    /// The group of the lab's observers, which bounds their memory; none where that cannot be had, as each bounds its
+    /// own as well. Made when it is first asked for.
+    pub fn observers(&mut self, lab: &str, record: &Path) -> Membership {
+        let value = OBSERVERS_MEMORY.to_string();
+        let bound = self.bound(lab, OBSERVERS, &memory(&value), record);
+        Membership(bound.into_iter().collect())
     }
 
     fn make(&mut self, group: &Path, record: &Path) -> io::Result<()> {

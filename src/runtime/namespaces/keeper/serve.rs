@@ -155,7 +155,8 @@ impl Keeper {
                 Ok(Reply::Done)
             }
             Request::Observe => {
-                let pid = spawn::observer(&self.netlab, &three(fds)?)?;
+                let group = self.cgroups.observers(&self.plan.lab, &self.folder.cgroups());
+                let pid = spawn::observer(&self.netlab, &group, &three(fds)?)?;
                 client.program = Some(pid);
                 Ok(Reply::Observing { pid: pid.as_raw(), watch: self.watch() })
             }

@@ -226,8 +226,8 @@ pub fn execute(
 }
 
 /// Starts `netlab observe` beside the keeper: in the switch, with the machine's processes in sight.
-/// It goes when the keeper goes.
-pub fn observer(netlab: &File, streams: &[OwnedFd; 3]) -> Result<Pid> {
+/// It goes when the keeper goes, and has nothing of the environment of whoever brought the lab up.
+pub fn observer(netlab: &File, group: &Membership, streams: &[OwnedFd; 3]) -> Result<Pid> {
     sys::clone(CloneFlags::empty(), || {
         let [stdin, stdout, stderr] = streams;
         let become_observer = || {
@@ -239,10 +239,10 @@ pub fn observer(netlab: &File, streams: &[OwnedFd; 3]) -> Result<Pid> {
             sys::reset_signals();
             // Where it is not root in its user namespace, it would lose by exec what it needs to observe.
             Capabilities::keep_across_exec()?;
-            let env: Vec<CString> = std::env::vars()
-                .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
-                .collect();
-            fexecve(netlab, &[c"netlab", c"observe"], &env)
+            // A lab can do without: an observer bounds its own memory, too.
+            let _ = group.join();
+            let path = CString::new(format!("PATH={PATH}")).map_err(|_| Errno::EINVAL)?;
+            fexecve(netlab, &[c"netlab", c"observe"], &[path])
         };
         let Err(errno) = become_observer();
         eprintln!("netlab: cannot start the observer: {}", errno.desc());

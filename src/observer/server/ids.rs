@@ -1,0 +1,68 @@
+//! User ids as a host numbers them. A host in a user namespace of its own has a range of the machine's, which is what
+//! the kernel tells us.
+
+use std::fs;
+
+use super::proc::Proc;
+
+/// What an id is that the host has no number for, there and everywhere (`/proc/sys/kernel/overflowuid`).
+const NOBODY: u32 = 65_534;
+/// More ranges than a namespace can have take less, in bytes.
+const MOST: usize = 64 << 10;
+
+/// A host's ranges: its own first id, ours, and how many; none where both are the same.
+pub struct Ids(Option<Vec<[u32; 3]>>);
+
+impl Ids {
+    /// Those of a host. They are set once, before anything runs there.
+    pub fn of(proc: &Proc) -> nix::Result<Self> {
+        let ours = fs::read_link("/proc/self/ns/user").unwrap_or_default();
+        if proc.link("1/ns/user")? == *ours {
+            return Ok(Self(None));
+        }
+        let mut map = Vec::new();
+        proc.read("1/uid_map", MOST, &mut map)?;
+        Ok(Self(Some(ranges(&String::from_utf8_lossy(&map)))))
+    }
+
+    /// The host's number for a user whom the kernel tells us by ours.
+    pub fn inside(&self, uid: u32) -> u32 {
+        let Some(ranges) = &self.0 else { return uid };
+        let within = |[inside, outside, count]: &[u32; 3]| {
+            let nth = uid.checked_sub(*outside).filter(|nth| nth < count)?;
+            inside.checked_add(nth)
+        };
+        ranges.iter().find_map(within).unwrap_or(NOBODY)
+    }
+}
+
+fn ranges(map: &str) -> Vec<[u32; 3]> {
+    let range = |line: &str| {
+        let numbers: Vec<u32> = line.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+        numbers.try_into().ok()
+    };
+    map.lines().filter_map(range).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_the_hosts_own() {
+        let map = "         0 1900000000       1000\n      1000       4545          1\nnonsense\n";
+        let ids = Ids(Some(ranges(map)));
+        for (outside, inside) in [
+            (1_900_000_000, 0),
+            (1_900_000_999, 999),
+            (4545, 1000),
+            (1_900_001_000, NOBODY),
+            (0, NOBODY),
+            (u32::MAX, NOBODY),
+        ] {
+            assert_eq!(ids.inside(outside), inside, "{outside}");
+        }
+        assert_eq!(Ids(None).inside(1000), 1000);
+        assert_eq!(Ids(Some(vec![[u32::MAX, 0, 10]])).inside(5), NOBODY, "beyond every number");
+    }
+}
