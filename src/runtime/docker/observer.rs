@@ -40,7 +40,8 @@ pub async fn watched_host(engine: &Engine, lab: &str, host: &str) -> Result<Watc
     Ok(WatchedHost { name: host.into(), init })
 }
 
-async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Result<WatchedSegment> {
+/// A segment, as the engine's machine names it.
+pub async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Result<WatchedSegment> {
     let network = engine.inspect_network(&names::segment(lab, segment), None::<InspectNetworkOptions>).await;
     let network = network.or_engine(|| format!("cannot look at segment {segment}"))?;
     // As the engine names a bridge that nobody gave another name.

@@ -7,7 +7,7 @@ mod client;
 pub mod keeper;
 mod logs;
 mod protocol;
-mod state;
+pub(super) mod state;
 mod sys;
 
 use std::{io, path::PathBuf, process::Stdio, time::Duration};

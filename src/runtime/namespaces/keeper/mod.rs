@@ -10,7 +10,6 @@ pub mod cgroup;
 mod filter;
 mod host;
 mod log;
-mod netlink;
 mod network;
 mod power;
 mod root;
@@ -156,7 +155,7 @@ impl Keeper {
                 listener,
                 _life: life,
             };
-            match keeper.build_hosts(memberships) {
+            match keeper.build_hosts(memberships, &mut warnings) {
                 Ok(()) => Ok((keeper, warnings)),
                 Err(e) => {
                     keeper.end_hosts();
@@ -172,7 +171,7 @@ impl Keeper {
         built
     }
 
-    fn build_hosts(&mut self, memberships: Vec<Membership>) -> Result<()> {
+    fn build_hosts(&mut self, memberships: Vec<Membership>, warnings: &mut Vec<String>) -> Result<()> {
         let user = enter_namespaces()?;
         let programs = fs::read_link("/proc/self/exe").or_lab(|| "cannot find netlab's own program")?;
         let programs = programs.parent().unwrap_or(Path::new("/"));
@@ -191,6 +190,7 @@ impl Keeper {
 
         let inits: Vec<Pid> = self.hosts.iter().map(|h| h.init).collect();
         let switch = Switch::build(&self.plan, &inits)?;
+        warnings.extend(switch.warning());
         gate.open(self.hosts.len())?;
         self.reap();
         if let Some(dead) = self.plan.hosts.iter().zip(&self.hosts).find(|(_, h)| !h.alive) {

@@ -1,0 +1,89 @@
+//! The wire of a lab on Docker, closed: by `netlab wire` in the lab's observer, which is on the machine's
+//! network.
+
+use bollard::{Docker as Engine, models::ExecConfig};
+use futures_util::future::try_join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{
+    bodies::{self, PROGRAMS},
+    exec, names, observer,
+};
+use crate::{
+    Error, Result,
+    error::Context,
+    runtime::{
+        Process,
+        wire::{
+            OPEN_WIRE,
+            machine::{Host, Order, Outcome},
+        },
+    },
+    topology::{HostPlan, Plan},
+};
+
+/// Cuts the lab's segments off from the machine and locks the ports of all its hosts. Gives what is to be
+/// told of what could not be done.
+pub async fn close(engine: &Engine, plan: &Plan, observer: Result<()>) -> Vec<String> {
+    let closing = async {
+        observer?;
+        let hosts = plan.hosts.iter().collect();
+        ask(engine, plan, order(engine, plan, hosts, true).await?).await
+    };
+    told(closing.await)
+}
+
+/// The same for one host that was started again.
+pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, observer: Result<()>) -> Vec<String> {
+    let locking = async {
+        observer?;
+        ask(engine, plan, order(engine, plan, vec![host], false).await?).await
+    };
+    told(locking.await)
+}
+
+fn told(outcome: Result<Outcome>) -> Vec<String> {
+    let open = outcome.map_or_else(|error| vec![error.with_causes()], |outcome| outcome.open);
+    // One reason says it all; the others are mostly the same.
+    open.into_iter().take(1).map(|why| format!("{OPEN_WIRE}: {why}")).collect()
+}
+
+async fn order(engine: &Engine, plan: &Plan, hosts: Vec<&HostPlan>, bridges: bool) -> Result<Order> {
+    let segments = try_join_all(
+        plan.segments.iter().map(|segment| observer::watched_segment(engine, &plan.lab, &segment.name)),
+    );
+    let inits = try_join_all(hosts.iter().map(|host| observer::watched_host(engine, &plan.lab, &host.name)));
+    let (segments, inits) = tokio::try_join!(segments, inits)?;
+    let bridge = |name: &str| {
+        segments.iter().find(|s| s.name == name).map(|s| s.interface.clone()).unwrap_or_default()
+    };
+    let host = |(host, init): (&HostPlan, i32)| Host {
+        plan: host.clone(),
+        init,
+        bridges: host.links.iter().map(|link| bridge(&link.segment)).collect(),
+        ready: plan.untrusted.then(|| bodies::network_arguments(host)),
+    };
+    Ok(Order {
+        hosts: hosts.into_iter().zip(inits.iter().map(|watched| watched.init)).map(host).collect(),
+        bridges: if bridges { segments.iter().map(|s| s.interface.clone()).collect() } else { Vec::new() },
+    })
+}
+
+/// Has it done, and hears how it went.
+async fn ask(engine: &Engine, plan: &Plan, order: Order) -> Result<Outcome> {
+    let what = || "cannot ask the lab's observer to close the wire";
+    let command = vec![format!("{PROGRAMS}/netlab"), "wire".into()];
+    let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
+    let process = exec::run(engine, &names::observer(&plan.lab), config).await?;
+    let Process { mut stdin, mut stdout, mut stderr, .. } = process;
+    let order = serde_json::to_vec(&order).or_lab(what)?;
+    let asking = async {
+        stdin.write_all(&order).await?;
+        stdin.shutdown().await
+    };
+    let (mut answer, mut complaint) = (Vec::new(), String::new());
+    let (asked, heard, _) =
+        tokio::join!(asking, stdout.read_to_end(&mut answer), stderr.read_to_string(&mut complaint));
+    asked.and(heard).or_lab(what)?;
+    serde_json::from_slice(&answer).map_err(|_| Error::lab(what()).caused_by(complaint.trim().to_owned()))
+}
