@@ -163,10 +163,14 @@ fn a_lab_is_watched_by_a_newer_netlab() {
     exercise.args(["exercise", "processes", "--runtime", "docker", "--lab", &lab.name]);
     exercise.current_dir(newer.path());
     succeeds(exercise);
-    let observer = format!("netlab-{}_observer", lab.name);
-    let image = docker(&["inspect", "--format", "{{.Config.Image}}", &observer]);
+    let observers = format!("name=netlab-{}_observer", lab.name);
+    let images = docker(&["ps", "--filter", &observers, "--format", "{{.Image}}"]);
+    let host = format!("netlab-{}.server", lab.name);
+    let older = docker(&["inspect", "--format", "{{.Config.Image}}", &host]);
+    let newer: Vec<_> = images.lines().filter(|image| *image != older).collect();
+    let [image] = newer[..] else { panic!("{images}") };
     drop(lab);
-    docker(&["rmi", &image]);
+    docker(&["rmi", image]);
 }
 
 fn labs_started_at_once_get_subnets_of_their_own() {

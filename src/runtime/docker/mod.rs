@@ -121,7 +121,7 @@ impl Docker {
         let (tell_image, image) = oneshot::channel();
         let observer = async {
             let image: String = image.await.or_lab(|| "there is no image")?;
-            observer::start(&self.engine, &self.changes, &plan.lab, &image).await
+            observer::start(&self.engine, &self.changes, &plan.lab, &image).await.map(|()| image)
         };
         let (hosts, observer) = tokio::join!(self.build_hosts(plan, progress, tell_image), observer);
         hosts?;
@@ -324,7 +324,7 @@ impl Runtime for Docker {
             let observer = observer::start(&self.engine, &self.changes, lab, &image);
             let (started, observer) = tokio::join!(started, observer);
             started?;
-            wire::lock(&self.engine, &state.plan, plan, observer).await;
+            wire::lock(&self.engine, &state.plan, plan, observer.map(|()| image)).await;
         }
         observer::watched_host(&self.engine, lab, host).await
     }
@@ -353,12 +353,12 @@ impl Runtime for Docker {
 
     async fn observe(&self, lab: &str) -> Result<(Process, Watch)> {
         let state = self.known(lab).await?;
-        let watch = observer::watch(&self.engine, &state).await?;
-        if let Ok(process) = observer::look(&self.engine, lab).await {
+        let (watch, image) = tokio::try_join!(observer::watch(&self.engine, &state), self.image())?;
+        if let Ok(process) = observer::look(&self.engine, lab, &image.tag).await {
             return Ok((process, watch));
         }
-        let image = self.ensure_image(&|_| ()).await?;
+        image.ensure(&self.engine, &|_| ()).await?;
         observer::start(&self.engine, &self.changes, lab, &image.tag).await?;
-        Ok((observer::look(&self.engine, lab).await?, watch))
+        Ok((observer::look(&self.engine, lab, &image.tag).await?, watch))
     }
 }

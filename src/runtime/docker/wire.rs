@@ -22,22 +22,22 @@ use crate::{
     topology::{HostPlan, Plan},
 };
 
-/// Cuts the lab's segments off from the machine and locks the ports of all its hosts. Gives what is to be
-/// told of what could not be done.
-pub async fn close(engine: &Engine, plan: &Plan, observer: Result<()>) -> Vec<String> {
+/// Cuts the lab's segments off from the machine and locks the ports of all its hosts, from the observer of
+/// that image, if there is one. Gives what is to be told of what could not be done.
+pub async fn close(engine: &Engine, plan: &Plan, observer: Result<String>) -> Vec<String> {
     let closing = async {
-        observer?;
+        let observer = names::observer(&plan.lab, &observer?);
         let hosts = plan.hosts.iter().collect();
-        ask(engine, plan, order(engine, plan, hosts, true).await?).await
+        ask(engine, &observer, order(engine, plan, hosts, true).await?).await
     };
     told(closing.await)
 }
 
 /// The same for one host that was started again.
-pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, observer: Result<()>) -> Vec<String> {
+pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, observer: Result<String>) -> Vec<String> {
     let locking = async {
-        observer?;
-        ask(engine, plan, order(engine, plan, vec![host], false).await?).await
+        let observer = names::observer(&plan.lab, &observer?);
+        ask(engine, &observer, order(engine, plan, vec![host], false).await?).await
     };
     told(locking.await)
 }
@@ -70,11 +70,11 @@ async fn order(engine: &Engine, plan: &Plan, hosts: Vec<&HostPlan>, bridges: boo
 }
 
 /// Has it done, and hears how it went.
-async fn ask(engine: &Engine, plan: &Plan, order: Order) -> Result<Outcome> {
+async fn ask(engine: &Engine, observer: &str, order: Order) -> Result<Outcome> {
     let what = || "cannot ask the lab's observer to close the wire";
     let command = vec![format!("{PROGRAMS}/netlab"), "wire".into()];
     let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
-    let process = exec::run(engine, &names::observer(&plan.lab), config).await?;
+    let process = exec::run(engine, observer, config).await?;
     let Process { mut stdin, mut stdout, mut stderr, .. } = process;
     let order = serde_json::to_vec(&order).or_lab(what)?;
     let asking = async {
