@@ -2,6 +2,7 @@
 //! every ground that this machine offers, in a lab of its own, against nothing but what the test made.
 
 mod ground;
+mod wire;
 
 use ground::Ground;
 use libtest_mimic::{Arguments, Trial};
@@ -12,6 +13,17 @@ fn main() {
     for ground in Ground::each() {
         let mut add = |name: &str, attack: fn(&Ground)| trials.push(ground.trial(name, attack));
         add("an_honest_lab_works", an_honest_lab_works);
+        add("a_host_cannot_speak_as_another", wire::a_host_cannot_speak_as_another);
+        add("a_host_that_comes_back_cannot_either", wire::a_host_that_comes_back_cannot_either);
+        add("a_capture_proves_who_spoke", wire::a_capture_proves_who_spoke);
+        add("a_router_still_passes_on", wire::a_router_still_passes_on);
+        if ground.runtime == "docker" {
+            add("nothing_gains_a_privilege", wire::nothing_gains_a_privilege);
+        }
+        // Where the wire is among the machine's interfaces, and the test may have one of its own there.
+        if ground.runtime == "docker" && ground.is_root() {
+            add("the_machine_is_off_the_wire", wire::the_machine_is_off_the_wire);
+        }
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
