@@ -15,7 +15,9 @@ use super::{Finding, State, machine::install};
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Command, ExitStatus, Runtime, UNLIMITED, namespaces::Namespaces},
+    runtime::{
+        Command, ExitStatus, Runtime, RuntimeKind, UNLIMITED, namespaces::Namespaces, wire::OPEN_WIRE,
+    },
     topology::{HostPlan, Limits, LinkPlan, Plan, Role, SegmentPlan},
 };
 
@@ -36,19 +38,42 @@ pub async fn namespaces() -> Vec<Finding> {
     let who = if nix::unistd::geteuid().is_root() { "as root" } else { "as an ordinary user" };
     let built =
         format!("built two hosts and a wire {who} and took them down, in {} ms", trial.took.as_millis());
-    vec![Finding::ok("namespaces", why, built), limits(&trial), netem(&trial)]
+    vec![
+        Finding::ok("namespaces", why, built),
+        limits(&trial),
+        wire(RuntimeKind::Namespaces, &trial.said),
+        netem(&trial),
+    ]
+}
+
+/// What was said of the wire of a lab that was tried.
+pub fn wire(on: RuntimeKind, said: &[String]) -> Finding {
+    let finding = |detail| {
+        let why = "a host speaks as itself only, and no frame leaves the lab or reaches this machine";
+        Finding::ok("wire", why, detail)
+    };
+    match (said.iter().find(|what| what.contains(OPEN_WIRE)), on) {
+        (None, _) => finding(format!("closed, on {on}")),
+        (Some(open), RuntimeKind::Docker) => {
+            let mend = "a local engine that is not rootless; or --runtime namespaces";
+            finding(format!("{open}, on {on}")).bad(State::Warn, mend)
+        }
+        (Some(open), RuntimeKind::Namespaces) => {
+            finding(format!("{open}, on {on}")).bad(State::Warn, "sudo modprobe -a sch_ingress cls_bpf")
+        }
+    }
 }
 
 fn limits(trial: &Trial) -> Finding {
     let finding =
         |detail: &str| Finding::ok("limits", "holds a host to its memory, processor and processes", detail);
-    match trial.unlimited.as_slice() {
-        [] => finding("control groups can be made"),
+    match trial.said.iter().find(|what| what.contains(UNLIMITED)) {
+        None => finding("control groups can be made"),
         // Started like this, netlab is in a group whose parent is the user's own.
-        [first, ..] if Path::new("/run/systemd/system").is_dir() => {
+        Some(first) if Path::new("/run/systemd/system").is_dir() => {
             finding(first).bad(State::Warn, "systemd-run --user --scope netlab up")
         }
-        [first, ..] => finding(first).bad(State::Warn, "use Docker, or root, where limits matter"),
+        Some(first) => finding(first).bad(State::Warn, "use Docker, or root, where limits matter"),
     }
 }
 
@@ -64,8 +89,8 @@ fn netem(trial: &Trial) -> Finding {
 
 struct Trial {
     took: Duration,
-    /// What was said of limits that could not be had.
-    unlimited: Vec<String>,
+    /// What was said meanwhile.
+    said: Vec<String>,
     netem: Netem,
 }
 
@@ -91,8 +116,7 @@ impl Trial {
         let down = runtime.down(&plan.lab).await;
         up.and(down)?;
         let said = said.into_inner().unwrap_or_default();
-        let unlimited = said.into_iter().filter(|what| what.contains(UNLIMITED)).collect();
-        Ok(Self { took: up_took + started.elapsed(), unlimited, netem: netem? })
+        Ok(Self { took: up_took + started.elapsed(), said, netem: netem? })
     }
 }
 
@@ -115,7 +139,8 @@ pub async fn clear() -> Result<()> {
     Namespaces::new().down(&lab()).await.map(drop)
 }
 
-fn lab() -> String {
+/// The name of a trial, on either runtime.
+pub fn lab() -> String {
     format!("doctor-{}", std::process::id())
 }
 
