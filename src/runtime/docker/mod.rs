@@ -119,13 +119,13 @@ impl Docker {
     async fn build(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
         // The observer needs the image and nothing else of the lab.
         let (tell_image, image) = oneshot::channel();
-        let observer = async {
+        let prepare = async {
             let image: String = image.await.or_lab(|| "there is no image")?;
-            observer::start(&self.engine, &self.changes, &plan.lab, &image).await.map(|()| image)
+            wire::prepare(&self.engine, &self.changes, &plan.lab, &image).await
         };
-        let (hosts, observer) = tokio::join!(self.build_hosts(plan, progress, tell_image), observer);
+        let (hosts, prepared) = tokio::join!(self.build_hosts(plan, progress, tell_image), prepare);
         hosts?;
-        let closing = wire::close(&self.engine, plan, observer);
+        let closing = wire::close(&self.engine, plan, prepared);
         let (filled, open) = tokio::join!(copies::fill(&self.engine, plan), closing);
         for what in open {
             progress(Step { what, lasting: true, ..Step::default() });
@@ -321,10 +321,11 @@ impl Runtime for Docker {
             // netlab may be another one than when the lab was built.
             let image = self.ensure_image(&|_| ()).await?.tag;
             let started = self.make_host(&state.plan, plan, &image);
-            let observer = observer::start(&self.engine, &self.changes, lab, &image);
-            let (started, observer) = tokio::join!(started, observer);
+            let prepare = wire::prepare(&self.engine, &self.changes, lab, &image);
+            let (started, prepared) = tokio::join!(started, prepare);
             started?;
-            wire::lock(&self.engine, &state.plan, plan, observer.map(|()| image)).await;
+            // If it cannot be locked, then neither could it be when the lab came up, which has said so.
+            wire::lock(&self.engine, &state.plan, plan, prepared).await;
         }
         observer::watched_host(&self.engine, lab, host).await
     }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     bodies::{self, PROGRAMS},
+    changes::Changes,
     exec, names, observer,
 };
 use crate::{
@@ -22,23 +23,26 @@ use crate::{
     topology::{HostPlan, Plan},
 };
 
-/// Cuts the lab's segments off from the machine and locks the ports of all its hosts, from the observer of
-/// that image, if there is one. Gives what is to be told of what could not be done.
-pub async fn close(engine: &Engine, plan: &Plan, observer: Result<String>) -> Vec<String> {
-    let closing = async {
-        let observer = names::observer(&plan.lab, &observer?);
-        let hosts = plan.hosts.iter().collect();
-        ask(engine, &observer, order(engine, plan, hosts, true).await?).await
-    };
+/// Makes the lab's observer, if there is none, and starts in it what waits for the order to close the wire.
+/// That takes about as long as a host, and so can be done meanwhile.
+pub async fn prepare(engine: &Engine, changes: &Changes, lab: &str, image: &str) -> Result<Process> {
+    observer::start(engine, changes, lab, image).await?;
+    let command = vec![format!("{PROGRAMS}/netlab"), "wire".into()];
+    let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
+    exec::run(engine, &names::observer(lab, image), config).await
+}
+
+/// Has the lab's segments cut off from the machine and the ports of all its hosts locked. Gives what is to be
+/// told of what could not be done.
+pub async fn close(engine: &Engine, plan: &Plan, prepared: Result<Process>) -> Vec<String> {
+    let hosts = plan.hosts.iter().collect();
+    let closing = async { ask(prepared?, order(engine, plan, hosts, true).await?).await };
     told(closing.await)
 }
 
 /// The same for one host that was started again.
-pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, observer: Result<String>) -> Vec<String> {
-    let locking = async {
-        let observer = names::observer(&plan.lab, &observer?);
-        ask(engine, &observer, order(engine, plan, vec![host], false).await?).await
-    };
+pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, prepared: Result<Process>) -> Vec<String> {
+    let locking = async { ask(prepared?, order(engine, plan, vec![host], false).await?).await };
     told(locking.await)
 }
 
@@ -70,11 +74,8 @@ async fn order(engine: &Engine, plan: &Plan, hosts: Vec<&HostPlan>, bridges: boo
 }
 
 /// Has it done, and hears how it went.
-async fn ask(engine: &Engine, observer: &str, order: Order) -> Result<Outcome> {
+async fn ask(process: Process, order: Order) -> Result<Outcome> {
     let what = || "cannot ask the lab's observer to close the wire";
-    let command = vec![format!("{PROGRAMS}/netlab"), "wire".into()];
-    let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
-    let process = exec::run(engine, observer, config).await?;
     let Process { mut stdin, mut stdout, mut stderr, .. } = process;
     let order = serde_json::to_vec(&order).or_lab(what)?;
     let asking = async {
@@ -82,8 +83,8 @@ async fn ask(engine: &Engine, observer: &str, order: Order) -> Result<Outcome> {
         stdin.shutdown().await
     };
     let (mut answer, mut complaint) = (Vec::new(), String::new());
-    let (asked, heard, _) =
-        tokio::join!(asking, stdout.read_to_end(&mut answer), stderr.read_to_string(&mut complaint));
+    let hearing = stdout.read_to_end(&mut answer);
+    let (asked, heard, _) = tokio::join!(asking, hearing, stderr.read_to_string(&mut complaint));
     asked.and(heard).or_lab(what)?;
     serde_json::from_slice(&answer).map_err(|_| Error::lab(what()).caused_by(complaint.trim().to_owned()))
 }
