@@ -27,7 +27,7 @@ use common::{
 use libtest_mimic::Arguments;
 use netlab::{
     runtime::{RuntimeKind, Step},
-    topology::Topology,
+    topology::{Mount, Topology},
     yaml::Document,
 };
 use nix::{
@@ -250,12 +250,19 @@ fn hosts_reach_nothing_but_their_wire() {
 /// Of a lab that runs programs of people whom nobody knows: its network is readied from outside, as its
 /// hosts may not do it themselves.
 fn strangers_have_no_say_about_their_hosts_network() {
+    let folder = tempfile::tempdir().unwrap();
     let lab = common::block_on(async {
         let name = unique("d");
         let runtime = common::open(RuntimeKind::Docker).await.unwrap();
         let document = Document::parse("test.yaml", common::TWO_SEGMENTS.as_bytes()).unwrap();
         let mut topology = Topology::from_document(document, Path::new("")).unwrap();
         topology.distrust();
+        topology.mount(&Mount {
+            source: folder.path().to_owned(),
+            target: "/lab".into(),
+            read_only: false,
+            copy: Some(1 << 20),
+        });
         let open = Mutex::new(Vec::new());
         let note = |step: Step| open.lock().unwrap().extend(step.lasting.then_some(step.what));
         let plan = netlab::runtime::build(runtime.as_ref(), &topology, &name, &note).await.unwrap();
@@ -277,6 +284,8 @@ fn strangers_have_no_say_about_their_hosts_network() {
     ] {
         assert!(!ask(line).0, "{line}");
     }
+    let (_, mounted) = ask("grep ' /lab ' /proc/mounts");
+    assert!(mounted.contains("nosuid,nodev"), "{mounted}");
     // The kernel puts real checksums into its packets, as it says (linux/ethtool.h: ETHTOOL_GTXCSUM).
     let offload = "import array, fcntl, socket, struct; value = array.array('I', [0x16, 7]); \
                    request = struct.pack('16sP', b'eth0', value.buffer_info()[0]); \
