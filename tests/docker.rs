@@ -10,7 +10,10 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Output, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Mutex,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -22,7 +25,11 @@ use common::{
     unique,
 };
 use libtest_mimic::Arguments;
-use netlab::runtime::RuntimeKind;
+use netlab::{
+    runtime::{RuntimeKind, Step},
+    topology::{Mount, Topology},
+    yaml::Document,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -30,7 +37,7 @@ use nix::{
 
 fn main() {
     let on = On::runtime(RuntimeKind::Docker);
-    let with_engine: [(&str, fn()); 10] = [
+    let with_engine: [(&str, fn()); 13] = [
         ("what_is_not_ours_stays", what_is_not_ours_stays),
         ("what_a_killed_up_left_is_cleared", what_a_killed_up_left_is_cleared),
         ("an_interrupted_up_clears_up", an_interrupted_up_clears_up),
@@ -41,6 +48,9 @@ fn main() {
         ("a_subnet_in_use_is_told_with_its_place", a_subnet_in_use_is_told_with_its_place),
         ("routers_have_their_links_in_order", routers_have_their_links_in_order),
         ("hosts_reach_nothing_but_their_wire", hosts_reach_nothing_but_their_wire),
+        ("strangers_have_no_say_about_their_hosts_network", strangers_have_no_say_about_their_hosts_network),
+        ("the_observer_is_bounded", the_observer_is_bounded),
+        ("a_wire_that_cannot_be_closed_is_told", a_wire_that_cannot_be_closed_is_told),
     ];
     let mut trials: Vec<_> = with_engine.into_iter().map(|(name, test)| on.trial(name, test)).collect();
     trials.push(trial("an_engine_that_is_not_there_is_told", an_engine_that_is_not_there_is_told));
@@ -163,10 +173,14 @@ fn a_lab_is_watched_by_a_newer_netlab() {
     exercise.args(["exercise", "processes", "--runtime", "docker", "--lab", &lab.name]);
     exercise.current_dir(newer.path());
     succeeds(exercise);
-    let observer = format!("netlab-{}_observer", lab.name);
-    let image = docker(&["inspect", "--format", "{{.Config.Image}}", &observer]);
+    let observers = format!("name=netlab-{}_observer", lab.name);
+    let images = docker(&["ps", "--filter", &observers, "--format", "{{.Image}}"]);
+    let host = format!("netlab-{}.server", lab.name);
+    let older = docker(&["inspect", "--format", "{{.Config.Image}}", &host]);
+    let newer: Vec<_> = images.lines().filter(|image| *image != older).collect();
+    let [image] = newer[..] else { panic!("{images}") };
     drop(lab);
-    docker(&["rmi", &image]);
+    docker(&["rmi", image]);
 }
 
 fn labs_started_at_once_get_subnets_of_their_own() {
@@ -231,6 +245,82 @@ fn hosts_reach_nothing_but_their_wire() {
             String::from_utf8_lossy(&output.stdout)
         );
     }
+}
+
+/// Of a lab that runs programs of people whom nobody knows: its network is readied from outside, as its
+/// hosts may not do it themselves.
+fn strangers_have_no_say_about_their_hosts_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = common::block_on(async {
+        let name = unique("d");
+        let runtime = common::open(RuntimeKind::Docker).await.unwrap();
+        let document = Document::parse("test.yaml", common::TWO_SEGMENTS.as_bytes()).unwrap();
+        let mut topology = Topology::from_document(document, Path::new("")).unwrap();
+        topology.distrust();
+        topology.mount(&Mount {
+            source: folder.path().to_owned(),
+            target: "/lab".into(),
+            read_only: false,
+            copy: Some(1 << 20),
+        });
+        let open = Mutex::new(Vec::new());
+        let note = |step: Step| open.lock().unwrap().extend(step.lasting.then_some(step.what));
+        let plan = netlab::runtime::build(runtime.as_ref(), &topology, &name, &note).await.unwrap();
+        assert_eq!(open.into_inner().unwrap(), Vec::<String>::new());
+        Lab { runtime, name, plan }
+    });
+    let ask = |line: &str| {
+        let output = netlab(&lab.name, &["exec", "client", "--", "sh", "-c", line]).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (_, status) = ask("grep CapBnd /proc/self/status");
+    // capabilities(7): 0, 1, 3 to 7 and 10.
+    assert!(status.trim().ends_with("00000000000004fb"), "{status}");
+    for line in [
+        "ip link set dev eth0 down",
+        "ip address add 198.18.0.99/15 dev eth0",
+        "python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'",
+        "chroot / true",
+    ] {
+        assert!(!ask(line).0, "{line}");
+    }
+    let (_, mounted) = ask("grep ' /lab ' /proc/mounts");
+    assert!(mounted.contains("nosuid,nodev"), "{mounted}");
+    // The kernel puts real checksums into its packets, as it says (linux/ethtool.h: ETHTOOL_GTXCSUM).
+    let offload = "import array, fcntl, socket, struct; value = array.array('I', [0x16, 7]); \
+                   request = struct.pack('16sP', b'eth0', value.buffer_info()[0]); \
+                   fcntl.ioctl(socket.socket(), 0x8946, request); print(value[1])";
+    assert_eq!(ask(&format!("python3 -c \"{offload}\"")), (true, "0\n".into()));
+    // Nothing leads elsewhere, but the router leads to the other segment.
+    let (_, routes) = ask("ip route");
+    assert!(!routes.contains("default") && routes.lines().count() == 2, "{routes}");
+    let reached =
+        ask("for i in 1 2 3 4 5 6 7 8 9; do echo hello | tcpecho server 8007 && exit; done; exit 1");
+    assert!(reached.1.contains("hello"), "{reached:?}");
+}
+
+fn the_observer_is_bounded() {
+    let lab = Lab::up(RuntimeKind::Docker, common::ROOM);
+    let name = format!("name=netlab-{}_observer", lab.name);
+    let observer = docker(&["ps", "-q", "--filter", &name]);
+    let format = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.SecurityOpt}}";
+    let bounds = docker(&["inspect", "--format", format, &observer]);
+    assert!(bounds.starts_with("536870912 256 [no-new-privileges"), "{bounds}");
+}
+
+/// An engine that makes hosts and no observer.
+fn a_wire_that_cannot_be_closed_is_told() {
+    let lab = unique("d");
+    let folder = tempfile::tempdir().unwrap();
+    let engine = PassedOn::at(folder.path().join("docker.sock"));
+    engine.refuse_when(b"_observer");
+    let output = netlab(&lab, &["up"]).env("DOCKER_HOST", engine.url()).output().unwrap();
+    succeeds(netlab(&lab, &["down"]));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let told: Vec<_> = said.lines().filter(|line| line.contains("the lab's wire is not closed: ")).collect();
+    assert_eq!(told.len(), 1, "{said}");
+    assert_eq!(left_of(&lab), "");
 }
 
 fn an_engine_that_is_not_there_is_told() {

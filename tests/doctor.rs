@@ -34,6 +34,12 @@ fn what_it_says_and_how_it_ends_agree() {
     let expected = if runs("docker") || runs("namespaces") { 0 } else { 3 };
     assert_eq!(output.status.code(), Some(expected), "{findings:?}");
     assert_eq!(state.path().read_dir().unwrap().count(), 0, "the lab that was tried is gone");
+    for runtime in ["docker", "namespaces"] {
+        let built = |check: &&str| runs(check) && (*check != "docker" || runs("image"));
+        let wires = findings.iter().filter(|f| f["check"] == "wire");
+        let tried = wires.filter(|f| f["detail"].as_str().unwrap().ends_with(&format!("on {runtime}")));
+        assert_eq!(tried.count(), usize::from(built(&runtime)), "{findings:?}");
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod status;
 mod submit;
 mod up;
 mod validate;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,8 @@ enum Verb {
     Keeper(keeper::Args),
     #[command(hide = true)]
     Observe(observe::Args),
+    #[command(hide = true)]
+    Wire(wire::Args),
 }
 
 pub use kill::spelled_out;
@@ -94,5 +97,6 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Completions(args) => args.run(),
         Verb::Keeper(args) => args.run(),
         Verb::Observe(args) => args.run(),
+        Verb::Wire(args) => args.run(),
     }
 }

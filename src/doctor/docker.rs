@@ -1,17 +1,53 @@
 //! The Docker engine, and the hosts' image on it.
 
-use super::{Finding, State};
-use crate::runtime::docker::Docker;
+use std::sync::Mutex;
 
-/// Whether an engine answers, and whether it has the image.
+use super::{
+    Finding, State,
+    runtimes::{lab, wire},
+};
+use crate::{
+    Result,
+    runtime::{self, Runtime, RuntimeKind, docker::Docker},
+    topology,
+};
+
+/// Whether an engine answers, whether it has the image, and what a lab on it is like.
 pub async fn docker() -> Vec<Finding> {
     let why = "labs in containers, whose programs and compiler are the same everywhere";
+    let docker = match Docker::connect().await {
+        Err(error) => return vec![Finding::failed("docker", why, &error, "use namespaces")],
+        Ok(docker) => docker,
+    };
+    let found = format!("engine {} answers", docker.version());
+    let mut findings = vec![Finding::ok("docker", why, found), image(&docker).await];
+    // Building it takes minutes, which is nothing to do by the way.
+    if findings.iter().all(|finding| finding.state == State::Ok) {
+        findings.push(trial(&docker).await);
+    }
+    findings
+}
+
+/// Builds the default lab and takes it down again. Tells what was said of its wire.
+async fn trial(docker: &Docker) -> Finding {
+    let said = Mutex::new(Vec::new());
+    let note = |step: runtime::Step| said.lock().map_or((), |mut said| said.push(step.what));
+    let up = match topology::load(None) {
+        Ok(topology) => runtime::build(docker, &topology, &lab(), &note).await.map(drop),
+        Err(error) => Err(error),
+    };
+    let down = docker.down(&lab()).await;
+    match up.and(down) {
+        Ok(_) => wire(RuntimeKind::Docker, &said.into_inner().unwrap_or_default()),
+        Err(error) => Finding::failed("wire", "a lab on docker", &error, "use namespaces"),
+    }
+}
+
+/// Takes the trial down, if there is one.
+pub async fn clear() -> Result<()> {
     match Docker::connect().await {
-        Err(error) => vec![Finding::failed("docker", why, &error, "use namespaces")],
-        Ok(docker) => {
-            let found = format!("engine {} answers", docker.version());
-            vec![Finding::ok("docker", why, found), image(&docker).await]
-        }
+        Ok(docker) => docker.down(&lab()).await.map(drop),
+        Err(_) => Ok(()),
     }
 }
 

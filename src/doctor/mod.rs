@@ -7,9 +7,7 @@ mod walls;
 
 use serde::Serialize;
 
-use crate::{Error, runtime::RuntimeKind};
-
-pub use runtimes::clear;
+use crate::{Error, Result, runtime::RuntimeKind};
 
 /// How one thing does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -66,8 +64,14 @@ pub struct Report {
     pub runtimes: Vec<RuntimeKind>,
 }
 
-/// Looks at everything. A lab of two hosts is built for it and taken down again; if this is not
-/// waited for to the end, [`clear`] takes it down.
+/// Takes down the labs that were built to be looked at.
+pub async fn clear() -> Result<()> {
+    let (docker, namespaces) = tokio::join!(docker::clear(), runtimes::clear());
+    docker.and(namespaces)
+}
+
+/// Looks at everything. A small lab on each runtime is built for it and taken down again; if this is not
+/// waited for to the end, [`clear`] takes them down.
 pub async fn examine() -> Report {
     let (mut findings, namespaces) = tokio::join!(docker::docker(), runtimes::namespaces());
     findings.extend(namespaces);

@@ -19,7 +19,10 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Command, ExitStatus, Runtime, UNLIMITED, UNMAPPED, namespaces::Namespaces},
+    runtime::{
+        Command, ExitStatus, Runtime, RuntimeKind, UNLIMITED, UNMAPPED, namespaces::Namespaces,
+        wire::OPEN_WIRE,
+    },
     topology::{HostPlan, Limits, LinkPlan, Mount, Plan, Role, SegmentPlan},
 };
 
@@ -40,21 +43,44 @@ pub async fn namespaces() -> Vec<Finding> {
     let who = if nix::unistd::geteuid().is_root() { "as root" } else { "as an ordinary user" };
     let built =
         format!("built two hosts and a wire {who} and took them down, in {} ms", trial.took.as_millis());
-    let mut findings = vec![Finding::ok("namespaces", why, built), limits(&trial), netem(&trial)];
+    let mut findings = vec![
+        Finding::ok("namespaces", why, built),
+        limits(&trial),
+        wire(RuntimeKind::Namespaces, &trial.said),
+        netem(&trial),
+    ];
     findings.extend(walls::examine(&trial.users));
     findings
+}
+
+/// What was said of the wire of a lab that was tried.
+pub fn wire(on: RuntimeKind, said: &[String]) -> Finding {
+    let finding = |detail| {
+        let why = "a host speaks as itself only, and no frame leaves the lab or reaches this machine";
+        Finding::ok("wire", why, detail)
+    };
+    match (said.iter().find(|what| what.contains(OPEN_WIRE)), on) {
+        (None, _) => finding(format!("closed, on {on}")),
+        (Some(open), RuntimeKind::Docker) => {
+            let mend = "a local engine that is not rootless; or --runtime namespaces";
+            finding(format!("{open}, on {on}")).bad(State::Warn, mend)
+        }
+        (Some(open), RuntimeKind::Namespaces) => {
+            finding(format!("{open}, on {on}")).bad(State::Warn, "sudo modprobe -a sch_ingress cls_bpf")
+        }
+    }
 }
 
 fn limits(trial: &Trial) -> Finding {
     let finding =
         |detail: &str| Finding::ok("limits", "holds a host to its memory, processor and processes", detail);
-    match trial.unlimited.as_slice() {
-        [] => finding("control groups can be made"),
+    match trial.said.iter().find(|what| what.contains(UNLIMITED)) {
+        None => finding("control groups can be made"),
         // Started like this, netlab is in a group whose parent is the user's own.
-        [first, ..] if Path::new("/run/systemd/system").is_dir() => {
+        Some(first) if Path::new("/run/systemd/system").is_dir() => {
             finding(first).bad(State::Warn, "systemd-run --user --scope netlab up")
         }
-        [first, ..] => finding(first).bad(State::Warn, "use Docker, or root, where limits matter"),
+        Some(first) => finding(first).bad(State::Warn, "use Docker, or root, where limits matter"),
     }
 }
 
@@ -70,8 +96,8 @@ fn netem(trial: &Trial) -> Finding {
 
 struct Trial {
     took: Duration,
-    /// What was said of limits that could not be had.
-    unlimited: Vec<String>,
+    /// What was said meanwhile.
+    said: Vec<String>,
     users: Users,
     netem: Netem,
 }
@@ -99,9 +125,8 @@ impl Trial {
         up.and(down)?;
         let said = said.into_inner().unwrap_or_default();
         let unmapped = said.iter().find(|what| what.contains(UNMAPPED)).cloned();
-        let unlimited = said.into_iter().filter(|what| what.contains(UNLIMITED)).collect();
         let users = Users { map: map?, unmapped };
-        Ok(Self { took: up_took + started.elapsed(), unlimited, users, netem: netem? })
+        Ok(Self { took: up_took + started.elapsed(), said, users, netem: netem? })
     }
 }
 
@@ -132,7 +157,8 @@ pub async fn clear() -> Result<()> {
     Namespaces::new().down(&lab()).await.map(drop)
 }
 
-fn lab() -> String {
+/// The name of a trial, on either runtime.
+pub fn lab() -> String {
     format!("doctor-{}", std::process::id())
 }
 

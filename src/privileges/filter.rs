@@ -62,22 +62,29 @@ const UNKNOWN: [i64; 2] = [libc::SYS_clone3, libc::SYS_openat2];
 /// fchmodat2(2), which the C library has a wrapper of only lately.
 const FCHMODAT2: i64 = 452;
 
+/// The bits that make a program run as its file's owner or group.
+const RUN_AS_OWNER: [u32; 2] = [libc::S_ISUID, libc::S_ISGID];
 /// Calls that set a file's mode, and which argument it is.
-const MODES: &[(i64, u8)] = &[
+const SETTING: &[(i64, u8)] = &[
     (libc::SYS_fchmod, 1),
     (libc::SYS_fchmodat, 2),
     (FCHMODAT2, 2),
     (libc::SYS_mknodat, 2),
-    (libc::SYS_openat, 3),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_chmod, 1),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_creat, 1),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_mknod, 1),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_open, 2),
 ];
+/// Calls that may make a file, and the argument with the flags that say so. The mode comes next.
+const OPENING: &[(i64, u8)] = &[
+    (libc::SYS_openat, 2),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 1),
+];
+/// What has to be set for a mode to count: O_CREAT, or what tells O_TMPFILE from O_DIRECTORY.
+const MAKING: [u64; 2] = [libc::O_CREAT as u64, (libc::O_TMPFILE & !libc::O_DIRECTORY) as u64];
 
 /// Keeps this process, and all that it will run, from those calls. Needs CAP_SYS_ADMIN or no_new_privs.
 pub fn restrict_calls() -> Result<()> {
@@ -93,24 +100,35 @@ fn programs() -> Result<[BpfProgram; 2], Error> {
     let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
         FORBIDDEN.into_iter().map(|call| (call, Vec::new())).collect();
     for call in [libc::SYS_unshare, libc::SYS_clone] {
-        refused.insert(call, vec![with(0, new_user)?]);
+        refused.insert(call, vec![SeccompRule::new(vec![has(0, new_user)?])?]);
     }
-    for (call, mode) in MODES {
-        let rules = [libc::S_ISUID, libc::S_ISGID].map(|bit| with(*mode, bit.into()));
-        refused.insert(*call, rules.into_iter().collect::<Result<_, _>>()?);
+    for bit in RUN_AS_OWNER.map(u64::from) {
+        for (call, mode) in SETTING {
+            refused.entry(*call).or_default().push(SeccompRule::new(vec![has(*mode, bit)?])?);
+        }
+        for (call, flags) in OPENING {
+            for making in MAKING {
+                let rule = SeccompRule::new(vec![has(*flags, making)?, has(flags + 1, bit)?])?;
+                refused.entry(*call).or_default().push(rule);
+            }
+        }
     }
     let unknown = UNKNOWN.into_iter().map(|call| (call, Vec::new())).collect();
     Ok([compile(refused, libc::EPERM)?, compile(unknown, libc::ENOSYS)?])
 }
 
-/// Calls with all of these bits in an argument.
-fn with(argument: u8, bits: u64) -> Result<SeccompRule, Error> {
-    let asked = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(bits), bits)?;
-    Ok(SeccompRule::new(vec![asked])?)
+/// Whether all of these bits are set in an argument.
+fn has(argument: u8, bits: u64) -> Result<SeccompCondition, Error> {
+    Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(bits), bits)?)
 }
 
 /// A filter that fails these calls with that error, and lets all others pass.
-fn compile(calls: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, Error> {
+fn compile(mut calls: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, Error> {
+    // The same calls by the numbers of the x32 ABI, which some kernels take beside the usual ones.
+    if cfg!(target_arch = "x86_64") {
+        let x32: Vec<_> = calls.iter().map(|(call, rules)| (call | 1 << 30, rules.clone())).collect();
+        calls.extend(x32);
+    }
     let fail = SeccompAction::Errno(errno.cast_unsigned());
     let machine = TargetArch::try_from(std::env::consts::ARCH)?;
     Ok(SeccompFilter::new(calls, SeccompAction::Allow, fail, machine)?.try_into()?)
@@ -127,8 +145,43 @@ fn install(program: &BpfProgram) -> nix::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::{self, File, OpenOptions, Permissions},
+        io,
+        os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    };
+
+    use nix::sys::prctl::set_no_new_privs;
+
+    use super::*;
+
+    fn is_refused(result: io::Result<File>) -> bool {
+        result.is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
+    }
+
+    /// In a thread of its own, which is all that the filter is for then.
     #[test]
-    fn the_filters_compile() {
-        assert!(super::programs().unwrap().iter().all(|program| !program.is_empty()));
+    fn no_file_is_made_that_runs_as_its_owner_and_others_are() {
+        let attempt = || {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("file");
+            File::create(&path).unwrap();
+            set_no_new_privs().unwrap();
+            restrict_calls().unwrap();
+            for mode in [0o4755, 0o2755, 0o6755, 0o4000] {
+                let set = fs::set_permissions(&path, Permissions::from_mode(mode));
+                assert!(is_refused(set.and_then(|()| File::open(&path))), "{mode:o}");
+                let mut new = OpenOptions::new();
+                let made = new.write(true).create_new(true).mode(mode).open(folder.path().join("new"));
+                assert!(is_refused(made), "{mode:o}");
+                let unnamed = new.create_new(false).custom_flags(libc::O_TMPFILE).open(folder.path());
+                assert!(is_refused(unnamed), "{mode:o}");
+            }
+            fs::set_permissions(&path, Permissions::from_mode(0o1755)).unwrap();
+            fs::create_dir(folder.path().join("folder")).unwrap();
+            let mut plain = OpenOptions::new();
+            plain.write(true).create_new(true).mode(0o755).open(folder.path().join("plain")).unwrap();
+        };
+        std::thread::spawn(attempt).join().unwrap();
     }
 }

@@ -8,6 +8,7 @@ pub mod docker;
 pub mod namespaces;
 mod process;
 mod select;
+pub mod wire;
 
 use std::fmt;
 

@@ -4,6 +4,7 @@
 mod ground;
 mod observer;
 mod walls;
+mod wire;
 
 use ground::Ground;
 use libtest_mimic::{Arguments, Trial};
@@ -16,6 +17,7 @@ fn main() {
         add("an_honest_lab_works", an_honest_lab_works);
         walls::add(&mut add);
         observer::add(&mut add, &ground);
+        wire::add(&mut add, &ground);
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

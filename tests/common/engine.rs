@@ -21,6 +21,7 @@ struct State {
     streams: Vec<UnixStream>,
     stopped: bool,
     stop_when: Option<Vec<u8>>,
+    refuse_when: Option<Vec<u8>>,
     hold_when: Option<Vec<u8>>,
     holds: bool,
 }
@@ -55,6 +56,11 @@ impl PassedOn {
     /// Stops the engine as soon as a request has these words in it. It does not hear of that one.
     pub fn stop_when(&self, words: &[u8]) {
         self.lock().stop_when = Some(words.to_owned());
+    }
+
+    /// Ends the connection of each request that has these words in it, before the engine hears of it.
+    pub fn refuse_when(&self, words: &[u8]) {
+        self.lock().refuse_when = Some(words.to_owned());
     }
 
     /// Holds requests back that have these words in them, until `go_on`.
@@ -105,6 +111,11 @@ impl PassedOn {
             while let Ok(n @ 1..) = (&client).read(&mut buffer) {
                 if has(&buffer[..n], passing.lock().stop_when.as_deref()) {
                     passing.stop();
+                }
+                if has(&buffer[..n], passing.lock().refuse_when.as_deref()) {
+                    let _ = client.shutdown(Shutdown::Both);
+                    let _ = engine.shutdown(Shutdown::Both);
+                    return;
                 }
                 passing.hold(&buffer[..n]);
                 let stopped = passing.lock().stopped;

@@ -1,12 +1,12 @@
-//! `lab-init [--links N] [--forward] [--route SUBNET VIA]… [--untrusted] [--ready FILE] [--] [COMMAND…]`:
-//! process 1 of every lab host.
+//! `lab-init [--links N] [--forward] [--route SUBNET VIA]… [--untrusted] [--networked] [--ready FILE] [--]
+//! [COMMAND…]`: process 1 of every lab host.
 //!
 //! It readies the host's network from inside, starts the host's own command and then does what
 //! process 1 is there for: it waits for every orphan that ends, so that the only zombies in a host's
 //! process table are those that a student's server neglects.
 //!
 //! `lab-init exec …` and `lab-init launch` are not process 1: they become any other program of the host, the
-//! one on Docker, the other on namespaces.
+//! one on Docker, the other on namespaces. `lab-init network …` readies a host's network from outside the host.
 
 mod exec;
 mod launch;
@@ -33,7 +33,7 @@ use nix::{
 
 use options::Options;
 
-const USAGE: &str = "usage: lab-init [--links N] [--forward] [--route SUBNET VIA]... [--untrusted] [--ready FILE] [--] [COMMAND...]";
+const USAGE: &str = "usage: lab-init [--links N] [--forward] [--route SUBNET VIA]... [--untrusted] [--networked] [--ready FILE] [--] [COMMAND...]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).peekable();
@@ -43,6 +43,7 @@ fn main() -> ExitCode {
     if arguments.next_if(|first| first == "launch").is_some() {
         return launch::run();
     }
+    let only_network = arguments.next_if(|first| first == "network").is_some();
     let options = match Options::parse(arguments) {
         Ok(options) => options,
         Err(why) => {
@@ -51,6 +52,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if only_network {
+        wait_for_links(&options);
+        ready_network(&options);
+        return ExitCode::SUCCESS;
+    }
     default_dispositions();
     // The kernel drops a signal that process 1 has no handler for, unless it is blocked.
     let awaited: SigSet = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
@@ -58,7 +64,10 @@ fn main() -> ExitCode {
         tell(&format!("can't block signals: {}", strerror(e)));
         return ExitCode::FAILURE;
     }
-    ready_network(&options);
+    wait_for_links(&options);
+    if !options.networked {
+        ready_network(&options);
+    }
     if let Err(e) = lower_privileges(options.untrusted) {
         tell(&format!("can't give up privileges: {}", strerror(e)));
         return ExitCode::FAILURE;
@@ -81,11 +90,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// A host whose network is not quite as planned is told of, and still a host to look around in.
-fn ready_network(options: &Options) {
+fn wait_for_links(options: &Options) {
     if let Err(e) = link::wait_for(options.links) {
         tell(&format!("can't wait for the links: {}", strerror(e)));
     }
+}
+
+/// A host whose network is not quite as planned is told of, and still a host to look around in.
+fn ready_network(options: &Options) {
     if let Err(e) = route::remove_default() {
         tell(&format!("can't remove the default route: {}", strerror(e)));
     }

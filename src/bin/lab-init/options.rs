@@ -18,6 +18,8 @@ pub struct Options {
     pub routes: Vec<Route>,
     /// Whether programs of strangers run here; see [`netlab::topology::Plan::untrusted`].
     pub untrusted: bool,
+    /// Whether somebody outside readies the network, because this host has no right to.
+    pub networked: bool,
     /// The host's own command, for a shell.
     pub command: Option<String>,
 }
@@ -33,6 +35,7 @@ impl Options {
                 "--forward" => options.forward = true,
                 "--links" => options.links = number("--links", arguments.next())?,
                 "--ready" => options.ready = Some(arguments.next().ok_or("--ready needs a file")?.into()),
+                "--networked" => options.networked = true,
                 "--untrusted" => options.untrusted = true,
                 "--route" => options.routes.push(route(arguments.next(), arguments.next())?),
                 _ => return Err(format!("unknown option: {option}")),

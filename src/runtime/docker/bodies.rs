@@ -9,7 +9,10 @@ use bollard::models::{
 };
 
 use super::{copies, names};
-use crate::topology::{HostPlan, LinkPlan, Plan, Role};
+use crate::{
+    runtime::wire::sender,
+    topology::{HostPlan, LinkPlan, Plan, Role},
+};
 
 /// Where hosts find our programs.
 pub const PROGRAMS: &str = "/opt/netlab/bin";
@@ -18,6 +21,21 @@ pub const READY: &str = "/run/network-ready";
 
 /// So much of what a host's programs print is kept at least; the oldest goes first.
 const LOG_SIZE: &str = "16m";
+
+/// Nothing that is executed gains a privilege, be it setuid or not.
+const NO_NEW_PRIVILEGES: &str = "no-new-privileges";
+/// What root of any host may do: with its own files and programs whatever root does, and serve any port.
+const ROOT_MAY: [&str; 9] =
+    ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETPCAP", "SETUID", "NET_BIND_SERVICE"];
+/// And in a lab that people look around in: links, routes and tcpdump, which becomes its own user; strace;
+/// chroot; a login's entry in the log.
+const LOOK_AROUND: [&str; 5] = ["NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_CHROOT", "AUDIT_WRITE"];
+/// Where hosts ask for names that are not in their `/etc/hosts`: nowhere, since it is for documentation
+/// (RFC 5737) and hosts have no way to it. Else the engine would ask the machine's own resolvers, at times
+/// from the machine's own network.
+const NOBODY: &str = "192.0.2.1";
+/// As nobody answers, a name that there is not should be told soon: one try of a second (resolv.conf(5)).
+const GIVE_UP: [&str; 2] = ["timeout:1", "attempts:1"];
 
 /// The network of the plan's `n`th segment.
 pub fn network(plan: &Plan, n: usize) -> NetworkCreateRequest {
@@ -34,9 +52,9 @@ pub fn network(plan: &Plan, n: usize) -> NetworkCreateRequest {
             }]),
             ..Ipam::default()
         }),
-        // The wire leads nowhere else, not even to the machine, which has no address on it. An `internal`
-        // network would say so, too, but the rules that the engine makes for it drop what a router host
-        // passes on.
+        // The wire leads nowhere else, not even to the machine: it gets no IPv4 address there, and what is
+        // then still open is closed from inside the machine (see `wire`). An `internal` network would say
+        // so, too, but the rules that the engine makes for it drop what a router host passes on.
         options: Some(HashMap::from([
             ("com.docker.network.bridge.enable_ip_masquerade".into(), "false".into()),
             ("com.docker.network.bridge.inhibit_ipv4".into(), "true".into()),
@@ -72,9 +90,26 @@ pub fn attachment(plan: &Plan, host: &HostPlan, link: &LinkPlan) -> NetworkConne
     }
 }
 
-/// The container that observers run in: on the machine's own network and among its processes, with
-/// the right to capture packets, to enter hosts' namespaces, to read what `/proc` shows of others and what programs they
-/// run, and to signal them.
+/// What the container of observers may do.
+const OBSERVER_MAY: [&str; 7] = [
+    // Capture packets.
+    "NET_RAW",
+    // Read what `/proc` shows of others, and signal them.
+    "SYS_PTRACE",
+    "KILL",
+    // Close the lab's wire, which is among the machine's own interfaces.
+    "NET_ADMIN",
+    // Enter a host's namespaces, to see its processes as the kernel has them and to ready its network.
+    "SYS_ADMIN",
+    "SYS_CHROOT",
+    // Look at programs and descriptors whosever they are, and change nothing.
+    "DAC_READ_SEARCH",
+];
+/// What it may use: the memory and processes that an observer needs, many times over.
+const OBSERVER_MEMORY: i64 = 512 << 20;
+const OBSERVER_PIDS: i64 = 256;
+
+/// The container that observers run in: on the machine's own network and among its processes.
 pub fn observer(lab: &str, image: &str) -> ContainerCreateBody {
     let own = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
     ContainerCreateBody {
@@ -85,21 +120,34 @@ pub fn observer(lab: &str, image: &str) -> ContainerCreateBody {
             network_mode: Some("host".into()),
             pid_mode: Some("host".into()),
             cap_drop: Some(vec!["ALL".into()]),
-            cap_add: own(&["NET_RAW", "SYS_PTRACE", "KILL", "SYS_ADMIN", "SYS_CHROOT", "DAC_READ_SEARCH"]),
+            cap_add: own(&OBSERVER_MAY),
+            security_opt: own(&[NO_NEW_PRIVILEGES]),
             readonly_rootfs: Some(true),
+            memory: Some(OBSERVER_MEMORY),
+            memory_swap: Some(OBSERVER_MEMORY),
+            pids_limit: Some(OBSERVER_PIDS),
+            log_config: Some(bounded_log()),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
     }
 }
 
-fn init_arguments(plan: &Plan, host: &HostPlan) -> Vec<String> {
-    let mut arguments = vec!["--ready".into(), READY.into(), "--links".into(), host.links.len().to_string()];
+/// What `lab-init` readies a host's network with.
+pub fn network_arguments(host: &HostPlan) -> Vec<String> {
+    let mut arguments = vec!["--links".into(), host.links.len().to_string()];
     for route in &host.routes {
         arguments.extend(["--route".into(), route.to.to_string(), route.via.to_string()]);
     }
+    arguments
+}
+
+fn init_arguments(plan: &Plan, host: &HostPlan) -> Vec<String> {
+    let mut arguments = vec!["--ready".into(), READY.into()];
+    arguments.extend(network_arguments(host));
     if plan.untrusted {
-        arguments.push("--untrusted".into());
+        // It has not the right to ready its network, and `wire` does.
+        arguments.extend(["--untrusted".into(), "--networked".into()]);
     }
     if let Some(command) = &host.run {
         arguments.extend(["--".into(), command.clone()]);
@@ -114,15 +162,14 @@ fn endpoint(link: &LinkPlan) -> EndpointSettings {
             ..EndpointIpamConfig::default()
         }),
         // The same whenever the host is started; older engines choose it so by themselves.
-        mac_address: Some(hardware_address(link.address)),
+        mac_address: Some(hardware_address(link)),
         ..EndpointSettings::default()
     }
 }
 
-/// A hardware address that shows whose it is: locally administered, then the IP address.
-fn hardware_address(address: std::net::Ipv4Addr) -> String {
-    let [a, b, c, d] = address.octets();
-    format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+fn hardware_address(link: &LinkPlan) -> String {
+    let address = sender::hardware_address(link.address);
+    address.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
@@ -130,8 +177,11 @@ fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
     let memory = host.limits.memory.and_then(|bytes| i64::try_from(bytes).ok());
     HostConfig {
         network_mode: Some(network),
-        // Links, routes and tcpdump; strace.
-        cap_add: Some(vec!["NET_ADMIN".into(), "NET_RAW".into(), "SYS_PTRACE".into()]),
+        cap_drop: Some(vec!["ALL".into()]),
+        cap_add: Some(host_may(plan)),
+        security_opt: Some(vec![NO_NEW_PRIVILEGES.into()]),
+        dns: Some(vec![NOBODY.into()]),
+        dns_options: Some(GIVE_UP.map(Into::into).into()),
         // A container's own /proc/sys is read-only to what runs in it.
         sysctls: Some(HashMap::from([("net.ipv4.ip_forward".into(), forward)])),
         extra_hosts: Some(plan.addresses().map(|(address, name)| format!("{name}:{address}")).collect()),
@@ -144,15 +194,23 @@ fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
         readonly_rootfs: host.limits.disk.map(|_| true),
         tmpfs: host.limits.disk.map(writable),
         shm_size: host.limits.disk.and_then(|bytes| i64::try_from(bytes).ok()),
-        log_config: Some(HostConfigLogConfig {
-            typ: Some("json-file".into()),
-            // Root of a host reaches what PID 1 prints to, and could fill the machine's disk.
-            config: Some(HashMap::from([
-                ("max-size".into(), LOG_SIZE.into()),
-                ("max-file".into(), "2".into()),
-            ])),
-        }),
+        log_config: Some(bounded_log()),
         ..HostConfig::default()
+    }
+}
+
+/// What root of a host may do.
+fn host_may(plan: &Plan) -> Vec<String> {
+    let more = if plan.untrusted { &[][..] } else { &LOOK_AROUND };
+    ROOT_MAY.iter().chain(more).map(|word| (*word).to_owned()).collect()
+}
+
+/// Root of a host reaches what PID 1 prints to, and could fill the machine's disk.
+fn bounded_log() -> HostConfigLogConfig {
+    let config = [("max-size", LOG_SIZE), ("max-file", "2")];
+    HostConfigLogConfig {
+        typ: Some("json-file".into()),
+        config: Some(config.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
     }
 }
 

@@ -47,7 +47,7 @@ fn labels(plan: &Plan) -> HashMap<String, String> {
 
 /// What makes a volume one in memory that holds so many bytes.
 fn in_memory(bytes: u64) -> HashMap<String, String> {
-    let options = format!("size={bytes},nr_inodes={},mode=755", 1024 + bytes / 4096);
+    let options = format!("size={bytes},nr_inodes={},mode=755,nosuid,nodev", 1024 + bytes / 4096);
     let all = [("type", "tmpfs"), ("device", "tmpfs"), ("o", &options)];
     all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

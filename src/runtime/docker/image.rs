@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     io::Read,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -20,7 +21,7 @@ use crate::{
     Error, Result,
     digest::hex,
     error::Context,
-    runtime::{Progress, Step},
+    runtime::{Progress, Step, namespaces::state::Base},
 };
 
 const DOCKERFILE: &str = include_str!("../../../images/host/Dockerfile");
@@ -68,7 +69,8 @@ impl Image {
         }
         progress(Step { what: "waiting for another netlab to build the image".into(), ..Step::default() });
         // Held until the image is built, so that of several labs started at once one builds.
-        let _turn = tokio::task::spawn_blocking(turn).await.or_lab(|| "cannot wait")??;
+        let _turn =
+            tokio::task::spawn_blocking(|| turn(&Base::locate())).await.or_lab(|| "cannot wait")??;
         if self.is_there(engine).await? {
             return Ok(());
         }
@@ -162,11 +164,13 @@ fn pack(programs: &[(&str, PathBuf)]) -> std::io::Result<Vec<u8>> {
     archive.into_inner()
 }
 
-/// This user's turn to build.
-fn turn() -> Result<File> {
-    let path = std::env::temp_dir().join(format!("netlab-image-{}.lock", nix::unistd::geteuid()));
+/// This user's turn to build: a lock in a folder that nobody else can write to, and so nobody else can hold
+/// for ever.
+fn turn(base: &Base) -> Result<File> {
+    base.prepare()?;
+    let path = base.path().join("image.lock");
     let what = || format!("cannot lock {}", path.display());
-    let file = File::options().create(true).append(true).open(&path).or_lab(what)?;
+    let file = File::options().create(true).append(true).mode(0o600).open(&path).or_lab(what)?;
     file.lock().or_lab(what)?;
     Ok(file)
 }
@@ -212,6 +216,17 @@ mod tests {
         assert_eq!(names.len(), PROGRAMS.len() + 1);
         assert!(names.contains(&"programs/lab-init".to_owned()));
         assert_eq!(packed, pack(&image.programs).unwrap());
+    }
+
+    #[test]
+    fn the_lock_is_in_a_folder_of_the_users_own() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let base = Base::at(folder.path().join("state"));
+        drop(turn(&base).unwrap());
+        fs::set_permissions(base.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let error = turn(&base).unwrap_err();
+        assert!(error.with_causes().contains("others may write to it"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod image;
 mod names;
 mod observer;
 mod power;
+mod wire;
 
 use std::{collections::HashMap, path::PathBuf};
 
@@ -31,6 +32,7 @@ use futures_util::{
     future::{join_all, try_join_all},
 };
 use ipnet::Ipv4Net;
+use tokio::sync::oneshot;
 use tokio_util::io::StreamReader;
 
 use super::{
@@ -39,6 +41,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    error::Context,
     topology::{HostPlan, Plan},
 };
 use answer::Answered;
@@ -114,9 +117,38 @@ impl Docker {
     }
 
     async fn build(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
+        // The observer needs the image and nothing else of the lab.
+        let (tell_image, image) = oneshot::channel();
+        let prepare = async {
+            let image: String = image.await.or_lab(|| "there is no image")?;
+            wire::prepare(&self.engine, &self.changes, &plan.lab, &image).await
+        };
+        let (hosts, prepared) = tokio::join!(self.build_hosts(plan, progress, tell_image), prepare);
+        hosts?;
+        let closing = wire::close(&self.engine, plan, prepared);
+        let (filled, open) = tokio::join!(copies::fill(&self.engine, plan), closing);
+        for what in open {
+            progress(Step { what, lasting: true, ..Step::default() });
+        }
+        filled
+    }
+
+    /// Builds the segments and the hosts on them. Tells the image as soon as the engine has it.
+    async fn build_hosts(
+        &self,
+        plan: &Plan,
+        progress: Progress<'_>,
+        tell_image: oneshot::Sender<String>,
+    ) -> Result<()> {
         let networks = try_join_all((0..plan.segments.len()).map(|n| self.make_network(plan, n)));
         let volumes = copies::make(&self.engine, &self.changes, plan);
-        let (_, (), image) = tokio::try_join!(networks, volumes, self.ensure_image(progress))?;
+        let image = async {
+            let image = self.ensure_image(progress).await?;
+            // Whoever wanted to know may have failed already.
+            let _ = tell_image.send(image.tag.clone());
+            Ok(image)
+        };
+        let (_, (), image) = tokio::try_join!(networks, volumes, image)?;
         let count = std::sync::atomic::AtomicU64::new(0);
         let tell = |more| {
             let done = count.fetch_add(more, std::sync::atomic::Ordering::Relaxed) + more;
@@ -124,13 +156,12 @@ impl Docker {
             progress(Step { what: "starting the hosts".into(), done, total, ..Step::default() });
         };
         tell(0);
-        try_join_all(plan.hosts.iter().map(|host| async {
+        let hosts = plan.hosts.iter().map(|host| async {
             self.make_host(plan, host, &image.tag).await?;
             tell(1);
-            Ok::<_, Error>(())
-        }))
-        .await?;
-        copies::fill(&self.engine, plan).await
+            Ok(())
+        });
+        try_join_all(hosts).await.map(drop)
     }
 
     /// The lab of that name, which must be there.
@@ -288,7 +319,13 @@ impl Runtime for Docker {
         if !state.is_running(host) {
             self.remove_container(&names::host(lab, host)).await?;
             // netlab may be another one than when the lab was built.
-            self.make_host(&state.plan, plan, &self.ensure_image(&|_| ()).await?.tag).await?;
+            let image = self.ensure_image(&|_| ()).await?.tag;
+            let started = self.make_host(&state.plan, plan, &image);
+            let prepare = wire::prepare(&self.engine, &self.changes, lab, &image);
+            let (started, prepared) = tokio::join!(started, prepare);
+            started?;
+            // If it cannot be locked, then neither could it be when the lab came up, which has said so.
+            wire::lock(&self.engine, &state.plan, plan, prepared).await;
         }
         observer::watched_host(&self.engine, lab, host).await
     }
@@ -317,12 +354,12 @@ impl Runtime for Docker {
 
     async fn observe(&self, lab: &str) -> Result<(Process, Watch)> {
         let state = self.known(lab).await?;
-        let watch = observer::watch(&self.engine, &state).await?;
-        if let Ok(process) = observer::look(&self.engine, lab).await {
+        let (watch, image) = tokio::try_join!(observer::watch(&self.engine, &state), self.image())?;
+        if let Ok(process) = observer::look(&self.engine, lab, &image.tag).await {
             return Ok((process, watch));
         }
-        let image = self.ensure_image(&|_| ()).await?;
+        image.ensure(&self.engine, &|_| ()).await?;
         observer::start(&self.engine, &self.changes, lab, &image.tag).await?;
-        Ok((observer::look(&self.engine, lab).await?, watch))
+        Ok((observer::look(&self.engine, lab, &image.tag).await?, watch))
     }
 }

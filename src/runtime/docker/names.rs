@@ -31,9 +31,10 @@ pub fn copy(lab: &str, n: usize) -> String {
     format!("netlab-{lab}_copy{n}")
 }
 
-/// The name of the observer's container.
-pub fn observer(lab: &str) -> String {
-    format!("netlab-{lab}_observer")
+/// The name of the container in which that image observes. A newer netlab needs one of its own.
+pub fn observer(lab: &str, image: &str) -> String {
+    let version = image.rsplit(':').next().unwrap_or_default();
+    format!("netlab-{lab}_observer_{version}")
 }
 
 /// The labels of a host's container.

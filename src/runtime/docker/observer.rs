@@ -1,5 +1,5 @@
-//! The observer of a lab on Docker: a container of its own beside the hosts', made when somebody first
-//! looks, in which each look is a run of `netlab observe`.
+//! The observer of a lab on Docker: a container of its own beside the hosts', made with them, in which
+//! each look is a run of `netlab observe`.
 
 use bollard::{
     Docker as Engine,
@@ -40,7 +40,8 @@ pub async fn watched_host(engine: &Engine, lab: &str, host: &str) -> Result<Watc
     Ok(WatchedHost { name: host.into(), init })
 }
 
-async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Result<WatchedSegment> {
+/// A segment, as the engine's machine names it.
+pub async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Result<WatchedSegment> {
     let network = engine.inspect_network(&names::segment(lab, segment), None::<InspectNetworkOptions>).await;
     let network = network.or_engine(|| format!("cannot look at segment {segment}"))?;
     // As the engine names a bridge that nobody gave another name.
@@ -49,16 +50,16 @@ async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Result<Wa
     Ok(WatchedSegment { name: segment.into(), interface })
 }
 
-/// Runs `netlab observe` in the lab's observer, if it has one that runs.
-pub async fn look(engine: &Engine, lab: &str) -> Result<Process> {
+/// Runs `netlab observe` in the lab's observer of that image, if it has one that runs.
+pub async fn look(engine: &Engine, lab: &str, image: &str) -> Result<Process> {
     let command = vec![format!("{PROGRAMS}/netlab"), "observe".into()];
     let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
-    exec::run(engine, &names::observer(lab), config).await
+    exec::run(engine, &names::observer(lab, image), config).await
 }
 
 /// Makes the lab's observer.
 pub async fn start(engine: &Engine, changes: &Changes, lab: &str, image: &str) -> Result<()> {
-    let name = names::observer(lab);
+    let name = names::observer(lab, image);
     let what = || "cannot start the lab's observer";
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let (asked, body) = (engine.clone(), bodies::observer(lab, image));

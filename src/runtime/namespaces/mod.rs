@@ -8,7 +8,7 @@ pub mod keeper;
 pub mod launch;
 mod logs;
 mod protocol;
-mod state;
+pub(super) mod state;
 pub(crate) mod sys;
 
 use std::{io, path::PathBuf, process::Stdio, time::Duration};

@@ -11,7 +11,6 @@ mod child;
 mod host;
 mod ids;
 mod log;
-mod netlink;
 mod network;
 mod power;
 mod rootfs;
@@ -191,6 +190,7 @@ impl Keeper {
 
         let inits: Vec<Pid> = self.hosts.iter().map(|h| h.init).collect();
         let switch = Switch::build(&self.plan, &inits)?;
+        warnings.extend(switch.warning());
         gate.open(self.hosts.len())?;
         self.reap();
         if let Some(dead) = self.plan.hosts.iter().zip(&self.hosts).find(|(_, h)| !h.alive) {

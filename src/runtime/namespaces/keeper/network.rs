@@ -2,7 +2,7 @@
 //!
 //! A link is a veth pair: one end is a port of the bridge, the other is made right inside the host.
 //! IPv6 addresses are given to neither, or router solicitations and multicast listener reports would
-//! run through every capture.
+//! run through every capture. A port lets in what its host may say and nothing else (see [`wire`]).
 
 use std::{fs, io, net::Ipv4Addr, ops::Range, time::Instant};
 
@@ -20,12 +20,17 @@ use nix::{
     unistd::Pid,
 };
 
-use super::netlink::{Change, LinkNews, Netlink};
 use crate::{
     Error, Result,
     error::Context,
-    runtime::WatchedSegment,
-    topology::{HostPlan, Plan},
+    runtime::{
+        WatchedSegment,
+        wire::{
+            self, OPEN_WIRE,
+            netlink::{Change, LinkNews, Netlink},
+        },
+    },
+    topology::{HostPlan, LinkPlan, Plan},
 };
 
 /// The longest interface name.
@@ -56,6 +61,8 @@ pub struct Switch {
     news: LinkNews,
     /// The ports that are to forward.
     ports: Range<u32>,
+    /// Why they are not locked to their hosts, if so.
+    unlocked: Option<Error>,
 }
 
 impl Switch {
@@ -72,20 +79,28 @@ impl Switch {
         for (n, init) in inits.iter().enumerate() {
             changes.extend(attachments(plan, n, *init)?);
         }
+        let locks: Vec<_> = (0..inits.len()).flat_map(|n| locks(plan, n)).collect();
         let last = plan.hosts.len().checked_sub(1).map_or(FIRST_PORT, |last| ports(plan, last).end);
-        Self::apply(&changes, FIRST_PORT..last)
+        Self::apply(&changes, &locks, FIRST_PORT..last)
     }
 
     /// Attaches one host, number `n` of the plan, anew. Whatever is left of its links goes first.
     pub fn attach(plan: &Plan, n: usize, init: Pid) -> Result<Self> {
         detach(plan, n)?;
-        Self::apply(&attachments(plan, n, init)?, ports(plan, n))
+        Self::apply(&attachments(plan, n, init)?, &locks(plan, n), ports(plan, n))
     }
 
-    fn apply(changes: &[Change], ports: Range<u32>) -> Result<Self> {
+    fn apply(changes: &[Change], locks: &[Change], ports: Range<u32>) -> Result<Self> {
         let (netlink, news) = (Netlink::open()?, LinkNews::open()?);
         netlink.apply(changes)?;
-        Ok(Self { netlink, news, ports })
+        // On a socket of its own, since what the kernel answers after a refusal is not read.
+        let unlocked = Netlink::open()?.apply(locks).err();
+        Ok(Self { netlink, news, ports, unlocked })
+    }
+
+    /// What is to be told of a wire on which hosts can speak with each other's addresses.
+    pub fn warning(&self) -> Option<String> {
+        self.unlocked.as_ref().map(|why| format!("{OPEN_WIRE}: {}", why.with_causes()))
     }
 
     /// Waits until every port forwards: until then a bridge drops frames, and a first SYN that is
@@ -126,7 +141,7 @@ fn ports(plan: &Plan, n: usize) -> Range<u32> {
 /// The links of host number `n` of the plan.
 fn attachments(plan: &Plan, n: usize, init: Pid) -> Result<Vec<Change>> {
     let host = &plan.hosts[n];
-    let attachment = |(port, (n, link)): (u32, (u32, &crate::topology::LinkPlan))| {
+    let attachment = |(port, (n, link)): (u32, (u32, &LinkPlan))| {
         let segment = (FIRST_BRIDGE..).zip(&plan.segments).find(|(_, s)| s.name == link.segment);
         let (bridge, _) = segment
             .ok_or_else(|| Error::usage(format!("{} is on no segment {}", host.name, link.segment)))?;
@@ -136,6 +151,16 @@ fn attachments(plan: &Plan, n: usize, init: Pid) -> Result<Vec<Change>> {
         })
     };
     ports(plan, n).zip((0..).zip(&host.links)).map(attachment).collect()
+}
+
+/// What locks the ports of host number `n` of the plan to that host.
+fn locks(plan: &Plan, n: usize) -> Vec<Change> {
+    let host = &plan.hosts[n];
+    let lock = |(port, link): (u32, &LinkPlan)| {
+        let name = format!("the port of {} on {}", host.name, link.segment);
+        wire::lock::incoming(port, &name, &wire::sender::only(host, link))
+    };
+    ports(plan, n).zip(&host.links).flat_map(lock).collect()
 }
 
 /// Pulls out every link of host number `n` of the plan.
@@ -166,11 +191,9 @@ fn bridge_message(name: &str, index: u32) -> LinkMessage {
 fn veth_message(port: u32, bridge: u32, init: Pid, n: u32, address: Ipv4Addr) -> LinkMessage {
     let mut inside = LinkMessage::default();
     inside.header.index = FIRST_LINK + n;
-    // A hardware address that shows whose it is: locally administered, then the IP address.
-    let hardware = [&[0x02, 0x42], &address.octets()[..]].concat();
     inside.attributes = vec![
         LinkAttribute::IfName(format!("eth{n}")),
-        LinkAttribute::Address(hardware),
+        LinkAttribute::Address(wire::sender::hardware_address(address).to_vec()),
         LinkAttribute::NetNsPid(init.as_raw().cast_unsigned()),
     ];
     let mut outside = LinkMessage::default();

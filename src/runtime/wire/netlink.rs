@@ -1,4 +1,4 @@
-//! Route netlink, as much of it as a lab needs: many changes in one system call.
+//! Route netlink, as much of it as labs need: many changes in one system call.
 
 use std::{
     io,
@@ -9,7 +9,12 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
     NetlinkPayload,
 };
-use netlink_packet_route::{RouteNetlinkMessage, link::LinkMessage};
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::AddressMessage,
+    link::LinkMessage,
+    nsid::{NsidAttribute, NsidMessage},
+};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 
@@ -54,8 +59,12 @@ impl Netlink {
     fn apply_at_once(&self, changes: &[Change]) -> Result<()> {
         let mut bytes = Vec::new();
         for (number, change) in (0..).zip(changes) {
-            let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-            append(&mut bytes, number, flags, change.message.clone());
+            // What is to go is not made: there the kernel takes the same bit for another one.
+            let make = match change.message {
+                RouteNetlinkMessage::DelAddress(_) => 0,
+                _ => NLM_F_CREATE | NLM_F_EXCL,
+            };
+            append(&mut bytes, number, NLM_F_REQUEST | NLM_F_ACK | make, change.message.clone());
         }
         self.0.send(&bytes, 0).or_lab(|| "cannot set up the network")?;
         let mut answered = 0;
@@ -93,19 +102,62 @@ impl Netlink {
 
     /// Every interface of the namespace.
     pub fn links(&self) -> Result<Vec<LinkMessage>> {
+        self.list(RouteNetlinkMessage::GetLink(LinkMessage::default()), |message| match message {
+            RouteNetlinkMessage::NewLink(link) => Some(link),
+            _ => None,
+        })
+    }
+
+    /// Every IPv6 address of the namespace.
+    pub fn ipv6_addresses(&self) -> Result<Vec<AddressMessage>> {
+        let mut wanted = AddressMessage::default();
+        wanted.header.family = AddressFamily::Inet6;
+        self.list(RouteNetlinkMessage::GetAddress(wanted), |message| match message {
+            RouteNetlinkMessage::NewAddress(address) => Some(address),
+            _ => None,
+        })
+    }
+
+    fn list<T>(
+        &self,
+        request: RouteNetlinkMessage,
+        wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        let what = || "cannot list the interfaces";
         let mut bytes = Vec::new();
-        let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
         append(&mut bytes, 0, NLM_F_REQUEST | NLM_F_DUMP, request);
-        self.0.send(&bytes, 0).or_lab(|| "cannot list the interfaces")?;
-        let mut links = Vec::new();
+        self.0.send(&bytes, 0).or_lab(what)?;
+        let mut found = Vec::new();
         loop {
             for message in self.receive()? {
                 match message.payload {
-                    NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => links.push(link),
-                    NetlinkPayload::Done(_) => return Ok(links),
-                    NetlinkPayload::Error(e) => {
-                        return Err(e.to_io()).or_lab(|| "cannot list the interfaces");
+                    NetlinkPayload::InnerMessage(message) => found.extend(wanted(message)),
+                    NetlinkPayload::Done(_) => return Ok(found),
+                    NetlinkPayload::Error(e) => return Err(e.to_io()).or_lab(what),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The number by which this namespace knows that of a process; none if it knows none.
+    pub fn namespace_of(&self, process: i32) -> Result<Option<i32>> {
+        let what = || format!("cannot find the network of process {process}");
+        let mut request = NsidMessage::default();
+        request.attributes = vec![NsidAttribute::Pid(process.cast_unsigned())];
+        let mut bytes = Vec::new();
+        append(&mut bytes, 0, NLM_F_REQUEST, RouteNetlinkMessage::GetNsId(request));
+        self.0.send(&bytes, 0).or_lab(what)?;
+        loop {
+            for message in self.receive()? {
+                match message.payload {
+                    NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(answer)) => {
+                        return Ok(answer.attributes.iter().find_map(|attribute| match attribute {
+                            NsidAttribute::Id(id @ 0..) => Some(*id),
+                            _ => None,
+                        }));
                     }
+                    NetlinkPayload::Error(e) => return Err(e.to_io()).or_lab(what),
                     _ => {}
                 }
             }

@@ -1,0 +1,90 @@
+//! The wire of a lab on Docker, closed: by `netlab wire` in the lab's observer, which is on the machine's
+//! network.
+
+use bollard::{Docker as Engine, models::ExecConfig};
+use futures_util::future::try_join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{
+    bodies::{self, PROGRAMS},
+    changes::Changes,
+    exec, names, observer,
+};
+use crate::{
+    Error, Result,
+    error::Context,
+    runtime::{
+        Process,
+        wire::{
+            OPEN_WIRE,
+            machine::{Host, Order, Outcome},
+        },
+    },
+    topology::{HostPlan, Plan},
+};
+
+/// Makes the lab's observer, if there is none, and starts in it what waits for the order to close the wire.
+/// That takes about as long as a host, and so can be done meanwhile.
+pub async fn prepare(engine: &Engine, changes: &Changes, lab: &str, image: &str) -> Result<Process> {
+    observer::start(engine, changes, lab, image).await?;
+    let command = vec![format!("{PROGRAMS}/netlab"), "wire".into()];
+    let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
+    exec::run(engine, &names::observer(lab, image), config).await
+}
+
+/// Has the lab's segments cut off from the machine and the ports of all its hosts locked. Gives what is to be
+/// told of what could not be done.
+pub async fn close(engine: &Engine, plan: &Plan, prepared: Result<Process>) -> Vec<String> {
+    let hosts = plan.hosts.iter().collect();
+    let closing = async { ask(prepared?, order(engine, plan, hosts, true).await?).await };
+    told(closing.await)
+}
+
+/// The same for one host that was started again.
+pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, prepared: Result<Process>) -> Vec<String> {
+    let locking = async { ask(prepared?, order(engine, plan, vec![host], false).await?).await };
+    told(locking.await)
+}
+
+fn told(outcome: Result<Outcome>) -> Vec<String> {
+    let open = outcome.map_or_else(|error| vec![error.with_causes()], |outcome| outcome.open);
+    // One reason says it all; the others are mostly the same.
+    open.into_iter().take(1).map(|why| format!("{OPEN_WIRE}: {why}")).collect()
+}
+
+async fn order(engine: &Engine, plan: &Plan, hosts: Vec<&HostPlan>, bridges: bool) -> Result<Order> {
+    let segments = try_join_all(
+        plan.segments.iter().map(|segment| observer::watched_segment(engine, &plan.lab, &segment.name)),
+    );
+    let inits = try_join_all(hosts.iter().map(|host| observer::watched_host(engine, &plan.lab, &host.name)));
+    let (segments, inits) = tokio::try_join!(segments, inits)?;
+    let bridge = |name: &str| {
+        segments.iter().find(|s| s.name == name).map(|s| s.interface.clone()).unwrap_or_default()
+    };
+    let host = |(host, init): (&HostPlan, i32)| Host {
+        plan: host.clone(),
+        init,
+        bridges: host.links.iter().map(|link| bridge(&link.segment)).collect(),
+        ready: plan.untrusted.then(|| bodies::network_arguments(host)),
+    };
+    Ok(Order {
+        hosts: hosts.into_iter().zip(inits.iter().map(|watched| watched.init)).map(host).collect(),
+        bridges: if bridges { segments.iter().map(|s| s.interface.clone()).collect() } else { Vec::new() },
+    })
+}
+
+/// Has it done, and hears how it went.
+async fn ask(process: Process, order: Order) -> Result<Outcome> {
+    let what = || "cannot ask the lab's observer to close the wire";
+    let Process { mut stdin, mut stdout, mut stderr, .. } = process;
+    let order = serde_json::to_vec(&order).or_lab(what)?;
+    let asking = async {
+        stdin.write_all(&order).await?;
+        stdin.shutdown().await
+    };
+    let (mut answer, mut complaint) = (Vec::new(), String::new());
+    let hearing = stdout.read_to_end(&mut answer);
+    let (asked, heard, _) = tokio::join!(asking, hearing, stderr.read_to_string(&mut complaint));
+    asked.and(heard).or_lab(what)?;
+    serde_json::from_slice(&answer).map_err(|_| Error::lab(what()).caused_by(complaint.trim().to_owned()))
+}
