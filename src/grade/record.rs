@@ -119,7 +119,7 @@ impl Record {
 
     /// What came of its replay.
     pub(super) fn told(&mut self, told: Told) {
-        (self.status, self.sections) = (Status::Graded, told.sections);
+        (self.status, self.sections, self.why) = (Status::Graded, told.sections, told.ran_out);
         if let Some(Unbuilt { how, words }) = told.unbuilt {
             self.why = Some(how);
             self.compiler = Some(words);
@@ -178,6 +178,11 @@ impl Record {
         }
         self.notes.iter_mut().for_each(|note| *note = visible(note));
         Ok(())
+    }
+
+    /// What was used in place of programs of the student's own, as `socat`.
+    pub fn borrowed(&self) -> BTreeSet<&String> {
+        self.sections.iter().flat_map(|section| &section.borrowed).map(|(_, what)| what).collect()
     }
 
     /// The reports of its runs, seen from the folder of the grades.

@@ -13,7 +13,7 @@ mod session;
 mod tables;
 
 pub use client::{Observer, Seen};
-pub use rows::{ProcessRow, SocketRow, TcpState};
+pub use rows::{ProcessRow, SocketRow, TcpState, is_of_the_system};
 pub use server::serve;
 pub use session::Session;
 pub use tables::Tables;

@@ -164,8 +164,8 @@ impl Group {
             }
         });
         let parts = own.into_iter().map(|own| Part { name: own.into(), path: path.to_owned() }).collect();
-        // A name goes to terminals, too.
-        let student = student.replace(char::is_control, "\u{fffd}");
+        // A name goes to terminals, pages and tables, and is to show there as what it is.
+        let student = visible(student);
         Some(Self { student, number, parts, fault: None, left_out: Vec::new() })
     }
 

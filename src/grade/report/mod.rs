@@ -91,7 +91,7 @@ fn as_a_whole(record: &Record) -> Option<CheckResult> {
     Some(CheckResult {
         id: "can-be-judged".into(),
         verdict: Verdict::Error,
-        expected: "the submission can be taken, and compiles".into(),
+        expected: "the submission can be taken, compiles, and is done within its time".into(),
         observed: why,
         evidence: record.compiler.iter().flat_map(|words| words.lines()).map(Into::into).collect(),
         hints: Vec::new(),
