@@ -16,6 +16,7 @@ pub mod grade;
 pub mod link;
 pub mod observer;
 pub mod printable;
+mod private;
 pub mod report;
 pub mod runtime;
 pub mod signals;

@@ -67,7 +67,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let course = Course::load(self.course.as_deref())?;
-        let class = Class::open(&self.class)?;
+        let class = Class::open(&self.class, &self.out)?;
         for name in &class.skipped {
             eprintln!("{name} is no submission, and left out");
         }

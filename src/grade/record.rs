@@ -18,6 +18,7 @@ use crate::{
     Error, Result,
     error::Context,
     printable::{printable, visible},
+    private,
     submission::{Sources, Submission},
     workspace::{Manifest, ON_HOSTS},
 };
@@ -110,7 +111,7 @@ impl Record {
     /// Keeps it, whole or not at all.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let what = || format!("cannot write {}", folder.join(FILE).display());
-        fs::create_dir_all(folder).or_lab(what)?;
+        private::folder(folder).or_lab(what)?;
         let text = serde_json::to_vec_pretty(self).or_lab(what)?;
         let mut file = tempfile::NamedTempFile::new_in(folder).or_lab(what)?;
         file.write_all(&text).or_lab(what)?;

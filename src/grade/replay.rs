@@ -14,6 +14,7 @@ use crate::{
     exercise::Verdict,
     observer::Session,
     printable::{printable, visible},
+    private,
     runtime::{self, LabState, Runtime, Step, UNLIMITED},
     submission::Sources,
     timeline::{Event, What},
@@ -109,7 +110,7 @@ impl Replay<'_> {
     async fn attempt(&self, lab: &str) -> Result<Tried> {
         let cleared = match fs::remove_dir_all(self.folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => fs::create_dir_all(self.folder),
+            _ => private::folder(self.folder),
         };
         cleared.or_usage(|| format!("cannot clear {}", self.folder.display()))?;
         let tried = match self.build(lab).await {

@@ -6,7 +6,7 @@ use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 const MOST_HEADERS: u64 = 64;
 /// Of 64 bits: how long the file's header and a program header are.
 const HEADER: usize = 64;
-const PROGRAM_HEADER: u64 = 56;
+const PROGRAM_HEADER: usize = 56;
 
 /// Names longer than this together, in bytes, are not read.
 const MOST_NAMES: u64 = 1 << 20;
@@ -41,8 +41,7 @@ impl Elf {
         let (at, count) = (u64_at(&header, 32), u64::from(u16::from_ne_bytes([header[56], header[57]])));
         let mut elf = Self { code: 0..0, is_static: true, dynamic: 0..0, segments: Vec::new() };
         for n in 0..count.min(MOST_HEADERS) {
-            let entry: [u8; PROGRAM_HEADER as usize] =
-                read(file, at.checked_add(n * PROGRAM_HEADER)?).ok()?;
+            let entry: [u8; PROGRAM_HEADER] = read(file, at.checked_add(n * PROGRAM_HEADER as u64)?).ok()?;
             let (from, length) = (u64_at(&entry, 8), u64_at(&entry, 32));
             let place = from..from.checked_add(length)?;
             match u32_at(&entry, 0) {

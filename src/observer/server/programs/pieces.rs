@@ -68,7 +68,7 @@ impl Pieces {
             let mut bytes = vec![0; usize::try_from(PLACE.min(code.end - at)).unwrap_or(0)];
             file.read_exact_at(&mut bytes, at)?;
             let all = bytes.chunks(EVERY).filter_map(|chunk| chunk.first_chunk::<PIECE>());
-            pieces.extend(all.filter(|piece| is_telling(*piece)).map(|piece| hash(piece)));
+            pieces.extend(all.filter(|piece| is_telling(piece)).map(hash));
         }
         if pieces.len() < LEAST_PIECES {
             return Ok(());
