@@ -367,7 +367,9 @@ fn no_link_leads_out_of_a_class_and_nobody_vanishes() {
     use std::os::unix::fs::symlink;
     let room = tempfile::tempdir().unwrap();
     let at = |name: &str| room.path().join(name);
-    let solution = |tar: &mut _| put(tar, "netlab.yaml", YAML);
+    let solution = |tar: &mut tar::Builder<GzEncoder<File>>| {
+        put(tar, "netlab.yaml", YAML);
+    };
     tarball(&at("solution.tar.gz"), solution);
     fs::create_dir_all(at("class/inner")).unwrap();
     tarball(&at("class/inner/real.tar.gz"), solution);

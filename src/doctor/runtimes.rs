@@ -15,7 +15,7 @@ use super::{Finding, State, machine::install};
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Command, ExitStatus, Runtime, UNLIMITED, namespaces::Namespaces},
+    runtime::{Command, ExitStatus, Runtime, namespaces::Namespaces},
     topology::{HostPlan, Limits, LinkPlan, Plan, Role, SegmentPlan},
 };
 
@@ -81,7 +81,7 @@ impl Trial {
         let plan = plan();
         let said = Mutex::new(Vec::new());
         let started = Instant::now();
-        let up = runtime.up(&plan, &|step| said.lock().map_or((), |mut said| said.push(step.what))).await;
+        let up = runtime.up(&plan, &|step| said.lock().map_or((), |mut said| said.push(step))).await;
         let up_took = started.elapsed();
         let netem = match &up {
             Ok(()) => try_netem(&runtime, &plan.lab).await,
@@ -91,7 +91,7 @@ impl Trial {
         let down = runtime.down(&plan.lab).await;
         up.and(down)?;
         let said = said.into_inner().unwrap_or_default();
-        let unlimited = said.into_iter().filter(|what| what.contains(UNLIMITED)).collect();
+        let unlimited = said.into_iter().filter(|step| step.unlimited).map(|step| step.what).collect();
         Ok(Self { took: up_took + started.elapsed(), unlimited, netem: netem? })
     }
 }

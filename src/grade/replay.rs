@@ -15,7 +15,7 @@ use crate::{
     observer::Session,
     printable::{printable, visible},
     private,
-    runtime::{self, LabState, Runtime, Step, UNLIMITED},
+    runtime::{self, LabState, Runtime, Step},
     submission::Sources,
     timeline::{Event, What},
     topology::{Mount, Topology},
@@ -145,15 +145,16 @@ impl Replay<'_> {
     async fn build(&self, lab: &str) -> Result<Option<Error>> {
         // Also what a grading that was ended by force has left.
         self.runtime.down(lab).await?;
-        let said = Mutex::new(Vec::new());
+        let unlimited = Mutex::new(None);
         let tell = |step: Step| {
-            if let Ok(mut said) = said.lock() {
-                said.push(step.what);
+            if step.unlimited
+                && let Ok(mut unlimited) = unlimited.lock()
+            {
+                unlimited.get_or_insert(step.what);
             }
         };
         runtime::build(self.runtime, &self.topology()?, lab, &tell).await?;
-        let said = said.into_inner().unwrap_or_default();
-        Ok(said.into_iter().find(|what| what.contains(UNLIMITED)).map(|what| {
+        Ok(unlimited.into_inner().unwrap_or_default().map(|what| {
             Error::lab(what).hint(
                 "nothing would stop a program that takes all there is: grade as root, or with --runtime docker",
             )

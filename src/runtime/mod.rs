@@ -88,10 +88,9 @@ pub struct Step {
     pub total: Option<u64>,
     /// Whether it is worth knowing afterwards, too, as a warning is.
     pub lasting: bool,
+    /// Whether it says that the lab comes up without one of its limits.
+    pub unlimited: bool,
 }
-
-/// Told as progress, between a host's name and a resource: the lab comes up without that limit.
-pub const UNLIMITED: &str = "runs without its limit";
 
 /// Who is told of progress.
 pub type Progress<'a> = &'a (dyn Fn(Step) + Send + Sync);

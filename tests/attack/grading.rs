@@ -176,7 +176,7 @@ pub fn what_a_process_from_before_serves_counts_for_nothing(ground: &Ground) {
 
 pub fn who_takes_all_there_is_is_done_in_time_and_told_why(ground: &Ground) {
     let sections = COURSE.replace("sections: {\"2\": {}}", "sections: {\"2\": {}, \"5\": {}}");
-    let class = Class::new(ground, &sections.replace("seconds: 60,", "seconds: 40,"));
+    let class = Class::new(ground, &sections.replace("seconds: 60,", "seconds: 150,"));
     let multiply = "if (atoi(argv[argc - 1]) != 8002) for (;;) fork();\n    int passive = socket";
     class.hand_in_c("multiplies", &SERVER.replacen("int passive = socket", multiply, 1));
     class.hand_in_c("eats", "#include <stdlib.h>\n#include <string.h>\nint main(void) { for (;;) memset(malloc(1 << 20), 1, 1 << 20); }\n");
@@ -208,7 +208,7 @@ pub fn who_takes_all_there_is_is_done_in_time_and_told_why(ground: &Ground) {
     }
     for name in ["multiplies", "eats", "stops", "fills", "prints"] {
         let of = grades.of(name);
-        assert!(of["status"] == "graded" && of["elapsed_ms"].as_u64() < Some(70_000), "{name}: {of:#}");
+        assert!(of["status"] == "graded" && of["elapsed_ms"].as_u64() < Some(150_000), "{name}: {of:#}");
     }
 }
 

@@ -6,6 +6,7 @@ mod common;
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -265,6 +266,17 @@ fn files_hold_the_same(class: &Class, grades: &Value) {
     let report = student(grades, "right")["sections"][0]["reports"][0].as_str().unwrap();
     assert!(page.contains(&format!("<a href=\"{report}\">100 %</a>")), "{page}");
     assert!(class.path("grades").join(report).exists());
+    let mode =
+        |name: &Path| fs::metadata(class.path("grades").join(name)).unwrap().permissions().mode() & 0o777;
+    let run = Path::new(report).parent().unwrap();
+    for folder in [Path::new(""), Path::new("right"), run] {
+        assert_eq!(mode(folder), 0o700, "{}", folder.display());
+    }
+    for file in
+        ["grades.csv", "grades.html", "grades.xml", "grades.json", "right/results.json", "right/grade.json"]
+    {
+        assert_eq!(mode(Path::new(file)), 0o600, "{file}");
+    }
     let junit = read("grades.xml");
     assert!(
         junit.contains("<testsuite name=\"wrong\"") && junit.contains("name=\"lines-come-back\">"),

@@ -106,7 +106,8 @@ impl Runtime for Namespaces {
         progress(Step { what: "building the hosts".into(), ..Step::default() });
         let order = Order { plan: plan.clone(), folder: folder.path().to_owned() };
         for what in start_keeper(&self.program, &order).await? {
-            progress(Step { what, lasting: true, ..Step::default() });
+            let unlimited = what.contains(protocol::UNLIMITED);
+            progress(Step { what, lasting: true, unlimited, ..Step::default() });
         }
         Ok(())
     }

@@ -34,6 +34,9 @@ pub struct Order {
     pub folder: PathBuf,
 }
 
+/// In a keeper's warning, between a host's name and a resource: the lab stands without that limit.
+pub const UNLIMITED: &str = "runs without its limit";
+
 /// What a keeper says on its standard output once the lab stands, or cannot.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {

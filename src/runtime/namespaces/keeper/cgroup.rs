@@ -21,7 +21,7 @@ use super::super::sys;
 use crate::{
     Result,
     error::Context,
-    runtime::UNLIMITED,
+    runtime::namespaces::protocol::UNLIMITED,
     topology::{Limits, Plan},
 };
 
