@@ -12,6 +12,8 @@ pub enum Kind {
     Usage,
     /// The lab itself could not run; never scored as a wrong answer: exit code 3.
     Lab,
+    /// A program did more than can be looked at: nothing is known of it, by its own fault: exit code 3.
+    Excess,
     /// Somebody else took a subnet that the lab was to have; another one may be free: exit code 3.
     SubnetTaken,
     /// The user interrupted: exit code 130.
@@ -23,7 +25,7 @@ impl Kind {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Usage => 2,
-            Self::Lab | Self::SubnetTaken => 3,
+            Self::Lab | Self::Excess | Self::SubnetTaken => 3,
             Self::Interrupted => 130,
         }
     }
@@ -53,6 +55,11 @@ impl Error {
     /// The lab could not run.
     pub fn lab(message: impl Display) -> Self {
         Self::new(Kind::Lab, message)
+    }
+
+    /// A program did more than can be looked at.
+    pub fn excess(message: impl Display) -> Self {
+        Self::new(Kind::Excess, message)
     }
 
     /// The lab could not have a subnet, because somebody else has it.

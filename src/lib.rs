@@ -16,6 +16,7 @@ pub mod grade;
 pub mod link;
 pub mod observer;
 pub mod printable;
+mod private;
 pub mod privileges;
 pub mod report;
 pub mod runtime;

@@ -5,10 +5,15 @@ pub fn visible(text: &str) -> String {
     text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
-/// Controls, and what turns the direction of writing (Unicode's UAX 9), so that a name shows as another one.
+/// Controls, what turns the direction of writing (Unicode's UAX 9) so that a name shows as another one, what nobody
+/// sees, and what ends a line for some programs and not for others.
 fn steers(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// A text of several lines.
@@ -24,6 +29,7 @@ mod tests {
     fn what_steers_a_terminal_is_shown() {
         assert_eq!(visible("\x1b[2Ja\u{9b}\nñ"), "\\u{1b}[2Ja\\u{9b}\\nñ");
         assert_eq!(visible("\u{202e}gpj.c"), "\\u{202e}gpj.c");
+        assert_eq!(visible("a\u{2028}b\u{200b}\u{feff}é"), "a\\u{2028}b\\u{200b}\\u{feff}é");
         assert_eq!(printable("a\n\x07b\n"), "a\n\\u{7}b");
     }
 }

@@ -88,6 +88,13 @@ fn what_does_not_compile_or_start_is_an_error(kind: RuntimeKind) {
     fs::write(&source, text.replacen("int main", "integer main", 1)).unwrap();
     let told = room.check(3, &["2"]);
     assert!(told.contains("unknown type name") && told.contains("integer"), "the compiler's words: {told}");
+
+    let build = "build: \"printf '\\\\033]0;title\\\\007'; exit 1 # \\e[2J\"\nserver: /lab/x {port}\n";
+    fs::write(room.folder.path().join("netlab.yaml"), build).unwrap();
+    let output = room.netlab(&["check", "2"]).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(told.contains("title") && told.contains("\\u{1b}[2J"), "{told}");
+    assert!(!told.contains(['\u{1b}', '\u{7}']), "nothing that steers a terminal: {told}");
 }
 
 fn a_change_is_checked_again(kind: RuntimeKind) {

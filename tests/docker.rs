@@ -305,7 +305,7 @@ fn the_observer_is_bounded() {
     let observer = docker(&["ps", "-q", "--filter", &name]);
     let format = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.SecurityOpt}}";
     let bounds = docker(&["inspect", "--format", format, &observer]);
-    assert!(bounds.starts_with("536870912 256 [no-new-privileges"), "{bounds}");
+    assert!(bounds.starts_with("1073741824 256 [no-new-privileges"), "{bounds}");
 }
 
 /// An engine that makes hosts and no observer.

@@ -58,7 +58,7 @@ fn sources_hashes_and_evidence_are_packed() {
         ]
     );
 
-    let class = Class::open(out.path()).unwrap();
+    let class = Class::open(out.path(), Path::new("grades")).unwrap();
     let [ana] = class.submissions.as_slice() else { panic!("{class:?}") };
     let sources = ana.open().unwrap();
     assert_eq!((ana.student.as_str(), ana.key.as_str()), ("ana", "ana"));
@@ -151,7 +151,7 @@ fn hostile_archives_are_refused_and_touch_nothing_outside() {
     fs::write(at("noise"), "no archive").unwrap();
     fs::write(at("cut"), &fs::read(at("many")).unwrap()[..500]).unwrap();
 
-    let refused: Vec<(String, String)> = Class::open(&class)
+    let refused: Vec<(String, String)> = Class::open(&class, Path::new("grades"))
         .unwrap()
         .submissions
         .iter()
@@ -206,7 +206,7 @@ fn the_zip_of_a_learning_platform_is_a_class() {
             ("read me.txt", b"hello".to_vec()),
         ],
     );
-    let class = Class::open(&zip).unwrap();
+    let class = Class::open(&zip, Path::new("grades")).unwrap();
     let told: Vec<_> =
         class.submissions.iter().map(|s| (s.student.as_str(), s.number.as_deref().unwrap())).collect();
     assert_eq!(told, [("Gil Ana", "11"), ("Kim Jo", "13"), ("Li Wei", "12"), ("Two", "14"), ("Zed", "15")]);
@@ -268,7 +268,7 @@ fn right_work_is_taken_however_it_is_packed() {
     }
     fs::write(ana.join("a.c"), "int a;\n").unwrap();
 
-    let class = Class::open(class.path()).unwrap();
+    let class = Class::open(class.path(), Path::new("grades")).unwrap();
     let names: Vec<&str> = class.submissions.iter().map(|s| s.student.as_str()).collect();
     assert_eq!(names, ["beside", "folder", "long", "mac", "twice", "windows"]);
     for submission in &class.submissions {
@@ -292,7 +292,7 @@ fn which_workspace_counts_must_be_clear() {
         put(tar, "one/netlab.yaml", YAML);
         put(tar, "two/netlab.yaml", YAML);
     });
-    let class = Class::open(class.path()).unwrap();
+    let class = Class::open(class.path(), Path::new("grades")).unwrap();
     let why = class.submissions[0].open().unwrap_err().to_string();
     assert!(why.contains("one/netlab.yaml and two/netlab.yaml"), "{why}");
 }
@@ -312,7 +312,7 @@ fn nobody_who_handed_in_anything_is_missing() {
     };
     let row = |name: &str, why: &str| (name.to_owned(), why.to_owned());
     let unread = |ending: &str| format!("a {ending} is not read: hand in .tar.gz or .zip");
-    let of_folder = Class::open(&class).unwrap();
+    let of_folder = Class::open(&class, Path::new("grades")).unwrap();
     assert_eq!(
         told(&of_folder),
         [".7z", ".tar.xz", ".tar.bz2", ".rar"]
@@ -343,7 +343,7 @@ fn nobody_who_handed_in_anything_is_missing() {
             ("Gus_7_assignsubmission_file_/../../x", b"hello".to_vec()),
         ],
     );
-    let of_zip = Class::open(&zip).unwrap();
+    let of_zip = Class::open(&zip, Path::new("grades")).unwrap();
     assert_eq!(
         told(&of_zip),
         [
@@ -360,4 +360,57 @@ fn nobody_who_handed_in_anything_is_missing() {
     assert!(cleo.path().join("server.c").exists() && cleo.path().join("netlab.yaml").exists());
     let received: Vec<bool> = of_zip.submissions.iter().map(|s| s.received.is_some()).collect();
     assert_eq!(received, [true, true, true, true, true, false, false], "never when it was unpacked");
+}
+
+#[test]
+fn no_link_leads_out_of_a_class_and_nobody_vanishes() {
+    use std::os::unix::fs::symlink;
+    let room = tempfile::tempdir().unwrap();
+    let at = |name: &str| room.path().join(name);
+    let solution = |tar: &mut tar::Builder<GzEncoder<File>>| {
+        put(tar, "netlab.yaml", YAML);
+    };
+    tarball(&at("solution.tar.gz"), solution);
+    fs::create_dir_all(at("class/inner")).unwrap();
+    tarball(&at("class/inner/real.tar.gz"), solution);
+    symlink("real.tar.gz", at("class/inner/.hidden.tar.gz")).unwrap();
+    fs::create_dir(at("class/links")).unwrap();
+    symlink("../../solution.tar.gz", at("class/links/ws.tar.gz")).unwrap();
+    symlink("../solution.tar.gz", at("class/top.tar.gz")).unwrap();
+    fs::create_dir(at("class/vanishes")).unwrap();
+    fs::write(at("class/vanishes/.netlab-grades"), "").unwrap();
+    fs::write(at("class/vanishes/netlab.yaml"), YAML).unwrap();
+    fs::create_dir(at("class/grades")).unwrap();
+    fs::write(at("class/grades/.netlab-grades"), "").unwrap();
+
+    let class = Class::open(&at("class"), &at("class/grades")).unwrap();
+    let told: Vec<(&str, String)> = class
+        .submissions
+        .iter()
+        .map(|s| (s.student.as_str(), s.open().map_or_else(|e| e.to_string(), |_| "taken".into())))
+        .collect();
+    assert_eq!(
+        told.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        ["inner", "links", "top", "vanishes"],
+        "{told:?}"
+    );
+    assert_eq!(told[0].1, "taken");
+    for ((name, why), words) in told[1..].iter().zip([
+        "the link ws.tar.gz leads out",
+        "the link top.tar.gz leads out",
+        "there is a .netlab-grades",
+    ]) {
+        assert!(why.starts_with(words), "{name}: {why}");
+    }
+    assert_eq!(class.skipped, ["grades"]);
+}
+
+#[test]
+fn a_name_shows_as_what_it_is() {
+    let class = tempfile::tempdir().unwrap();
+    tarball(&class.path().join("a\u{202e}nim\u{2028}da\u{1b}[2J.tar.gz"), |tar| {
+        put(tar, "netlab.yaml", YAML)
+    });
+    let class = Class::open(class.path(), Path::new("grades")).unwrap();
+    assert_eq!(class.submissions[0].student, "a\\u{202e}nim\\u{2028}da\\u{1b}[2J");
 }

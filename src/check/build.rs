@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::libc::SIGKILL;
 use serde::Serialize;
 use tokio::{io::AsyncReadExt, time::timeout};
 
@@ -20,6 +21,10 @@ const LONGEST: u64 = 64 << 10;
 
 /// How long what the compiler said may take to come after its end.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How much longer than it may take the command is waited for. It shares a host with timeout(1), and can keep that
+/// from ending it.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What timeout(1) exits with where it had to end the command by SIGKILL, as a shell tells of that.
 const KILLED: u8 = 128 + 9;
@@ -66,25 +71,28 @@ pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &L
         runtime.exec(&lab.plan.lab, host, &command_line).await?;
     drop(stdin);
     let (mut said, mut complained) = (Vec::new(), Vec::new());
-    let status = {
+    let ended = {
         let listening = async { tokio::try_join!(read(stdout, &mut said), read(stderr, &mut complained)) };
-        tokio::pin!(listening);
+        let over = tokio::time::sleep_until(tokio::time::Instant::from_std(started) + within + GRACE);
+        tokio::pin!(listening, over);
         let mut drained = false;
-        let status = loop {
+        let ended = loop {
             tokio::select! {
                 heard = &mut listening, if !drained => {
                     heard.or_lab(|| "cannot read what the compiler says")?;
                     drained = true;
                 }
-                status = handle.wait() => break status?,
+                status = handle.wait() => break Some(status?),
+                () = &mut over => break None,
             }
         };
         if !drained {
             // What it leaves in the background may hold its streams open for as long as it likes.
             let _ = timeout(LAST_WORDS, &mut listening).await;
         }
-        status
+        ended
     };
+    let status = ended.unwrap_or(ExitStatus::Signaled(SIGKILL));
     let output = String::from_utf8_lossy(&[said, complained].concat()).into_owned();
     let is_over = status.code() == KILLED && started.elapsed() >= within;
     let ran_out = is_over.then_some(within.as_secs_f64());

@@ -89,7 +89,9 @@ pub async fn run(
             };
             match judged {
                 Ok(outcome) => section.add(outcome),
-                Err(error) if error.kind == Kind::Lab => section.broke(program, &template.exercise, &error),
+                Err(error) if matches!(error.kind, Kind::Lab | Kind::Excess) => {
+                    section.broke(program, &template.exercise, &error);
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Build;
 use crate::{
-    Error,
+    Error, Kind,
     exercise::{
         Artifacts, CheckResult, Outcome, Verdict,
         model::{Check, Exercise},
@@ -41,6 +41,13 @@ pub struct Section {
     /// The programs that listened and are not below the workspace, by the exercise's names for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<(String, String)>,
+    /// The programs whose work netlab's or the system's did, by the exercise's names, and those as `socat`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<(String, String)>,
+    /// Whether all that could not be told was not told by the programs' own fault: they ended early, or took more
+    /// than there is.
+    #[serde(skip)]
+    pub own_fault: bool,
     /// What each run of it left; empty where none came to its end.
     pub runs: Vec<Artifacts>,
     /// How long the runs took.
@@ -74,6 +81,8 @@ impl Section {
             checks: Vec::new(),
             netlabs: Vec::new(),
             foreign: Vec::new(),
+            borrowed: Vec::new(),
+            own_fault: true,
             runs: Vec::new(),
             elapsed_ms: 0,
         }
@@ -81,16 +90,19 @@ impl Section {
 
     /// Adds what came of a run.
     pub(super) fn add(&mut self, outcome: Outcome) {
+        self.own_fault &= outcome.own_fault;
         self.runs.push(outcome.artifacts);
         self.elapsed_ms += outcome.elapsed_ms;
         self.netlabs.extend(outcome.netlabs);
         self.foreign.extend(outcome.foreign);
+        self.borrowed.extend(outcome.borrowed);
         self.extend(outcome.checks);
     }
 
     /// Adds that a run could not tell anything of this program.
     pub(super) fn broke(&mut self, program: &str, exercise: &Exercise, error: &Error) {
         let why = error.with_causes();
+        self.own_fault &= error.kind == Kind::Excess;
         let about = exercise.checks.iter().filter(|check| check.about.as_deref() == Some(program));
         self.extend(about.map(|check: &Check| CheckResult::unknown(check, &why)).collect());
     }

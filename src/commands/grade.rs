@@ -67,7 +67,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let course = Course::load(self.course.as_deref())?;
-        let class = Class::open(&self.class)?;
+        let class = Class::open(&self.class, &self.out)?;
         for name in &class.skipped {
             eprintln!("{name} is no submission, and left out");
         }
@@ -162,12 +162,13 @@ fn in_words(grades: &Grades<'_>) -> String {
             Status::Graded if record.compiler.is_some() => {
                 ["did not compile".into()].into_iter().chain(late).collect()
             }
-            Status::Graded => sections.chain(late).collect(),
+            Status::Graded => sections.chain(late).chain(why).collect(),
             _ => why.into_iter().collect(),
         };
-        [record.student.clone(), record.status.word().into(), given, rest.join(", ")]
+        let borrowed: Vec<&str> = record.borrowed().into_iter().map(String::as_str).collect();
+        [record.student.clone(), record.status.word().into(), given, borrowed.join(", "), rest.join(", ")]
     });
-    ui::table(["student", "status", "points", "sections"], rows)
+    ui::table(["student", "status", "points", "not their own", "sections"], rows)
 }
 
 fn alike_in_words(alike: &Alike) -> String {

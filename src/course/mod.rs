@@ -55,9 +55,24 @@ pub struct File {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub starter: Option<String>,
+    /// What comes of checks about a program that is not the student's own, but netlab's or the system's, or a copy
+    /// of one, as `socat`: `refuse`, which it is if not said, or `note`.
+    #[serde(default)]
+    pub borrowed: Option<Borrowed>,
     /// What a submission may use.
     #[serde(default)]
     pub limits: Option<Limits>,
+}
+
+/// What comes of checks about a program that is not the student's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Borrowed {
+    /// They fail.
+    #[default]
+    Refuse,
+    /// They count as any others, and the grader is told.
+    Note,
 }
 
 /// How an exercise counts.
@@ -142,6 +157,8 @@ pub struct Course {
     pub late: Option<Late>,
     /// What students were given.
     pub starter: Option<PathBuf>,
+    /// What comes of checks about a program that is not the student's own.
+    pub borrowed: Borrowed,
     /// How long a submission may take.
     pub within: Duration,
     /// How long compiling it may take.
@@ -212,6 +229,7 @@ impl Course {
             deadline,
             late: file.late,
             starter,
+            borrowed: file.borrowed.unwrap_or_default(),
             within: seconds(limits.seconds, 300),
             build_within: seconds(limits.build_seconds, 60),
             limits: topology::Limits {
@@ -231,9 +249,10 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(File).to_value()
 }
 
-/// Of what decides how a program is judged: the exercises, the limits, and this program.
+/// Of what decides how a program is judged: the exercises, the limits, what may be borrowed, and netlab itself.
 fn fingerprint(file: &File, sections: &[Rule], programs: &[String]) -> String {
-    let limits = serde_json::to_string(&file.limits).unwrap_or_default();
+    let limits =
+        serde_json::to_string(&(&file.limits, file.borrowed.unwrap_or_default())).unwrap_or_default();
     let exercises: Vec<String> = sections.iter().map(|rule| rule.template.fingerprint()).collect();
     let version = env!("CARGO_PKG_VERSION");
     sha256(format!("{version}\n{limits}\n{}\n{}", programs.join("\n"), exercises.join("\n")))

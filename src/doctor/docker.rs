@@ -31,7 +31,7 @@ pub async fn docker() -> Vec<Finding> {
 /// Builds the default lab and takes it down again. Tells what was said of its wire.
 async fn trial(docker: &Docker) -> Finding {
     let said = Mutex::new(Vec::new());
-    let note = |step: runtime::Step| said.lock().map_or((), |mut said| said.push(step.what));
+    let note = |step: runtime::Step| said.lock().map_or((), |mut said| said.push(step));
     let up = match topology::load(None) {
         Ok(topology) => runtime::build(docker, &topology, &lab(), &note).await.map(drop),
         Err(error) => Err(error),

@@ -19,10 +19,7 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{
-        Command, ExitStatus, Runtime, RuntimeKind, UNLIMITED, UNMAPPED, namespaces::Namespaces,
-        wire::OPEN_WIRE,
-    },
+    runtime::{Command, ExitStatus, Lack, Runtime, RuntimeKind, Step, lacking, namespaces::Namespaces},
     topology::{HostPlan, Limits, LinkPlan, Mount, Plan, Role, SegmentPlan},
 };
 
@@ -54,12 +51,12 @@ pub async fn namespaces() -> Vec<Finding> {
 }
 
 /// What was said of the wire of a lab that was tried.
-pub fn wire(on: RuntimeKind, said: &[String]) -> Finding {
+pub fn wire(on: RuntimeKind, said: &[Step]) -> Finding {
     let finding = |detail| {
         let why = "a host speaks as itself only, and no frame leaves the lab or reaches this machine";
         Finding::ok("wire", why, detail)
     };
-    match (said.iter().find(|what| what.contains(OPEN_WIRE)), on) {
+    match (lacking(said, Lack::ClosedWire), on) {
         (None, _) => finding(format!("closed, on {on}")),
         (Some(open), RuntimeKind::Docker) => {
             let mend = "a local engine that is not rootless; or --runtime namespaces";
@@ -74,7 +71,7 @@ pub fn wire(on: RuntimeKind, said: &[String]) -> Finding {
 fn limits(trial: &Trial) -> Finding {
     let finding =
         |detail: &str| Finding::ok("limits", "holds a host to its memory, processor and processes", detail);
-    match trial.said.iter().find(|what| what.contains(UNLIMITED)) {
+    match lacking(&trial.said, Lack::Limit) {
         None => finding("control groups can be made"),
         // Started like this, netlab is in a group whose parent is the user's own.
         Some(first) if Path::new("/run/systemd/system").is_dir() => {
@@ -97,7 +94,7 @@ fn netem(trial: &Trial) -> Finding {
 struct Trial {
     took: Duration,
     /// What was said meanwhile.
-    said: Vec<String>,
+    said: Vec<Step>,
     users: Users,
     netem: Netem,
 }
@@ -114,7 +111,7 @@ impl Trial {
         let plan = plan();
         let said = Mutex::new(Vec::new());
         let started = Instant::now();
-        let up = runtime.up(&plan, &|step| said.lock().map_or((), |mut said| said.push(step.what))).await;
+        let up = runtime.up(&plan, &|step| said.lock().map_or((), |mut said| said.push(step))).await;
         let up_took = started.elapsed();
         let (netem, map) = match &up {
             Ok(()) => (try_netem(&runtime, &plan.lab).await, user_map(&runtime, &plan.lab).await),
@@ -124,7 +121,7 @@ impl Trial {
         let down = runtime.down(&plan.lab).await;
         up.and(down)?;
         let said = said.into_inner().unwrap_or_default();
-        let unmapped = said.iter().find(|what| what.contains(UNMAPPED)).cloned();
+        let unmapped = lacking(&said, Lack::Owners).map(str::to_owned);
         let users = Users { map: map?, unmapped };
         Ok(Self { took: up_took + started.elapsed(), said, users, netem: netem? })
     }

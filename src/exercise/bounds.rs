@@ -45,7 +45,7 @@ impl Bounds {
         if std::mem::replace(&mut self.full, true) {
             return Ok(false);
         }
-        Err(Error::lab(format!("{what}: too much to look at"))
+        Err(Error::excess(format!("{what}: too much to look at"))
             .hint("a program that opens connections or starts processes without end does that"))
     }
 }

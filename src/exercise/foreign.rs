@@ -1,22 +1,138 @@
-//! Whether what listens was handed in: a student's program, or one that the host has anyway.
+//! Whether a process runs what a student has handed in, or made of it: or a program that the host has anyway, or a
+//! copy of one.
 
 use std::path::Path;
 
-use crate::{observer::ProcessRow, workspace::ON_HOSTS};
+use crate::observer::{ProcessRow, is_of_the_system};
 
-/// Programs that run what is in a file, by what their names begin with.
-const INTERPRETERS: [&str; 14] = [
-    "sh", "bash", "dash", "busybox", "python", "pypy", "perl", "ruby", "node", "php", "lua", "tclsh", "java",
-    "gawk",
+/// A kind of programs that run what is in a file.
+struct Interpreter {
+    /// What their names begin with.
+    names: &'static [&'static str],
+    /// Options that give it something else to run than a file: code, or a module of its own.
+    instead: &'static [&'static str],
+    /// Options that the next argument belongs to.
+    with_value: &'static [&'static str],
+    /// Options that the file follows.
+    file: &'static [&'static str],
+}
+
+const INTERPRETERS: [Interpreter; 10] = [
+    Interpreter {
+        names: &["python", "pypy"],
+        instead: &["-c", "-m"],
+        with_value: &["-W", "-X", "--check-hash-based-pycs"],
+        file: &[],
+    },
+    Interpreter { names: &["perl"], instead: &["-e", "-E"], with_value: &["-I"], file: &[] },
+    Interpreter { names: &["ruby"], instead: &["-e"], with_value: &["-I", "-r", "-C"], file: &[] },
+    Interpreter {
+        names: &["node", "bun", "deno"],
+        instead: &["-e", "--eval", "-p", "--print"],
+        with_value: &["-r", "--require", "--import"],
+        file: &["run"],
+    },
+    Interpreter { names: &["php"], instead: &["-r", "-S"], with_value: &["-d", "-c"], file: &["-f"] },
+    Interpreter { names: &["lua"], instead: &["-e"], with_value: &["-l"], file: &[] },
+    Interpreter {
+        names: &["java"],
+        instead: &["-m", "--module"],
+        with_value: &["--add-modules", "--add-opens", "--add-exports", "-p", "--module-path"],
+        file: &["-jar", "-cp", "-classpath", "--class-path"],
+    },
+    Interpreter {
+        names: &["gawk", "mawk", "awk"],
+        instead: &["-e", "--source"],
+        with_value: &["-F", "-v"],
+        file: &["-f", "--file"],
+    },
+    Interpreter {
+        names: &["sh", "bash", "dash", "zsh", "ksh"],
+        instead: &["-c"],
+        with_value: &["-o", "-O"],
+        file: &[],
+    },
+    Interpreter {
+        names: &[
+            "tclsh", "wish", "expect", "guile", "racket", "ocamlrun", "mono", "dotnet", "Rscript", "julia",
+        ],
+        instead: &["-c", "-e", "--eval"],
+        with_value: &[],
+        file: &[],
+    },
 ];
 
-/// Whether the process runs nothing from the workspace, neither itself nor by way of an interpreter.
-pub fn is_foreign(process: &ProcessRow) -> bool {
-    let is_handed_in = |path: &str| Path::new(path).starts_with(ON_HOSTS);
-    let name = Path::new(&process.program).file_name().unwrap_or_default().to_string_lossy();
-    let interprets = INTERPRETERS.iter().any(|interpreter| name.starts_with(interpreter));
-    let runs_a_file = interprets && process.argv.iter().skip(1).any(|argument| is_handed_in(argument));
-    !process.program.is_empty() && !is_handed_in(&process.program) && !runs_a_file
+/// Who did a program's work, as far as that was not the student's own program.
+#[derive(Clone, Debug, Default)]
+pub struct Borrowed {
+    /// The one of netlab's own programs that some process of it ran.
+    pub netlabs: Option<String>,
+    /// What listened, if that is nothing from the workspace.
+    pub listener: Option<String>,
+    /// What alone held a connection.
+    pub servant: Option<String>,
+}
+
+impl Borrowed {
+    /// The name of what was borrowed, as `socat`.
+    pub fn name(&self) -> Option<String> {
+        let path = self.netlabs.as_ref().or(self.listener.as_ref()).or(self.servant.as_ref())?;
+        Some(Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned())
+    }
+}
+
+/// What the process runs, if that is not the student's own: the system's program, or netlab's.
+pub fn not_their_own(process: &ProcessRow) -> Option<String> {
+    let is_systems = is_of_the_system(&process.program);
+    let origin = match process.copy_of.as_str() {
+        "" if is_systems => process.program.as_str(),
+        "" => return None,
+        origin => origin,
+    };
+    (!runs_their_file(origin, &process.argv)).then(|| origin.to_owned())
+}
+
+/// Whether a program of that name, started with these arguments, runs a file that the system does not have.
+fn runs_their_file(program: &str, argv: &[String]) -> bool {
+    let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy();
+    let is_one = |interpreter: &&Interpreter| interpreter.names.iter().any(|known| name.starts_with(known));
+    let Some(interpreter) = INTERPRETERS.iter().find(is_one) else { return false };
+    match interpreter.file(argv) {
+        Some(file) => file.split(':').any(|file| !file.is_empty() && !is_of_the_system(file)),
+        None => false,
+    }
+}
+
+impl Interpreter {
+    /// The file that it runs, as it was told.
+    fn file<'a>(&self, argv: &'a [String]) -> Option<&'a str> {
+        let mut arguments = argv.iter().skip(1).map(String::as_str);
+        while let Some(argument) = arguments.next() {
+            if self.file.contains(&argument) {
+                return arguments.next();
+            }
+            if !argument.starts_with('-') {
+                return Some(argument);
+            }
+            if self.instead.iter().any(|option| is_option(argument, option)) {
+                return None;
+            }
+            if self.with_value.contains(&argument) {
+                arguments.next();
+            }
+        }
+        None
+    }
+}
+
+/// Whether an argument is that option, or has it among several letters, as `-uc` has `-c`.
+fn is_option(argument: &str, option: &str) -> bool {
+    let letters = argument.strip_prefix('-').filter(|letters| !letters.starts_with('-'));
+    match (letters, option.strip_prefix('-')) {
+        // What follows a letter may be its value: `-Wc` warns of c.
+        (Some(letters), Some(letter)) if letter.len() == 1 && letters.len() <= 3 => letters.contains(letter),
+        _ => argument == option || argument.starts_with(&format!("{option}=")),
+    }
 }
 
 #[cfg(test)]
@@ -24,19 +140,55 @@ mod tests {
     use super::*;
     use crate::observer::render::tests::process;
 
+    fn row(program: &str, copy_of: &str, line: &str) -> ProcessRow {
+        let argv = line.split_whitespace().map(Into::into).collect();
+        ProcessRow { program: program.into(), copy_of: copy_of.into(), argv, ..process(8, 7, "x") }
+    }
+
     #[test]
     fn what_was_not_handed_in_is_found() {
-        let foreign = |program: &str, argv: &[&str]| {
-            let mut row = process(8, 7, "x");
-            row.program = program.into();
-            row.argv = argv.iter().map(|&argument| argument.into()).collect();
-            is_foreign(&row)
-        };
-        assert!(foreign("/usr/bin/socat", &["socat", "EXEC:/lab/x"]));
-        assert!(foreign("/usr/bin/socat", &["/lab/x", "/lab/x"]), "it may call itself what it likes");
-        assert!(foreign("/usr/bin/python3.11", &["python3", "-m", "http.server"]));
-        assert!(!foreign("/usr/bin/python3.11", &["python3", "-u", "/lab/server.py"]));
-        assert!(!foreign("/lab/server", &["server"]));
-        assert!(!foreign("", &["server"]), "nobody can tell");
+        for (program, copy_of, line, found) in [
+            ("/usr/bin/socat", "", "socat EXEC:/lab/x", "/usr/bin/socat"),
+            ("/usr/bin/socat", "", "/lab/x /lab/x", "/usr/bin/socat"),
+            ("/lab/server", "/usr/bin/socat", "/lab/server TCP-LISTEN:8002", "/usr/bin/socat"),
+            ("/tmp/server (deleted)", "tcpechod", "server 8002", "tcpechod"),
+            ("/usr/bin/python3.11", "", "python3 -m http.server --directory /lab", "/usr/bin/python3.11"),
+            ("/usr/bin/python3.11", "", "python3 -uc /lab/x.py", "/usr/bin/python3.11"),
+            ("/lab/python", "/usr/bin/python3.11", "/lab/python -m http.server", "/usr/bin/python3.11"),
+            ("/usr/bin/python3.11", "", "python3 /usr/lib/python3/a.py", "/usr/bin/python3.11"),
+            ("/usr/bin/perl", "", "perl -MIO::Socket -e while(1){} /lab/x", "/usr/bin/perl"),
+            ("/usr/bin/busybox", "", "busybox nc -lk -e /lab/x", "/usr/bin/busybox"),
+            ("/usr/bin/php8.2", "", "php -S 0.0.0.0:8002 /lab/x.php", "/usr/bin/php8.2"),
+            (
+                "/usr/lib/jvm/java-17/bin/java",
+                "",
+                "java -cp /usr/share/java/a.jar Main",
+                "/usr/lib/jvm/java-17/bin/java",
+            ),
+        ] {
+            assert_eq!(not_their_own(&row(program, copy_of, line)).as_deref(), Some(found), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_was_handed_in_is_right_also_where_an_interpreter_runs_it() {
+        for (program, line) in [
+            ("/lab/server", "server 8002"),
+            ("/tmp/server", "server 8002"),
+            ("/lab/server (deleted)", "server 8002"),
+            ("", "server"),
+            ("/usr/bin/python3.11", "python3 -u -X dev /lab/server.py -c 8002"),
+            ("/usr/bin/python3.11", "python3 server.py 8002"),
+            ("/usr/bin/bash", "bash -e /lab/server.sh"),
+            ("/usr/bin/node", "node --inspect /lab/server.js"),
+            ("/usr/bin/gawk", "gawk -v port=8002 -f /lab/server.awk"),
+            ("/usr/lib/jvm/java-17/bin/java", "java -Xmx64m -cp /lab:/usr/share/java/a.jar Server 8002"),
+            ("/usr/lib/jvm/java-17/bin/java", "java -jar server.jar 8002"),
+            ("/usr/lib/jvm/java-17/bin/java", "java Server 8002"),
+        ] {
+            assert_eq!(not_their_own(&row(program, "", line)), None, "{line}");
+        }
+        let copied = row("/lab/venv/python3", "/usr/bin/python3.11", "/lab/venv/python3 /lab/server.py");
+        assert_eq!(not_their_own(&copied), None);
     }
 }

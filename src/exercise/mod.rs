@@ -3,6 +3,7 @@
 mod bind;
 mod bounds;
 mod cuts;
+mod excess;
 mod facts;
 mod folder;
 mod foreign;

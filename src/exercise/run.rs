@@ -14,7 +14,9 @@ use tokio::time::timeout_at;
 use super::{
     bind::{self, Cast},
     bounds::Bounds,
+    excess::{self, Crowds},
     folder::Folder,
+    foreign::Borrowed,
     library::Template,
     model::{Check, Exercise, Facts},
     ports::{self, Ports},
@@ -23,7 +25,7 @@ use super::{
     verdict::{CheckResult, Outcome, Verdict, millis},
 };
 use crate::{
-    Error, Result,
+    Error, Kind, Result,
     capture::{Decoder, Frame, Novelty, Recorder, show},
     observer::{
         ProcessRow, Seen, Session,
@@ -69,12 +71,17 @@ pub struct Run<'r> {
     pub(super) unplugged: BTreeSet<String>,
     /// Why nothing after this moment can be told, if so.
     pub(super) broken: Option<String>,
+    /// Whether that is so because a program has ended.
+    pub(super) is_over: bool,
+    crowds: Crowds,
     bounds: Bounds,
     timeline: Timeline,
     /// How many of its events were told.
     told: usize,
     /// The user's own programs, by the exercise's names for them.
     pub(super) own: BTreeSet<String>,
+    /// Whether one of them is judged.
+    judges: bool,
     /// Whether each step waits for the Enter key.
     by_hand: bool,
     recorder: Recorder,
@@ -115,25 +122,38 @@ pub async fn run(
 
     let mut run = Run::new(runtime, lab, session, cast, ports, &artifacts.capture, tell)?;
     run.by_hand = options.step;
+    run.judges = options.judged.is_some();
     run.own = options.programs.keys().cloned().collect();
     let finished = tokio::select! {
         finished = run.perform(&exercise) => finished,
         () = stop.as_mut() => Err(Error::interrupted()),
     };
+    // Before every program is ended.
+    let excess = excess::reached(options.programs.keys(), &run.scene, &run.crowds, &lab.plan);
     let cleared = run.clear().await;
     run.tell_settled(Nanos::MAX);
-    finished.and(cleared)?;
+    finished.and(cleared).map_err(|error| match &excess {
+        Some(why) if error.kind == Kind::Lab => Error::excess(why).caused_by(error),
+        _ => error,
+    })?;
+    let own_fault = run.broken.is_none() || run.is_over || excess.is_some();
+    if let (Some(broken), Some(why)) = (&mut run.broken, &excess) {
+        *broken = format!("{why}; {broken}");
+    }
 
     let of = |check: &Check| CheckResult::of(check, run.moment(check.at.as_deref()), &artifacts.capture);
     let checks: Vec<CheckResult> = exercise.checks.iter().map(of).collect();
+    let own = || options.programs.keys();
     let outcome = Outcome {
         exercise: exercise.id.clone(),
         title: exercise.title.clone(),
         runtime: runtime.kind(),
         verdict: Verdict::of_all(checks.iter().map(|c| c.verdict)),
         checks,
-        netlabs: run.netlabs(options.programs.keys()),
-        foreign: run.foreign(options.programs.keys()),
+        netlabs: run.borrowed(own(), |b| b.netlabs.clone()).into_iter().map(|(name, _)| name).collect(),
+        foreign: run.borrowed(own(), |b| b.listener.clone()),
+        borrowed: run.borrowed(own(), Borrowed::name),
+        own_fault,
         artifacts,
         elapsed_ms: millis(started.elapsed()),
     };
@@ -169,10 +189,13 @@ impl<'r> Run<'r> {
             dark: BTreeSet::new(),
             unplugged: BTreeSet::new(),
             broken: None,
+            is_over: false,
+            crowds: Crowds::default(),
             bounds: Bounds::default(),
             timeline: Timeline::default(),
             told: 0,
             own: BTreeSet::new(),
+            judges: false,
             by_hand: false,
             recorder,
             decoder: Decoder::new(),
@@ -182,6 +205,9 @@ impl<'r> Run<'r> {
 
     async fn perform(&mut self, exercise: &Exercise) -> Result<()> {
         self.note_tables()?;
+        if self.judges {
+            self.scene.expect_no_strangers(self.plan.hosts.iter().map(|host| host.name.as_str()));
+        }
         for step in &exercise.steps {
             if self.broken.is_some() {
                 break;
@@ -218,15 +244,14 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Which of these programs were copies of netlab's own.
-    fn netlabs<'n>(&self, names: impl Iterator<Item = &'n String>) -> Vec<String> {
-        names.filter(|name| self.scene.programs.get(*name).is_some_and(|p| p.is_netlabs)).cloned().collect()
-    }
-
-    /// Which of these programs were none from the workspace, and what listened in their place.
-    fn foreign<'n>(&self, names: impl Iterator<Item = &'n String>) -> Vec<(String, String)> {
-        let file = |name: &String| self.scene.programs.get(name)?.foreign.clone();
-        names.filter_map(|name| Some((name.clone(), file(name)?))).collect()
+    /// What a way to ask each of these programs' borrowings gives, by the programs' names.
+    fn borrowed<'n>(
+        &self,
+        names: impl Iterator<Item = &'n String>,
+        ask: impl Fn(&Borrowed) -> Option<String>,
+    ) -> Vec<(String, String)> {
+        let of = |name: &String| ask(&self.scene.programs.get(name)?.borrowed);
+        names.filter_map(|name| Some((name.clone(), of(name)?))).collect()
     }
 
     /// Waits until the facts hold; says whether they did in time.
@@ -285,6 +310,7 @@ impl<'r> Run<'r> {
                 }
             }
             Seen::Processes { at, host, rows } => {
+                self.crowds.note(&host, rows.len());
                 self.take_tables();
                 if self.bounds.table(rows.len())? {
                     self.add(at, What::Processes { host, rows });

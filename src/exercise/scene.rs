@@ -1,11 +1,17 @@
 //! What an exercise knows at one moment: the tables of every host, the conversations on the wire, and
 //! the programs it started with all the processes that came of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::SocketAddr,
+};
 
 use indexmap::IndexMap;
 
-use super::{bind::Cast, foreign::is_foreign};
+use super::{
+    bind::Cast,
+    foreign::{Borrowed, not_their_own},
+};
 use crate::{
     capture::{Conversation, Conversations, Names},
     observer::{ProcessRow, SocketRow, Tables, TcpState},
@@ -29,6 +35,10 @@ pub struct Scene {
     pub programs: IndexMap<String, Program>,
     /// What each program had used at each look so far.
     pub used_at: HashMap<(String, String), Used>,
+    /// By host, the processes that were there before a program was judged, with those that came of them.
+    pub strangers: BTreeMap<String, Program>,
+    /// The far ends of the connections that such a process served.
+    pub strange: HashSet<SocketAddr>,
 }
 
 /// What a program uses.
@@ -57,10 +67,8 @@ pub struct Program {
     pub silent: bool,
     /// The process that listens on a port of the exercise, once there was one.
     pub parent: Option<i32>,
-    /// Whether one of its processes ran a copy of one of netlab's own programs.
-    pub is_netlabs: bool,
-    /// What listens, if that is nothing from the workspace.
-    pub foreign: Option<String>,
+    /// What of its work others' programs did.
+    pub borrowed: Borrowed,
     /// The signals that were sent to processes of it.
     pub signaled: Vec<i32>,
     /// Every process of it that was ever seen, by pid, with the one that it was first seen under: its
@@ -99,6 +107,24 @@ impl Program {
 
     /// Takes in its host's tables: new members of the family, and who listens.
     fn grow(&mut self, processes: &[ProcessRow], sockets: &[SocketRow], ports: &IndexMap<String, u16>) {
+        self.grow_family(processes);
+        let netlabs = processes.iter().find(|process| process.netlabs && self.has(process.pid));
+        if let Some(netlabs) = netlabs {
+            self.borrowed.netlabs = Some(netlabs.copy_of.clone());
+        }
+        if self.parent.is_none() {
+            let of_ours = |port| ports.values().any(|p| *p == port);
+            let listening = sockets.iter().filter(|s| s.state == TcpState::Listen && of_ours(s.local.port()));
+            self.parent = listening.flat_map(|s| &s.owners).copied().filter(|pid| self.has(*pid)).min();
+        }
+        // It may have been seen before it became what listens: what is seen last counts.
+        let listener = processes.iter().find(|p| Some(p.pid) == self.parent && !p.program.is_empty());
+        if let Some(listener) = listener {
+            self.borrowed.listener = not_their_own(listener);
+        }
+    }
+
+    fn grow_family(&mut self, processes: &[ProcessRow]) {
         loop {
             let before = self.family.len();
             for process in processes {
@@ -110,16 +136,27 @@ impl Program {
                 break;
             }
         }
-        self.is_netlabs |= processes.iter().any(|process| process.netlabs && self.has(process.pid));
-        if self.parent.is_none() {
-            let of_ours = |port| ports.values().any(|p| *p == port);
-            let listening = sockets.iter().filter(|s| s.state == TcpState::Listen && of_ours(s.local.port()));
-            self.parent = listening.flat_map(|s| &s.owners).copied().filter(|pid| self.has(*pid)).min();
-        }
-        // It may have been seen before it became what listens: what is seen last counts.
-        let listener = processes.iter().find(|p| Some(p.pid) == self.parent && !p.program.is_empty());
-        if let Some(listener) = listener {
-            self.foreign = is_foreign(listener).then(|| listener.program.clone());
+    }
+
+    /// Finds out whether a connection on one of the ports is in the hands of others' programs alone. Who is served
+    /// by a child of the student's program that runs another one has not been served by that program.
+    fn find_servant(
+        &mut self,
+        processes: &[ProcessRow],
+        sockets: &[SocketRow],
+        ports: &IndexMap<String, u16>,
+    ) {
+        let of_ours = |port| ports.values().any(|p| *p == port);
+        let served = sockets.iter().filter(|s| {
+            s.state == TcpState::Established && (of_ours(s.local.port()) || of_ours(s.remote.port()))
+        });
+        for socket in served {
+            let holders = socket.owners.iter().filter(|pid| self.has(**pid));
+            let runs = |pid: &i32| processes.iter().find(|p| p.pid == *pid).and_then(not_their_own);
+            let others: Option<Vec<String>> = holders.map(runs).collect();
+            if let Some(servant) = others.and_then(|others| others.into_iter().next()) {
+                self.borrowed.servant = Some(servant);
+            }
         }
     }
 }
@@ -128,6 +165,44 @@ impl Scene {
     /// The host that plays a part, or the part itself where it names a host.
     pub fn host<'s>(&'s self, part: &'s str) -> &'s str {
         self.cast.get(part).map_or(part, String::as_str)
+    }
+
+    /// Takes every process that there is now for a stranger: from now on a program is judged.
+    pub fn expect_no_strangers<'h>(&mut self, hosts: impl Iterator<Item = &'h str>) {
+        for host in hosts {
+            let mut strangers = Program::new(host, "", None);
+            // What has lost its parent becomes a child of PID 1, whosever it was.
+            let there = self.tables.processes(host).iter().filter(|process| process.pid != 1);
+            strangers.family = there.map(|process| (process.pid, 0)).collect();
+            self.strangers.insert(host.to_owned(), strangers);
+        }
+    }
+
+    /// Whether a socket is in the hands of processes alone that were there before a program was judged.
+    pub fn is_strange(&self, host: &str, socket: &SocketRow) -> bool {
+        let Some(strangers) = self.strangers.get(host) else { return false };
+        let is_known = |pid| self.programs.values().any(|program| program.host == host && program.has(pid));
+        let is_stranger = |pid: &i32| strangers.has(*pid) && !is_known(*pid);
+        !socket.owners.is_empty() && socket.owners.iter().all(is_stranger)
+    }
+
+    /// Notes what of the programs' work is done by others', as at a moment that checks can ask about.
+    pub fn note_servants(&mut self) {
+        for program in self.programs.values_mut() {
+            program.find_servant(
+                self.tables.processes(&program.host),
+                self.tables.sockets(&program.host),
+                &self.ports,
+            );
+        }
+    }
+
+    /// How many of the conversations with that port a stranger served.
+    pub fn strange_talks(&self, port: u16) -> usize {
+        self.conversations
+            .iter()
+            .filter(|c| c.server.port() == port && self.strange.contains(&c.client))
+            .count()
     }
 
     /// Brings the programs' families up to date with the tables of their hosts.
@@ -139,6 +214,15 @@ impl Scene {
                 &self.ports,
             );
         }
+        for strangers in self.strangers.values_mut() {
+            strangers.grow_family(self.tables.processes(&strangers.host));
+        }
+        let of_ours = |socket: &&SocketRow| self.ports.values().any(|port| *port == socket.local.port());
+        let strange = self.strangers.keys().flat_map(|host| {
+            let sockets = self.tables.sockets(host).iter().filter(of_ours);
+            sockets.filter(|s| s.state != TcpState::Listen && self.is_strange(host, s)).map(|s| s.remote)
+        });
+        self.strange.extend(strange.collect::<Vec<_>>());
     }
 
     /// Forgets which processes were whose on a host that has lost its power: there are none any more, and
@@ -156,14 +240,17 @@ impl Scene {
         self.ports.get(name.unwrap_or("port")).copied().unwrap_or_default()
     }
 
-    /// The host's TCP sockets with that port at either end.
-    pub fn sockets<'s>(&'s self, host: &str, port: u16) -> impl Iterator<Item = &'s SocketRow> {
-        self.tables.sockets(host).iter().filter(move |s| s.local.port() == port || s.remote.port() == port)
+    /// The host's TCP sockets with that port at either end, but for strangers'.
+    pub fn sockets<'s>(&'s self, host: &'s str, port: u16) -> impl Iterator<Item = &'s SocketRow> {
+        let has_port = move |s: &&SocketRow| s.local.port() == port || s.remote.port() == port;
+        self.tables.sockets(host).iter().filter(has_port).filter(|s| !self.is_strange(host, s))
     }
 
-    /// The conversations with that port, in the order in which they began.
+    /// The conversations with that port, in the order in which they began, but for those that a stranger served.
     pub fn talks(&self, port: u16) -> impl Iterator<Item = &Conversation> {
-        self.conversations.iter().filter(move |c| c.server.port() == port)
+        self.conversations
+            .iter()
+            .filter(move |c| c.server.port() == port && !self.strange.contains(&c.client))
     }
 
     /// The living and the zombie processes of a program.
@@ -205,7 +292,7 @@ impl Scene {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observer::render;
+    use crate::observer::{Seen, render};
 
     fn process(pid: i32, parent: i32, sid: i32) -> ProcessRow {
         ProcessRow { sid, ..render::tests::process(pid, parent, "sleep") }
@@ -217,5 +304,58 @@ mod tests {
         let processes = [process(12, 1, 10), process(13, 12, 13), process(14, 1, 14)];
         program.grow(&processes, &[], &IndexMap::new());
         assert!(program.has(12) && program.has(13) && !program.has(14));
+    }
+
+    fn socket(state: TcpState, owners: &[i32]) -> SocketRow {
+        SocketRow {
+            local: "198.18.0.2:8002".parse().unwrap(),
+            remote: "198.18.0.3:40000".parse().unwrap(),
+            v6: false,
+            state,
+            recv_q: 0,
+            send_q: 0,
+            inode: 1,
+            uid: 0,
+            owners: owners.to_vec(),
+        }
+    }
+
+    #[test]
+    fn who_holds_a_connection_alone_has_served_it() {
+        let ports: IndexMap<String, u16> = [("port".into(), 8002)].into();
+        let mut processes = [process(10, 1, 10), process(11, 10, 10), process(12, 11, 10)];
+        processes[0].program = "/lab/server".into();
+        processes[1].program = "/lab/server".into();
+        processes[2].program = "/usr/bin/cat".into();
+        for (owners, servant) in [(&[11][..], None), (&[11, 12], None), (&[12], Some("/usr/bin/cat"))] {
+            let mut program = Program::new("server", "/lab/server", Some(10));
+            program.grow_family(&processes);
+            program.find_servant(&processes, &[socket(TcpState::Established, owners)], &ports);
+            assert_eq!(program.borrowed.servant.as_deref(), servant, "{owners:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_there_before_is_a_stranger_with_all_that_comes_of_it() {
+        let mut scene = Scene { ports: [("port".into(), 8002)].into(), ..Scene::default() };
+        let rows = vec![process(1, 0, 1), process(5, 1, 5)];
+        scene.tables.apply(&Seen::Processes { at: 0, host: "server".into(), rows });
+        scene.expect_no_strangers(["server"].into_iter());
+        scene.programs.insert("server".into(), Program::new("server", "/lab/server", Some(10)));
+        let now = vec![
+            process(1, 0, 1),
+            process(5, 1, 5),
+            process(6, 5, 5),
+            process(10, 1, 10),
+            process(11, 10, 10),
+        ];
+        scene.tables.apply(&Seen::Processes { at: 0, host: "server".into(), rows: now });
+        scene.refresh();
+        for (owners, is_strange) in
+            [(&[5][..], true), (&[6], true), (&[10], false), (&[6, 11], false), (&[99], false), (&[], false)]
+        {
+            let is = scene.is_strange("server", &socket(TcpState::Established, owners));
+            assert_eq!(is, is_strange, "{owners:?}");
+        }
     }
 }

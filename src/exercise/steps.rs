@@ -50,6 +50,7 @@ impl Run<'_> {
         if let Some(facts) = &step.require
             && !self.wait(facts, step.within_ms).await?
         {
+            self.is_over = facts.are_lost(&self.scene);
             let observed: Vec<_> = facts.findings(&self.scene).into_iter().filter(|f| !f.holds).collect();
             let words = observed.iter().map(|f| [&[f.observed.clone()][..], &f.evidence].concat().join("\n"));
             self.broken = Some(words.collect::<Vec<_>>().join("; "));
@@ -60,6 +61,7 @@ impl Run<'_> {
                 return Ok(());
             }
             self.scene.note_use(name);
+            self.scene.note_servants();
             self.looks.insert(name.clone(), self.scene.clone());
             self.did(What::Look { name: name.clone() });
         }

@@ -133,6 +133,14 @@ pub struct Outcome {
     /// it, the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<(String, String)>,
+    /// Whose program did the work of one of the programs given, where that is netlab's or the system's: by the
+    /// exercise's name for it, as `socat`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<(String, String)>,
+    /// Whether what could not be told, if anything, was not told by the own fault of the programs given: one of them
+    /// ended early, or took more than there is.
+    #[serde(skip)]
+    pub own_fault: bool,
     /// Where the rest is.
     pub artifacts: Artifacts,
     /// How long it took.

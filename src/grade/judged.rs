@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     check,
-    course::Rule,
+    course::{Borrowed, Rule},
     exercise::{CheckResult, Verdict},
 };
 
@@ -25,6 +25,10 @@ pub struct Judged {
     /// What listened and is no program of the submission, by the exercise's names.
     #[serde(default)]
     pub foreign: Vec<(String, String)>,
+    /// The submission's programs that turned out to be netlab's or the system's, by the exercise's names, and what
+    /// they were, as `socat`.
+    #[serde(default)]
+    pub borrowed: Vec<(String, String)>,
     /// The reports of its runs, seen from the folder of the grades.
     pub reports: Vec<PathBuf>,
     /// How long the runs took.
@@ -32,9 +36,14 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// What a check of the section found. `folder` is the student's.
-    pub(super) fn of(rule: &Rule, found: Option<&check::Section>, folder: &Path) -> Self {
-        let result = |id: &str| found.and_then(|s| s.checks.iter().find(|check| check.id == id)).cloned();
+    /// What a check of the section found. `folder` is the student's; `borrowed` says what comes of checks about a
+    /// program that is not.
+    pub(super) fn of(rule: &Rule, found: Option<&check::Section>, folder: &Path, borrowed: Borrowed) -> Self {
+        let refused = if borrowed == Borrowed::Refuse { found.map(|s| s.borrowed.as_slice()) } else { None };
+        let result = |id: &str| {
+            let check = found?.checks.iter().find(|check| check.id == id)?.clone();
+            Some(refuse(rule, check, refused.unwrap_or_default()))
+        };
         let above = folder.parent().unwrap_or(folder);
         let reports = found.into_iter().flat_map(|section| &section.runs);
         let reports = reports.map(|run| run.report.strip_prefix(above).unwrap_or(&run.report).to_owned());
@@ -43,6 +52,7 @@ impl Judged {
             elapsed_ms: found.map_or(0, |section| section.elapsed_ms),
             netlabs: found.map(|section| section.netlabs.clone()).unwrap_or_default(),
             foreign: found.map(|section| section.foreign.clone()).unwrap_or_default(),
+            borrowed: found.map(|section| section.borrowed.clone()).unwrap_or_default(),
             ..Self::with(rule, |id| result(id).ok_or("netlab.yaml names no program that it could judge"))
         }
     }
@@ -63,6 +73,7 @@ impl Judged {
                 .collect(),
             netlabs: Vec::new(),
             foreign: Vec::new(),
+            borrowed: Vec::new(),
             reports: Vec::new(),
             elapsed_ms: 0,
         }
@@ -72,4 +83,26 @@ impl Judged {
     pub fn verdict(&self) -> Verdict {
         Verdict::of_all(self.checks.iter().map(|check| check.verdict))
     }
+}
+
+/// The check, which fails whatever came of it if it is about a program that was borrowed.
+fn refuse(rule: &Rule, check: CheckResult, borrowed: &[(String, String)]) -> CheckResult {
+    let about =
+        rule.template.exercise.checks.iter().find(|c| c.id == check.id).and_then(|c| c.about.as_ref());
+    match borrowed.iter().find(|(program, _)| Some(program) == about) {
+        Some((_, what)) => CheckResult {
+            verdict: Verdict::Fail,
+            observed: not_their_own([what]),
+            evidence: Vec::new(),
+            by_hand: Vec::new(),
+            ..check
+        },
+        None => check,
+    }
+}
+
+/// What is told of borrowed programs.
+pub fn not_their_own<'w>(what: impl IntoIterator<Item = &'w String>) -> String {
+    let names: Vec<&str> = what.into_iter().map(String::as_str).collect();
+    format!("not the student's own: {}", names.join(", "))
 }

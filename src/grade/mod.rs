@@ -22,11 +22,12 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    Error, Result,
+    Error, Kind, Result,
     course::Course,
     digest::sha256,
     error::Context,
     exercise::millis,
+    private,
     runtime::Runtime,
     submission::{Class, GRADES, Sources, Submission},
     workspace::{MANIFEST, Manifest},
@@ -75,6 +76,8 @@ pub async fn grade(
     let out = std::path::absolute(settings.out).or_usage(|| "cannot find the current folder")?;
     fs::create_dir_all(&out).or_usage(|| format!("cannot make the folder {}", out.display()))?;
     let _turn = turn(&out)?;
+    // Other users of the machine have no business in there.
+    private::folder(&out).or_usage(|| format!("cannot keep {} from others", out.display()))?;
     let labs = Labs::new(&out, settings.jobs);
     labs.clear(settings.runtime).await?;
     let grader = Grader { settings, out: &out, labs: &labs, tell };
@@ -112,6 +115,28 @@ fn turn(out: &Path) -> Result<File> {
     }
 }
 
+/// What was handed in, ready to be replayed.
+struct Opened {
+    sources: Sources,
+    manifest: Manifest,
+    hash: String,
+}
+
+/// Opens it beside everything else: unpacking and reading take what time they take, and nobody else's.
+async fn open(submission: &Submission, record: &mut Record) -> Result<Opened> {
+    let submission = submission.clone();
+    let opened =
+        tokio::task::spawn_blocking(move || submission.open().map(|sources| (read(&sources), sources)));
+    let (read, sources) = opened.await.or_lab(|| "cannot read a submission")??;
+    record.note_left_out(&sources.left_out);
+    let (manifest, hash) = read?;
+    Ok(Opened { sources, manifest, hash })
+}
+
+fn read(sources: &Sources) -> Result<(Manifest, String)> {
+    Ok((manifest(sources)?, sources.hash()?))
+}
+
 /// What the submission says of its programs.
 fn manifest(sources: &Sources) -> Result<Manifest> {
     let hint = "`netlab init` lays one out";
@@ -133,21 +158,21 @@ impl Grader<'_> {
         let mut record = Record::new(submission);
         record.note_left_out(&submission.left_out);
         let folder = self.out.join(&submission.key);
-        let opened = submission.open().and_then(|sources| {
-            record.note_left_out(&sources.left_out);
-            let manifest = manifest(&sources)?;
-            Ok((sources, manifest))
-        });
-        let (sources, manifest) = match opened {
+        let Opened { sources, manifest, hash } = match open(submission, &mut record).await {
             Ok(opened) => opened,
             Err(error) => {
-                record.refuse(&error);
+                // What is wrong with the machine is nobody's fault.
+                if error.kind == Kind::Lab {
+                    record.broke(&error);
+                } else {
+                    record.refuse(&error);
+                }
                 record.write(&folder)?;
                 (self.tell)(News::Done(&record));
                 return Ok(record);
             }
         };
-        record.fingerprint = self.fingerprint(&sources)?;
+        record.fingerprint = self.fingerprint(&hash);
         if let Some(kept) = Record::read(&folder).filter(|kept| kept.is_still(&record)) {
             record.keep(kept);
             record.note(&sources, &manifest)?;
@@ -183,8 +208,8 @@ impl Grader<'_> {
     }
 
     /// The same for the same sources, judged by the same rules on the same runtime.
-    fn fingerprint(&self, sources: &Sources) -> Result<String> {
+    fn fingerprint(&self, sources: &str) -> String {
         let Settings { course, runtime, .. } = self.settings;
-        Ok(sha256(format!("{}\n{}\n{}", sources.hash()?, course.fingerprint, runtime.kind())))
+        sha256(format!("{sources}\n{}\n{}", course.fingerprint, runtime.kind()))
     }
 }

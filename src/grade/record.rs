@@ -18,6 +18,7 @@ use crate::{
     Error, Result,
     error::Context,
     printable::{printable, visible},
+    private,
     submission::{Sources, Submission},
     workspace::{Manifest, ON_HOSTS},
 };
@@ -110,7 +111,7 @@ impl Record {
     /// Keeps it, whole or not at all.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let what = || format!("cannot write {}", folder.join(FILE).display());
-        fs::create_dir_all(folder).or_lab(what)?;
+        private::folder(folder).or_lab(what)?;
         let text = serde_json::to_vec_pretty(self).or_lab(what)?;
         let mut file = tempfile::NamedTempFile::new_in(folder).or_lab(what)?;
         file.write_all(&text).or_lab(what)?;
@@ -119,7 +120,7 @@ impl Record {
 
     /// What came of its replay.
     pub(super) fn told(&mut self, told: Told) {
-        (self.status, self.sections) = (Status::Graded, told.sections);
+        (self.status, self.sections, self.why) = (Status::Graded, told.sections, told.ran_out);
         if let Some(Unbuilt { how, words }) = told.unbuilt {
             self.why = Some(how);
             self.compiler = Some(words);
@@ -178,6 +179,11 @@ impl Record {
         }
         self.notes.iter_mut().for_each(|note| *note = visible(note));
         Ok(())
+    }
+
+    /// What was used in place of programs of the student's own, as `socat`.
+    pub fn borrowed(&self) -> BTreeSet<&String> {
+        self.sections.iter().flat_map(|section| &section.borrowed).map(|(_, what)| what).collect()
     }
 
     /// The reports of its runs, seen from the folder of the grades.

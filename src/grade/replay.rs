@@ -8,14 +8,16 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Judged;
 use crate::{
     Error, Kind, Result,
-    check::{self, Build, Report, Request},
+    check::{self, Build, News, Report, Request},
     course::{Course, Rule},
     error::Context,
     exercise::Verdict,
     observer::Session,
     printable::{printable, visible},
-    runtime::{self, LabState, Runtime, Step, UNLIMITED},
+    private,
+    runtime::{self, LabState, Lack, Runtime, Step},
     submission::Sources,
+    timeline::{Event, What},
     topology::{Mount, Topology},
     workspace::{self, Manifest},
     yaml::Document,
@@ -52,6 +54,8 @@ pub struct Told {
     pub sections: Vec<Judged>,
     /// Why the programs could not be judged, if they did not compile.
     pub unbuilt: Option<Unbuilt>,
+    /// Why not all was judged, if the program was not done when its time was over.
+    pub ran_out: Option<String>,
     /// Whether something was not told, and another attempt may tell it.
     unclear: bool,
 }
@@ -89,7 +93,8 @@ const MOST_WORDS: usize = 8 << 10;
 impl Replay<'_> {
     /// Judges the submission. An error would be every submission's.
     ///
-    /// What an attempt could not tell may be the program's fault or the lab's: a second lab decides.
+    /// What an attempt could not tell may be the program's fault or the lab's: a second lab decides. Where it was
+    /// clearly the program's, there is none.
     pub async fn run(&self, lab: &str) -> Result<Tried> {
         let first = self.attempt(lab).await?;
         if matches!(&first, Tried::Told(Told { unclear: false, .. })) {
@@ -105,7 +110,7 @@ impl Replay<'_> {
     async fn attempt(&self, lab: &str) -> Result<Tried> {
         let cleared = match fs::remove_dir_all(self.folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => fs::create_dir_all(self.folder),
+            _ => private::folder(self.folder),
         };
         cleared.or_usage(|| format!("cannot clear {}", self.folder.display()))?;
         let tried = match self.build(lab).await {
@@ -121,12 +126,18 @@ impl Replay<'_> {
         })
     }
 
-    /// Judges within the time that there is.
+    /// Judges within the time that there is. What was judged until then counts also where the lab cannot be looked
+    /// at any more, as when a program has all of it.
     async fn held(&self, lab: &str) -> Tried {
-        match timeout(self.course.within + GRACE, self.judge(lab)).await {
-            Ok(Ok(told)) => Tried::Told(told),
+        let mut told = Told::default();
+        match timeout(self.course.within + GRACE, self.judge(lab, &mut told)).await {
+            Ok(Ok(())) => Tried::Told(told),
             Ok(Err(error)) => Tried::Lost(error),
-            Err(_) => Tried::Lost(Error::lab(format!("{}'s lab could not be looked at any more", self.key))),
+            Err(_) => {
+                told.unclear = true;
+                self.run_out(&mut told);
+                Tried::Told(told)
+            }
         }
     }
 
@@ -134,15 +145,16 @@ impl Replay<'_> {
     async fn build(&self, lab: &str) -> Result<Option<Error>> {
         // Also what a grading that was ended by force has left.
         self.runtime.down(lab).await?;
-        let said = Mutex::new(Vec::new());
+        let unlimited = Mutex::new(None);
         let tell = |step: Step| {
-            if let Ok(mut said) = said.lock() {
-                said.push(step.what);
+            if step.lacks == Some(Lack::Limit)
+                && let Ok(mut unlimited) = unlimited.lock()
+            {
+                unlimited.get_or_insert(step.what);
             }
         };
         runtime::build(self.runtime, &self.topology()?, lab, &tell).await?;
-        let said = said.into_inner().unwrap_or_default();
-        Ok(said.into_iter().find(|what| what.contains(UNLIMITED)).map(|what| {
+        Ok(unlimited.into_inner().unwrap_or_default().map(|what| {
             Error::lab(what).hint(
                 "nothing would stop a program that takes all there is: grade as root, or with --runtime docker",
             )
@@ -168,10 +180,9 @@ impl Replay<'_> {
         Ok(topology)
     }
 
-    async fn judge(&self, lab: &str) -> Result<Told> {
+    async fn judge(&self, lab: &str, told: &mut Told) -> Result<()> {
         let state = self.whole(lab).await?;
         let deadline = Instant::now() + self.course.within;
-        let mut told = Told::default();
         // Built once.
         let mut build = self.manifest.build.clone();
         for rule in &self.course.sections {
@@ -180,26 +191,35 @@ impl Replay<'_> {
                 continue;
             }
             let request = self.request(rule, build.take());
-            let report = check::run(&request, self.runtime, &state, sleep_until(deadline), &mut |_| ()).await;
-            let judged = match report {
+            let mut has_run = false;
+            let mut tell = |news: News<'_>| has_run |= is_theirs(&news);
+            let report = check::run(&request, self.runtime, &state, sleep_until(deadline), &mut tell).await;
+            let report = match report {
                 Err(error) if error.kind == Kind::Interrupted => {
-                    let most = self.course.within.as_secs();
-                    // By the program's fault, or because the machine was slow.
-                    told.unclear = true;
-                    Judged::unknown(rule, &format!("time ran out: all sections have {most} s together"))
+                    // Where nothing of the program's was under way, the lab or the machine was slow.
+                    told.unclear |= !has_run;
+                    self.run_out(told);
+                    break;
                 }
-                Err(error) => return Err(error),
-                Ok(report) => {
-                    told.unbuilt = report.build.as_ref().and_then(Unbuilt::of);
-                    told.unclear |= told.unbuilt.is_none() && is_unclear(&report);
-                    self.judged(rule, &report, told.unbuilt.is_some())
-                }
+                report => report?,
             };
-            told.sections.push(judged);
+            told.unbuilt = report.build.as_ref().and_then(Unbuilt::of);
+            told.unclear |= told.unbuilt.is_none() && is_unclear(&report);
+            told.sections.push(self.judged(rule, &report, told.unbuilt.is_some()));
         }
         // A lab that has lost a host, or that cannot be looked at, has told nothing.
         let state = self.whole(lab).await?;
-        Session::open(self.runtime, &state.plan.lab).await.map(|_| told)
+        Session::open(self.runtime, &state.plan.lab).await.map(drop)
+    }
+
+    /// The time of all sections is over: those that were not judged have no marks.
+    fn run_out(&self, told: &mut Told) {
+        let most = self.course.within.as_secs();
+        let why = format!("your program was still running when its {most} s for all sections were over");
+        for rule in &self.course.sections[told.sections.len()..] {
+            told.sections.push(Judged::unknown(rule, &why));
+        }
+        told.ran_out = Some(why);
     }
 
     fn request(&self, rule: &Rule, build: Option<String>) -> Request {
@@ -216,7 +236,7 @@ impl Replay<'_> {
         if unbuilt {
             return Judged::unknown(rule, DID_NOT_COMPILE);
         }
-        Judged::of(rule, report.sections.first(), self.folder)
+        Judged::of(rule, report.sections.first(), self.folder, self.course.borrowed)
     }
 
     /// The submission's programs that count.
@@ -233,6 +253,13 @@ impl Replay<'_> {
     }
 }
 
+/// Whether something of the submission's own is under way from now on.
+fn is_theirs(news: &News<'_>) -> bool {
+    matches!(news, News::Building(_) | News::Event(Event { what: What::Started { .. }, .. }))
+}
+
+/// Whether something was not told. Where that is known to be the program's fault, another lab tells no more.
 fn is_unclear(report: &Report) -> bool {
-    report.sections.iter().flat_map(|section| &section.checks).any(|check| check.verdict == Verdict::Error)
+    let unclear = report.sections.iter().filter(|section| section.borrowed.is_empty() && !section.own_fault);
+    unclear.flat_map(|section| &section.checks).any(|check| check.verdict == Verdict::Error)
 }

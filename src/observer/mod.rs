@@ -14,7 +14,7 @@ mod sightings;
 mod tables;
 
 pub use client::{Observer, Seen};
-pub use rows::{ProcessRow, SocketRow, TcpState};
+pub use rows::{ProcessRow, SocketRow, TcpState, is_of_the_system};
 pub use server::serve;
 pub use session::Session;
 pub use sightings::Sightings;

@@ -121,6 +121,7 @@ pub(crate) mod tests {
             argv: vec![name.into()],
             program: String::new(),
             netlabs: false,
+            copy_of: String::new(),
             uid: 0,
             descriptors: 0,
             ticks: 0,

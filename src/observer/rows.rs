@@ -1,6 +1,6 @@
 //! Rows of a host's process table and socket table.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, path::Path};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,10 @@ pub struct ProcessRow {
     /// Whether what it runs is a copy of one of netlab's own programs, as `tcpechod`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub netlabs: bool,
+    /// The program of the system or of netlab that the file is a copy of, as `/usr/bin/socat`, if it is one and
+    /// lies elsewhere.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub copy_of: String,
     /// Real user id.
     pub uid: u32,
     /// Processor time used, user and system, in ticks of 1/100 s (`/proc/PID/stat` 14 and 15).
@@ -67,12 +71,17 @@ impl ProcessRow {
         let but_ticks = |p: &Self| {
             (p.pid, p.ppid, p.pgid, p.sid, p.state, p.uid, p.started, p.caught, p.ignored, p.blocked)
         };
-        but_ticks(self) == but_ticks(other) && self.runs_as(other) && self.netlabs == other.netlabs
+        but_ticks(self) == but_ticks(other) && self.runs_as(other) && self.runs_what(other)
     }
 
     /// Whether it has the name and the arguments that `other` has.
     fn runs_as(&self, other: &Self) -> bool {
         self.name == other.name && self.argv == other.argv
+    }
+
+    /// Whether what it executes is what `other` does.
+    fn runs_what(&self, other: &Self) -> bool {
+        (&self.program, self.netlabs, &self.copy_of) == (&other.program, other.netlabs, &other.copy_of)
     }
 
     /// Whether it is the same process as `other`, and has executed nothing else meanwhile.
@@ -159,4 +168,12 @@ impl fmt::Display for TcpState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
+}
+
+/// Where a host has what came with it. Everything else on it was brought or made there.
+const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/snap"];
+
+/// Whether a host has the file of that name from the system.
+pub fn is_of_the_system(path: &str) -> bool {
+    SYSTEM.iter().any(|folder| Path::new(path).starts_with(folder))
 }

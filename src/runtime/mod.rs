@@ -87,15 +87,42 @@ pub struct Step {
     pub done: u64,
     /// How much there is to do, where that is known.
     pub total: Option<u64>,
-    /// Whether it is worth knowing afterwards, too, as a warning is.
+    /// Whether it is worth knowing afterwards, too.
     pub lasting: bool,
+    /// What the lab comes up without, if it says that.
+    pub lacks: Option<Lack>,
 }
 
-/// Told as progress, between a host's name and a resource: the lab comes up without that limit.
-pub const UNLIMITED: &str = "runs without its limit";
+/// What a lab can come up without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lack {
+    /// A limit on what a host may use.
+    Limit,
+    /// A folder of the machine that a host sees as its own: its file system cannot map owners.
+    Owners,
+    /// A wire that is closed: hosts can speak with one another's addresses, or to the machine.
+    ClosedWire,
+}
 
-/// Told as progress of a folder that hosts see with other owners than it has.
-pub const UNMAPPED: &str = "its file system cannot map owners";
+/// What a lab comes up without, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// What it lacks.
+    pub lacks: Lack,
+    /// Which part of it, and why, for a person.
+    pub text: String,
+}
+
+impl From<Warning> for Step {
+    fn from(warning: Warning) -> Self {
+        Self { what: warning.text, lasting: true, lacks: Some(warning.lacks), ..Self::default() }
+    }
+}
+
+/// What was said of such a lack, if it was.
+pub fn lacking(said: &[Step], lack: Lack) -> Option<&str> {
+    said.iter().find(|step| step.lacks == Some(lack)).map(|step| step.what.as_str())
+}
 
 /// Who is told of progress.
 pub type Progress<'a> = &'a (dyn Fn(Step) + Send + Sync);

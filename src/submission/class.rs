@@ -69,11 +69,12 @@ pub(super) struct Part {
 }
 
 impl Class {
-    /// Reads what is in a folder, or in a zip of such a folder.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// Reads what is in a folder, or in a zip of such a folder. If the grades' own folder is in there, it is nobody's
+    /// submission.
+    pub fn open(path: &Path, grades: &Path) -> Result<Self> {
         scratch::sweep();
         if path.is_dir() {
-            return Self::read(path, None);
+            return Self::read(path, None, Some(grades));
         }
         if !archive::is_archive(path) {
             return Err(Error::usage(format!("{} is no folder and no archive", path.display()))
@@ -83,13 +84,15 @@ impl Class {
         let mut landing = Landing::of_class(unpacked.path());
         archive::unpack(path, &mut landing, Bounds::CLASS.total_bytes, Which::All)?;
         let missing = landing.missing();
-        let class = Self::read(unpacked.path(), Some(&missing))?;
+        let class = Self::read(unpacked.path(), Some(&missing), None)?;
         Ok(Self { _unpacked: Some(unpacked), ..class })
     }
 
-    /// `missing` says what of a class that was unpacked now is not in the folder.
-    fn read(folder: &Path, missing: Option<&Missing>) -> Result<Self> {
+    /// `missing` says what of a class that was unpacked now is not in the folder, `grades` where the grades are.
+    fn read(folder: &Path, missing: Option<&Missing>, grades: Option<&Path>) -> Result<Self> {
         let what = || format!("cannot read {}", folder.display());
+        let root = folder.canonicalize().or_usage(what)?;
+        let grades = grades.and_then(|grades| grades.canonicalize().ok());
         let mut paths: Vec<PathBuf> =
             fs::read_dir(folder).or_usage(what)?.flatten().map(|entry| entry.path()).collect();
         paths.sort();
@@ -97,10 +100,12 @@ impl Class {
         let mut groups: Vec<Group> = Vec::new();
         for path in paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let Some(mut group) = Group::of(&name, &path) else {
+            let are_grades = grades.is_some() && path.canonicalize().ok() == grades;
+            let Some(mut group) = Group::of(&name, &path).filter(|_| !are_grades) else {
                 skipped.push(visible(&name));
                 continue;
             };
+            group.fault = fault(&root, &path);
             group.miss(Path::new(&name), missing);
             match groups.iter_mut().find(|other| group.number.is_some() && other.number == group.number) {
                 Some(other) => other.take_in(group),
@@ -140,7 +145,7 @@ struct Group {
 impl Group {
     /// What is at that path, if it is, or is of, a submission.
     fn of(name: &str, path: &Path) -> Option<Self> {
-        if is_hidden(name) || path.join(GRADES).exists() {
+        if is_hidden(name) {
             return None;
         }
         let folder = path.is_dir();
@@ -164,15 +169,15 @@ impl Group {
             }
         });
         let parts = own.into_iter().map(|own| Part { name: own.into(), path: path.to_owned() }).collect();
-        // A name goes to terminals, too.
-        let student = student.replace(char::is_control, "\u{fffd}");
+        // A name goes to terminals, pages and tables, and is to show there as what it is.
+        let student = visible(student);
         Some(Self { student, number, parts, fault: None, left_out: Vec::new() })
     }
 
     /// Remembers what of this entry of the class is missing.
     fn miss(&mut self, entry: &Path, missing: Option<&Missing>) {
         let Some(missing) = missing else { return };
-        self.fault = missing.faults.get(entry).cloned();
+        self.fault = missing.faults.get(entry).cloned().or(self.fault.take());
         self.left_out = missing.left_out.iter().filter(|name| name.starts_with(entry)).cloned().collect();
     }
 
@@ -212,6 +217,17 @@ impl Part {
         walk::sources_that_fit(&self.path, Bounds::SUBMISSION)
     }
 
+    /// The name of an archive in the folder, if it is one, that is a link out of it. Of sources that are, is told when
+    /// they are opened.
+    fn link_out(&self) -> Option<String> {
+        let root = self.path.canonicalize().ok().filter(|root| root.is_dir())?;
+        let is_archive = |name: &str| archive::is_archive(Path::new(name)) || archive::unread(name).is_some();
+        let mut names = fs::read_dir(&root).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let out =
+            names.find(|name| is_archive(&name.to_string_lossy()) && leads_out(&root, &root.join(name)))?;
+        Some(visible(&out.to_string_lossy()))
+    }
+
     /// The files that lie open in it, by their names.
     fn files(&self) -> Vec<(String, PathBuf)> {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
@@ -221,6 +237,29 @@ impl Part {
             .filter(|(name, path)| !is_hidden(name) && path.is_file())
             .collect()
     }
+}
+
+/// What is wrong with an entry of the class whose folder `root` is, whatever is in it.
+fn fault(root: &Path, path: &Path) -> Option<String> {
+    let name = || visible(&path.file_name().unwrap_or_default().to_string_lossy());
+    if leads_out(root, path) {
+        return Some(format!(
+            "the link {} leads out of the class's folder: put the file itself in its place",
+            name()
+        ));
+    }
+    // Also by a link: who has one would be left out, and nobody would notice.
+    path.join(GRADES).symlink_metadata().ok().map(|_| {
+        format!(
+            "there is a {GRADES} in it, as in a folder of grades: remove that if {} is a submission",
+            name()
+        )
+    })
+}
+
+/// Whether the path is a link, or below one, to something outside of the folder, or to nothing.
+fn leads_out(root: &Path, path: &Path) -> bool {
+    path.canonicalize().map_or(true, |target| !target.starts_with(root))
 }
 
 /// Whether it is what systems keep beside people's files.
@@ -252,6 +291,9 @@ fn place(parts: &[Part]) -> Result<Place, String> {
         return Ok(Place::Files(parts.to_vec()));
     }
     let files: Vec<(String, PathBuf)> = parts.iter().flat_map(Part::files).collect();
+    if let Some(name) = parts.iter().find_map(Part::link_out) {
+        return Err(format!("the link {name} leads out of the folder: put the file itself in its place"));
+    }
     let archives: Vec<_> = files.iter().filter(|(name, _)| archive::is_archive(Path::new(name))).collect();
     match archives.as_slice() {
         [(_, one)] => Ok(Place::Archive(one.clone())),

@@ -1,6 +1,7 @@
 //! Attacks by a program of a host, or by a submission, on the lab, on the machine and on marks: each on
 //! every ground that this machine offers, in a lab of its own, against nothing but what the test made.
 
+mod grading;
 mod ground;
 mod observer;
 mod walls;
@@ -18,6 +19,7 @@ fn main() {
         walls::add(&mut add);
         observer::add(&mut add, &ground);
         wire::add(&mut add, &ground);
+        grading::add(&mut add);
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -85,7 +85,7 @@ fn a_killed_keeper_leaves_no_way_to_netlabs_files(ground: &Ground) {
         for _ in 0..10 {
             lab.exec("server", &["true"]);
         }
-        kill(keeper(ground), Signal::SIGKILL).unwrap();
+        kill(keeper(&lab), Signal::SIGKILL).unwrap();
         drop(lab);
         assert!(programs(ground) == before, "netlab's own files were changed");
     }
@@ -125,14 +125,12 @@ fn programs(ground: &Ground) -> Vec<Vec<u8>> {
     all.into_iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// The keeper of the ground's one lab: the process that runs its `netlab`.
-fn keeper(ground: &Ground) -> Pid {
-    let program = ground.program();
+/// The lab's keeper, by its arguments.
+fn keeper(lab: &Lab<'_>) -> Pid {
+    let named = format!("\0keeper\0{}\0", lab.name);
     let numbers = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
     let mut keepers = numbers.filter_map(|number| number.parse::<i32>().ok()).filter(|number| {
-        let runs = fs::read_link(format!("/proc/{number}/exe")).is_ok_and(|exe| exe == program);
-        let arguments = fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
-        runs && arguments.split(|b| *b == 0).nth(1) == Some(b"keeper")
+        fs::read(format!("/proc/{number}/cmdline")).is_ok_and(|argv| argv.ends_with(named.as_bytes()))
     });
     Pid::from_raw(keepers.next().expect("a keeper"))
 }

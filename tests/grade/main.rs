@@ -6,6 +6,7 @@ mod common;
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -152,7 +153,19 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     assert_eq!(of("right")["late"]["percent"], 20.0);
     assert_eq!(of("leaver")["points"], 8.0, "{:#}", of("leaver"));
     assert_eq!(of("right")["notes"], serde_json::json!([]));
-    assert_eq!(of("copier")["notes"], serde_json::json!(["what ran as server is netlab's own program"]));
+    for name in ["copier", "borrower"] {
+        let of = of(name);
+        assert_eq!(
+            (&of["points"], &of["borrowed"]),
+            (&0.0.into(), &serde_json::json!(["tcpechod"])),
+            "{of:#}"
+        );
+        let checks = of["sections"][0]["checks"].as_array().unwrap();
+        let refused = |check: &Value| check["observed"] == "not the student's own: tcpechod";
+        assert!(checks.iter().all(|check| check["verdict"] == "fail" && refused(check)), "{of:#}");
+        assert!(of["notes"].to_string().contains("what ran as server is netlab's own program"), "{of:#}");
+    }
+    assert_eq!(of("right")["borrowed"], serde_json::json!([]));
     assert_eq!(ids(of("wrong"), "fail"), ["lines-come-back"], "{:#}", of("wrong"));
     assert_eq!(of("logger")["points"], 8.0, "{:#}", of("logger"));
     // It may have killed what started it, and is then gone itself; else it is right.
@@ -232,22 +245,42 @@ fn files_hold_the_same(class: &Class, grades: &Value) {
     let read = |name: &str| fs::read_to_string(class.path("grades").join(name)).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&read("grades.json")).unwrap(), *grades);
     let csv = read("grades.csv");
+    let borrowed = "\"graded\",0,10,\"tcpechod\",0,";
+    assert!(csv.lines().any(|l| l.starts_with("\"copier\",") && l.contains(borrowed)), "{csv}");
     assert!(
-        csv.starts_with("student,number,received,days late,status,points,of,2 %,2/server-listens,"),
+        csv.starts_with(
+            "\"student\",\"number\",\"received\",\"days late\",\"status\",\"points\",\"of\",\"not their own\",\
+             \"2 %\",\"2/server-listens\","
+        ),
         "{csv}"
     );
-    assert!(csv.lines().any(|l| l.starts_with("right,,") && l.contains(",graded,8,10,100,pass,")), "{csv}");
+    assert!(
+        csv.lines()
+            .any(|l| l.starts_with("\"right\",\"\",") && l.contains(",\"graded\",8,10,\"\",100,\"pass\",")),
+        "{csv}"
+    );
     let page = read("grades.html");
     let report = student(grades, "right")["sections"][0]["reports"][0].as_str().unwrap();
     assert!(page.contains(&format!("<a href=\"{report}\">100 %</a>")), "{page}");
     assert!(class.path("grades").join(report).exists());
+    let mode =
+        |name: &Path| fs::metadata(class.path("grades").join(name)).unwrap().permissions().mode() & 0o777;
+    let run = Path::new(report).parent().unwrap();
+    for folder in [Path::new(""), Path::new("right"), run] {
+        assert_eq!(mode(folder), 0o700, "{}", folder.display());
+    }
+    for file in
+        ["grades.csv", "grades.html", "grades.xml", "grades.json", "right/results.json", "right/grade.json"]
+    {
+        assert_eq!(mode(Path::new(file)), 0o600, "{file}");
+    }
     let junit = read("grades.xml");
     assert!(
         junit.contains("<testsuite name=\"wrong\"") && junit.contains("name=\"lines-come-back\">"),
         "{junit}"
     );
     assert!(junit.contains("<testsuite name=\"hostile\" tests=\"1\" failures=\"0\" errors=\"1\""), "{junit}");
-    assert!(csv.lines().any(|l| l.starts_with("no-c,,") && l.contains("did not compile: ")), "{csv}");
+    assert!(csv.lines().any(|l| l.starts_with("\"no-c\",\"\",") && l.contains("did not compile: ")), "{csv}");
     let results: Value = serde_json::from_str(&read("right/results.json")).unwrap();
     assert_eq!(results["score"], 8.0);
     let tests = results["tests"].as_array().unwrap();

@@ -15,6 +15,7 @@ use netlab::{
     Error,
     check::{self, Report, Request},
     exercise,
+    printable::visible,
     runtime::{LabState, Runtime},
     workspace::{self, MANIFEST, Manifest},
 };
@@ -88,7 +89,7 @@ impl Args {
                 self.check(&request, runtime.as_ref(), &lab, stop.as_mut()).await?;
                 eprintln!("\nwaiting for a change in {} (^C ends this)", folder.display());
                 tokio::select! {
-                    changed = watch.changed() => eprintln!("{} has changed\n", changed?.display()),
+                    changed = watch.changed() => eprintln!("{} has changed\n", visible(&changed?.to_string_lossy())),
                     () = stop.as_mut() => return Err(Error::interrupted().into()),
                 }
                 match self.request(Some(folder)) {

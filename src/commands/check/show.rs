@@ -6,6 +6,7 @@ use anyhow::Result;
 use netlab::{
     check::{News, Report, Section},
     exercise::{CheckResult, Verdict},
+    printable::{printable, visible},
     report::in_lab,
     timeline::What,
 };
@@ -30,13 +31,13 @@ impl Show<'_> {
     pub fn news(self, news: &News<'_>) {
         match news {
             _ if self.json => {}
-            News::Building(command) => eprintln!("compiling: {command}"),
+            News::Building(command) => eprintln!("compiling: {}", visible(command)),
             News::Section(exercise, command) => {
-                eprintln!("section {}, {}: {command}", exercise.id, exercise.title);
+                eprintln!("section {}, {}: {}", exercise.id, visible(&exercise.title), visible(command));
             }
             News::Event(event) => {
                 if let What::Say { text } = &event.what {
-                    eprintln!("  {text}");
+                    eprintln!("  {}", visible(text));
                 }
             }
         }
@@ -52,15 +53,15 @@ impl Show<'_> {
     fn text(self, report: &Report) -> String {
         let unbuilt = report.build.as_ref().and_then(netlab::check::Build::why_not);
         if let Some(why) = unbuilt {
-            return format!("\n{} {why}\n", mark(Verdict::Error));
+            return format!("\n{} {}\n", mark(Verdict::Error), printable(&why));
         }
         let mut text = String::new();
         for section in &report.sections {
             let title = style().paint("1", &format!("{}. {}", section.exercise, section.title));
             let _ = writeln!(text, "\n{title}");
             section.checks.iter().for_each(|check| self.check(check, &mut text));
-            for name in &section.netlabs {
-                let _ = writeln!(text, "note: what ran as {name} is netlab's own program, not yours");
+            for (name, what) in &section.borrowed {
+                let _ = writeln!(text, "note: what ran as {name} is not your own program: {what}");
             }
             for run in &section.runs {
                 let _ = writeln!(text, "report: {}", run.report.display());
@@ -80,13 +81,13 @@ impl Show<'_> {
     }
 
     fn check(self, check: &CheckResult, text: &mut String) {
-        let _ = writeln!(text, "{} {}: {}", mark(check.verdict), check.id, check.expected);
+        let _ = writeln!(text, "{} {}: {}", mark(check.verdict), check.id, visible(&check.expected));
         if check.verdict == Verdict::Pass {
             return;
         }
         *text += &evidence(check);
         for command in &check.by_hand {
-            let _ = writeln!(text, "      by hand: {}", in_lab(command, self.lab));
+            let _ = writeln!(text, "      by hand: {}", visible(&in_lab(command, self.lab)));
         }
         if check.verdict != Verdict::Fail {
             return;

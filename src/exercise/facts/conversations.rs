@@ -23,6 +23,11 @@ impl Fact for Talk {
             1 => format!("{n} of 1 conversation{from}{asked} (expected {})", self.count),
             _ => format!("{n} of {total} conversations{from}{asked} (expected {})", self.count),
         };
+        let strange = scene.strange_talks(scene.port(self.port.as_deref()));
+        if strange > 0 {
+            observed +=
+                &format!("; not counted: {strange} served by a process that was there before the program");
+        }
         for objection in objections.iter().flatten().filter(|_| !holds) {
             observed += "; ";
             observed += objection;

@@ -1,65 +1,101 @@
 //! `grades.csv`: a line a student, for a spreadsheet or the learning platform (RFC 4180).
 
 use super::{Grades, points};
+use crate::printable::printable;
 
 /// The table, with a heading.
 pub fn render(grades: &Grades<'_>) -> String {
     let rules = &grades.course.sections;
-    let mut heading: Vec<String> =
-        ["student", "number", "received", "days late", "status", "points", "of"].map(Into::into).into();
+    let first = ["student", "number", "received", "days late", "status", "points", "of", "not their own"];
+    let mut heading: Vec<Cell> = first.map(Cell::text).into();
     for rule in rules {
         let id = &rule.template.exercise.id;
-        heading.push(format!("{id} %"));
-        heading.extend(rule.checks.keys().map(|check| format!("{id}/{check}")));
+        heading.push(Cell::text(format!("{id} %")));
+        heading.extend(rule.checks.keys().map(|check| Cell::text(format!("{id}/{check}"))));
     }
-    heading.push("why".into());
+    heading.push(Cell::text("why"));
     let mut text = line(&heading);
     for (record, marks) in &grades.students {
         let late = marks.as_ref().and_then(|m| m.late).map_or(0, |late| late.days);
+        let received = record.received.map(|t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let borrowed: Vec<&str> = record.borrowed().into_iter().map(String::as_str).collect();
         let mut row = vec![
-            record.student.clone(),
-            record.number.clone().unwrap_or_default(),
-            record.received.map(|t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default(),
-            late.to_string(),
-            record.status.word().into(),
-            marks.as_ref().map(|m| points(m.points)).unwrap_or_default(),
-            points(grades.course.points),
+            Cell::text(&record.student),
+            Cell::text(record.number.as_deref().unwrap_or_default()),
+            Cell::text(received.unwrap_or_default()),
+            Cell::Number(late.to_string()),
+            Cell::text(record.status.word()),
+            Cell::Number(marks.as_ref().map(|m| points(m.points)).unwrap_or_default()),
+            Cell::Number(points(grades.course.points)),
+            Cell::text(borrowed.join(", ")),
         ];
         for (n, rule) in rules.iter().enumerate() {
             let section = record.sections.iter().find(|s| s.exercise == rule.template.exercise.id);
-            row.push(marks.as_ref().map(|m| format!("{:.0}", m.shares[n] * 100.0)).unwrap_or_default());
+            let share = marks.as_ref().map(|m| format!("{:.0}", m.shares[n] * 100.0));
+            row.push(Cell::Number(share.unwrap_or_default()));
             row.extend(rule.checks.keys().map(|id| {
                 let found = section.and_then(|s| s.checks.iter().find(|check| check.id == *id));
-                found.map(|check| check.verdict.to_string()).unwrap_or_default()
+                Cell::text(found.map(|check| check.verdict.to_string()).unwrap_or_default())
             }));
         }
-        row.push(record.why.clone().unwrap_or_default());
+        row.push(Cell::text(record.why.as_deref().unwrap_or_default()));
         text += &line(&row);
     }
     text
 }
 
-fn line(cells: &[String]) -> String {
-    cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\r\n"
+fn line(cells: &[Cell]) -> String {
+    cells.iter().map(Cell::written).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
-/// A cell. A spreadsheet takes what begins so for a formula, and a student chooses the name of a file.
-fn quoted(cell: &str) -> String {
-    let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    if guard.is_empty() && !cell.contains([',', '"', '\n', '\r']) {
-        return cell.to_owned();
+/// What is in one place of the table.
+enum Cell {
+    Number(String),
+    Text(String),
+}
+
+impl Cell {
+    fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
     }
-    format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+
+    /// A text is always quoted: which character separates cells is a matter of the spreadsheet's language.
+    fn written(&self) -> String {
+        match self {
+            Self::Number(number) => number.clone(),
+            Self::Text(text) => format!("\"{}\"", without_formulas(&printable(text)).replace('"', "\"\"")),
+        }
+    }
+}
+
+/// The text, in which whatever could be the beginning of a cell, also for a program that takes another character to
+/// separate them, is no formula: a student chooses the name of a file.
+fn without_formulas(text: &str) -> String {
+    let mut guarded = String::with_capacity(text.len());
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && "=+-@＝＋－＠".contains(c) {
+            guarded.push('\'');
+        }
+        begins = matches!(c, ';' | ',' | '\n' | '|') || (begins && c.is_whitespace());
+        guarded.push(c);
+    }
+    guarded
 }
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::*;
 
     #[test]
     fn no_cell_is_a_formula_or_breaks_the_line() {
-        assert_eq!(quoted("Gil Ana"), "Gil Ana");
-        assert_eq!(quoted("=1+1"), "\"'=1+1\"");
-        assert_eq!(quoted("a,\"b\"\nc"), "\"a,\"\"b\"\"\nc\"");
+        let written = |text: &str| Cell::text(text).written();
+        assert_eq!(written("Gil Ana"), "\"Gil Ana\"");
+        assert_eq!(written("=1+1"), "\"'=1+1\"");
+        assert_eq!(written(" \u{a0}=1+1"), "\" \u{a0}'=1+1\"");
+        assert_eq!(written("Eve;=1+1;x"), "\"Eve;'=1+1;x\"");
+        assert_eq!(written("a,\"b\"\nc"), "\"a,\"\"b\"\"\nc\"");
+        assert_eq!(written("a\u{202e}b\u{2028}c\rd"), "\"a\\u{202e}b\\u{2028}c\\rd\"");
+        assert_eq!(Cell::Number("-1".into()).written(), "-1");
     }
 }

@@ -7,7 +7,7 @@ use super::{Marks, Record, points};
 use crate::{
     course::{Course, Rule},
     exercise::{CheckResult, Verdict},
-    grade::marks::rounded,
+    grade::{judged::not_their_own, marks::rounded},
 };
 
 /// The student's results. Where the lab could not tell, there is no score.
@@ -52,6 +52,9 @@ fn test(rule: &Rule, worth: f64, check: &CheckResult) -> Value {
 
 fn words(record: &Record, marks: Option<&Marks>) -> String {
     let mut lines: Vec<String> = record.why.iter().chain(&record.compiler).cloned().collect();
+    if !record.borrowed().is_empty() {
+        lines.push(not_their_own(record.borrowed()));
+    }
     match marks {
         None => lines.push("the lab could not tell: there are no marks yet".into()),
         Some(Marks { late: Some(late), .. }) => {

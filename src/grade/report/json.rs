@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Grades, Marks, Record};
+use crate::grade::Judged;
 
 /// The class as one object.
 pub fn render(grades: &Grades<'_>) -> Value {
@@ -27,6 +28,7 @@ fn student(record: &Record, marks: Option<&Marks>) -> Value {
             "verdict": section.verdict(),
             "checks": checks.collect::<Vec<_>>(),
             "reports": section.reports,
+            "borrowed": borrowed(section),
         })
     });
     json!({
@@ -38,6 +40,7 @@ fn student(record: &Record, marks: Option<&Marks>) -> Value {
         "why": record.why,
         "compiler": record.compiler,
         "notes": record.notes,
+        "borrowed": record.borrowed(),
         "points": marks.map(|m| m.points),
         "of": marks.map(|m| m.of),
         "shares": marks.map(|m| &m.shares),
@@ -45,4 +48,9 @@ fn student(record: &Record, marks: Option<&Marks>) -> Value {
         "sections": sections.collect::<Vec<_>>(),
         "elapsed_ms": record.elapsed_ms,
     })
+}
+
+/// The programs that are not the student's own, and what they are.
+fn borrowed(section: &Judged) -> Vec<Value> {
+    section.borrowed.iter().map(|(program, what)| json!({"program": program, "is": what})).collect()
 }

@@ -5,10 +5,7 @@ mod gradescope;
 mod json;
 mod page;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{Marks, Record};
 use crate::{
@@ -17,6 +14,7 @@ use crate::{
     course::Course,
     error::Context,
     exercise::{CheckResult, Verdict},
+    private,
     report::junit::{Suite, suites},
     runtime::RuntimeKind,
 };
@@ -91,7 +89,7 @@ fn as_a_whole(record: &Record) -> Option<CheckResult> {
     Some(CheckResult {
         id: "can-be-judged".into(),
         verdict: Verdict::Error,
-        expected: "the submission can be taken, and compiles".into(),
+        expected: "the submission can be taken, compiles, and is done within its time".into(),
         observed: why,
         evidence: record.compiler.iter().flat_map(|words| words.lines()).map(Into::into).collect(),
         hints: Vec::new(),
@@ -100,7 +98,7 @@ fn as_a_whole(record: &Record) -> Option<CheckResult> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).or_lab(|| format!("cannot write {}", path.display()))
+    private::write(path, text.as_bytes()).or_lab(|| format!("cannot write {}", path.display()))
 }
 
 /// Points as people write them: without needless zeros.

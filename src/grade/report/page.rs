@@ -40,6 +40,7 @@ fn table(grades: &Grades<'_>) -> Markup {
                 tr {
                     th scope="col" { "Student" }
                     th scope="col" { "Points" }
+                    th scope="col" { "Not their own" }
                     @for rule in &grades.course.sections {
                         th scope="col" title=(rule.template.exercise.title) {
                             (rule.template.exercise.id) @if rule.hidden { " (hidden)" }
@@ -64,6 +65,9 @@ fn row(grades: &Grades<'_>, record: &Record, marks: Option<&Marks>) -> Markup {
                 }
                 @if record.status == Status::Refused { br; b.fail { "refused" } }
                 @if record.compiler.is_some() { br; b.fail { "did not compile" } }
+            }
+            td {
+                @for what in record.borrowed() { b.fail { (what) } br; }
             }
             @for (n, rule) in grades.course.sections.iter().enumerate() {
                 td { (cell(record, &rule.template.exercise.id, marks.map(|m| m.shares[n]))) }

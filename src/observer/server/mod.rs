@@ -52,7 +52,7 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
     let taps: Vec<Tap> =
         (0u16..).zip(&watch.segments).map(|(i, s)| Tap::open(i, s)).collect::<Result<_>>()?;
     let mut hosts = open_hosts(&watch, &output)?;
-    let programs = Arc::new(Programs::beside_netlab());
+    let programs = Arc::new(Programs::of_this_machine());
     let watch_host = |host| Watched::new(host, programs.clone());
     let mut watched: Vec<_> = hosts.iter().cloned().map(watch_host).collect();
     sampler::look(&mut watched, false, &output);

@@ -34,6 +34,7 @@ pub fn stat(bytes: &[u8]) -> Option<ProcessRow> {
         argv: Vec::new(),
         program: String::new(),
         netlabs: false,
+        copy_of: String::new(),
         uid: 0,
         caught: 0,
         ignored: 0,

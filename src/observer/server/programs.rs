@@ -1,87 +1,227 @@
-//! The programs that students are to write themselves, as netlab has them: known again where a process runs
-//! a copy of one.
+//! Programs that nobody has written for the course: those that students are to write themselves, as netlab has
+//! them, and the system's. They are known again by their code where a process runs a copy of one.
+
+mod elf;
+mod pieces;
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
-/// Their names, beside `netlab`.
+use self::{elf::Elf, pieces::Pieces};
+use crate::observer::rows::is_of_the_system;
+
+/// netlab's own, beside `netlab`.
 const NAMES: [&str; 4] = ["processes", "tcpecho", "tcpechod", "threads"];
 
-/// So many bytes of a program, from a quarter of its length on, tell it from every other one. `strip`
-/// takes from its end and leaves them where they are, and so does whatever is appended.
-const TELLING: usize = 32 << 10;
+/// Where the system has programs: the hosts', which lie where the observer's do.
+const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+/// What starts every program that is not linked statically, and can be made to start any.
+const LINKERS: [&str; 2] = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
-/// They are compared in pieces of this size, half of which must be the same: somebody may have changed a
-/// few to hide what it is.
-const PIECE: usize = 512;
+/// So much of a program's code makes a file a copy of it. Somebody may have changed some to hide what it is.
+const MOST_OF_IT: f64 = 0.5;
+/// The same where libraries are part of the program, which are part of others, too.
+const NEARLY_ALL: f64 = 0.9;
 
-/// What is known of each program: where in it, and what is there.
-pub struct Programs(Vec<(u64, Vec<u8>)>);
+/// What functions have in their names that a server needs.
+const LISTENS: [&[u8]; 2] = [b"listen", b"accept"];
+
+/// What so many files turned out to be is remembered: nobody runs more of their own.
+const MOST_FOUND: usize = 1000;
+
+/// The programs known, and what the files that were looked at turned out to be.
+pub struct Programs {
+    netlabs: Vec<PathBuf>,
+    system: Vec<PathBuf>,
+    /// Read when a file is looked at for the first time: most labs run nothing that would have to be.
+    known: OnceLock<Pieces>,
+    found: Mutex<HashMap<Identity, Option<Origin>>>,
+}
+
+/// A file with a certain content. Nobody can set the time of its last change.
+type Identity = (u64, u64, u64, i64, i64);
+
+/// What a file is a copy of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// As `tcpechod`, or `/usr/bin/socat`.
+    pub name: String,
+    /// Whether that is one of netlab's own programs.
+    pub netlabs: bool,
+}
 
 impl Programs {
-    /// Those that lie beside the running program.
-    pub fn beside_netlab() -> Self {
+    /// Those that lie beside the running program, and the system's.
+    pub fn of_this_machine() -> Self {
         let netlab = fs::read_link("/proc/self/exe").unwrap_or_default();
         let folder = netlab.parent().unwrap_or(Path::new("/"));
-        Self::of(NAMES.iter().map(|name| folder.join(name)))
+        Self::of(NAMES.iter().map(|name| folder.join(name)).collect(), FOLDERS.map(PathBuf::from).to_vec())
     }
 
-    /// Those of them that are there.
-    fn of(paths: impl Iterator<Item = PathBuf>) -> Self {
-        Self(paths.filter_map(|path| telling(&path).ok()).collect())
+    fn of(netlabs: Vec<PathBuf>, system: Vec<PathBuf>) -> Self {
+        Self { netlabs, system, known: OnceLock::new(), found: Mutex::default() }
     }
 
-    /// Whether the file is a copy of one.
-    pub fn have(&self, file: &File) -> bool {
-        let mut bytes = vec![0; TELLING];
-        self.0.iter().any(|(at, telling)| {
-            file.read_exact_at(&mut bytes, *at).is_ok() && {
-                let same = bytes.chunks(PIECE).zip(telling.chunks(PIECE)).filter(|(a, b)| a == b);
-                2 * same.count() >= TELLING / PIECE
-            }
-        })
+    /// What the file is or is a copy of, if it is one of these. `path` is what a host calls it.
+    pub fn origin(&self, file: &File, path: &str) -> Option<Origin> {
+        if is_of_the_system(path) {
+            // Nobody has written there: it is what it is called, and that says all.
+            let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
+            return NAMES.contains(&&*name).then(|| Origin { name: name.into_owned(), netlabs: true });
+        }
+        let about = file.metadata().ok().filter(fs::Metadata::is_file)?;
+        let identity = (about.dev(), about.ino(), about.len(), about.ctime(), about.ctime_nsec());
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.len() >= MOST_FOUND {
+            found.clear();
+        }
+        found.entry(identity).or_insert_with(|| self.search(file)).clone()
+    }
+
+    fn search(&self, file: &File) -> Option<Origin> {
+        let name = self.known.get_or_init(|| self.know()).find(file).ok()??;
+        let netlabs = NAMES.contains(&name);
+        Some(Origin { name: name.to_owned(), netlabs })
+    }
+
+    /// Reads the programs. One that cannot be read is not known.
+    fn know(&self) -> Pieces {
+        let mut known = Pieces::default();
+        let linkers = LINKERS.iter().map(PathBuf::from);
+        for path in self.system.iter().flat_map(|folder| files(folder)).chain(linkers) {
+            let _ = know_of_system(&mut known, &path);
+        }
+        let netlabs: Vec<(String, File, Elf)> = self.netlabs.iter().filter_map(|path| open(path)).collect();
+        for (name, file, elf) in &netlabs {
+            let _ = known.add(name.clone(), file, elf.code.clone(), MOST_OF_IT);
+        }
+        for (name, file, elf) in netlabs {
+            let _ = known.forget_common(&name, &file, elf.code);
+        }
+        known
     }
 }
 
-fn telling(path: &Path) -> io::Result<(u64, Vec<u8>)> {
+/// The files of a folder; what other names lead to is among them, or is no program.
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path())
+}
+
+fn open(path: &Path) -> Option<(String, File, Elf)> {
+    let file = File::open(path).ok()?;
+    let elf = Elf::read(&file)?;
+    Some((path.file_name()?.to_string_lossy().into_owned(), file, elf))
+}
+
+/// Takes in a program of the system if it could take a server's place: if it uses functions that have to do with
+/// listening, or may have them in itself.
+fn know_of_system(known: &mut Pieces, path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
-    let at = file.metadata()?.len() / 4;
-    let mut bytes = vec![0; TELLING];
-    file.read_exact_at(&mut bytes, at)?;
-    Ok((at, bytes))
+    let Some(elf) = Elf::read(&file) else { return Ok(()) };
+    let names = elf.names(&file).unwrap_or_default();
+    let listens = LISTENS.iter().any(|word| names.windows(word.len()).any(|part| part == *word));
+    if !elf.is_static && !listens {
+        return Ok(());
+    }
+    let least = if elf.is_static { NEARLY_ALL } else { MOST_OF_IT };
+    known.add(path.to_string_lossy().into_owned(), &file, elf.code, least)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const CODE: usize = 40_000;
+    const AT: usize = 4096;
+
+    /// Bytes that are as good as any program's code.
+    fn code(seed: u32, length: usize) -> Vec<u8> {
+        let numbers = (0..u32::try_from(length).unwrap()).map(|n| n.wrapping_add(seed << 20));
+        numbers.map(|n| (n.wrapping_mul(2_654_435_761) ^ n.wrapping_mul(n)).to_le_bytes()[2]).collect()
+    }
+
+    /// A program that is linked statically, with its code at that place of the file.
+    fn program(code: &[u8], at: usize) -> Vec<u8> {
+        let mut file = vec![0; at];
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        (file[32], file[56]) = (64, 1);
+        (file[64], file[68]) = (1, 5);
+        file[72..80].copy_from_slice(&(at as u64).to_le_bytes());
+        file[96..104].copy_from_slice(&(code.len() as u64).to_le_bytes());
+        file.extend_from_slice(code);
+        file
+    }
+
     #[test]
-    fn a_copy_is_known_also_when_its_end_is_another() {
+    fn a_copy_is_known_whatever_is_around_and_inside_it() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| {
             fs::write(folder.path().join(name), bytes).unwrap();
             folder.path().join(name)
         };
-        let program = |seed: u32| -> Vec<u8> {
-            (0..200_000u32).map(|n| (n.wrapping_mul(seed) >> 7).to_le_bytes()[0]).collect()
-        };
-        let (ours, theirs) = (program(2_654_435_761), program(40_503));
-        let mut changed = ours.clone();
-        changed.iter_mut().skip(50_000).step_by(3000).for_each(|byte| *byte ^= 1);
-        let programs = Programs::of([write("ours", &ours), folder.path().join("none")].into_iter());
-        for (name, bytes, is_ours) in [
-            ("copy", ours.as_slice(), true),
-            ("stripped", &ours[..150_000], true),
-            ("appended", &[ours.as_slice(), b"more"].concat(), true),
-            ("changed", &changed, true),
-            ("another", &theirs, false),
-            ("short", &ours[..60_000], false),
+        let library = code(1, CODE);
+        let with_library = |seed| [code(seed, CODE), library.clone()].concat();
+        let (ours, system) = (with_library(2), code(4, CODE));
+        let netlabs = vec![
+            write("tcpechod", &program(&ours, AT)),
+            write("tcpecho", &program(&with_library(3), AT)),
+            folder.path().join("none"),
+        ];
+        fs::create_dir(folder.path().join("bin")).unwrap();
+        write("bin/socat", &program(&system, AT));
+        write("bin/script", b"#!/bin/sh\n");
+        let programs = Programs::of(netlabs, vec![folder.path().join("bin")]);
+
+        let mut patched = program(&ours, AT);
+        patched.chunks_mut(512).for_each(|page| *page.last_mut().unwrap() ^= 1);
+        let shifted = [vec![0; 65_537], ours.clone()].concat();
+        let socat = folder.path().join("bin/socat").to_string_lossy().into_owned();
+        for (name, bytes, origin) in [
+            ("copy", program(&ours, AT), Some("tcpechod")),
+            ("shifted", program(&shifted, AT), Some("tcpechod")),
+            ("appended", [program(&ours, AT), b"more".to_vec()].concat(), Some("tcpechod")),
+            ("inside", [b"not even a program".to_vec(), ours.clone()].concat(), Some("tcpechod")),
+            ("patched", patched, Some("tcpechod")),
+            ("of the system", program(&system, 3 * AT), Some(socat.as_str())),
+            ("another", program(&code(5, 3 * CODE), AT), None),
+            ("with the same library", program(&with_library(6), AT), None),
+            ("short", program(&code(7, 10), AT), None),
+            ("empty", Vec::new(), None),
         ] {
-            assert_eq!(programs.have(&File::open(write(name, bytes)).unwrap()), is_ours, "{name}");
+            let path = write("handed-in", &bytes);
+            let found = programs.origin(&File::open(&path).unwrap(), "/lab/server");
+            assert_eq!(found.as_ref().map(|found| found.name.as_str()), origin, "{name}");
+            assert_eq!(found.is_some_and(|found| found.netlabs), origin == Some("tcpechod"), "{name}");
+            fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_lies_with_the_system_is_what_it_is_called() {
+        let programs = Programs::of(Vec::new(), Vec::new());
+        let file = File::open("/proc/self/exe").unwrap();
+        let found = programs.origin(&file, "/opt/netlab/bin/tcpechod").unwrap();
+        assert_eq!((found.name.as_str(), found.netlabs), ("tcpechod", true));
+        assert_eq!(programs.origin(&file, "/usr/bin/socat"), None);
+    }
+
+    #[test]
+    fn programs_of_this_machine_are_read() {
+        let file = File::open("/proc/self/exe").unwrap();
+        let elf = Elf::read(&file).unwrap();
+        assert!(elf.code.end > elf.code.start && elf.is_static);
+        // Some program of every system is linked dynamically.
+        let shell = File::open("/bin/sh").unwrap();
+        if let Some(elf) = Elf::read(&shell).filter(|elf| !elf.is_static) {
+            let names = elf.names(&shell).unwrap();
+            assert!(names.windows(4).any(|part| part == b"fork"), "{}", String::from_utf8_lossy(&names));
         }
     }
 }

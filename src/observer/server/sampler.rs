@@ -42,7 +42,7 @@ pub enum Wake {
 /// A host with what was last told of it.
 pub struct Watched {
     host: Arc<Host>,
-    netlabs: Arc<Programs>,
+    programs: Arc<Programs>,
     diag: Option<Diag>,
     gone: bool,
     /// Whether the reader was told that it does not see everything.
@@ -51,9 +51,9 @@ pub struct Watched {
 }
 
 impl Watched {
-    pub fn new(host: Arc<Host>, netlabs: Arc<Programs>) -> Self {
+    pub fn new(host: Arc<Host>, programs: Arc<Programs>) -> Self {
         let diag = host.diag();
-        Self { host, netlabs, diag, gone: false, blind: false, told: None }
+        Self { host, programs, diag, gone: false, blind: false, told: None }
     }
 
     /// Looks at the host and tells what changed; with `asked`, also the processor time used.
@@ -66,7 +66,7 @@ impl Watched {
         let at = now();
         self.gone = view.is_none();
         let mut view = view.unwrap_or_default();
-        self.find_programs(&mut view.processes);
+        self.find_programs(&mut view.processes, asked);
         bounds::cut(&mut view);
         let host = &self.host.name;
         let (processes, sockets) = match &self.told {
@@ -96,19 +96,25 @@ impl Watched {
         self.told = Some((rows, view.sockets));
     }
 
-    /// Finds out what the processes run, and whether that is one of netlab's own programs. A file is read only for
-    /// what is new.
-    fn find_programs(&self, rows: &mut [ProcessRow]) {
+    /// Finds out what the processes run, and whether somebody else has written that. For what is new only, unless
+    /// somebody asks: a process can execute another file under the name and with the arguments that it has.
+    fn find_programs(&self, rows: &mut [ProcessRow], asked: bool) {
         let told = self.told.as_ref().map_or(&[][..], |(rows, _)| rows);
         for row in rows {
             let before = told.binary_search_by_key(&row.pid, |told| told.pid).map(|n| &told[n]);
-            (row.program, row.netlabs) = match before {
-                Ok(before) if before.still_runs(row) => (before.program.clone(), before.netlabs),
-                _ => (
-                    self.host.program_name(row.pid).unwrap_or_default(),
-                    self.host.program(row.pid).is_some_and(|file| self.netlabs.have(&file)),
-                ),
-            };
+            if let Ok(before) = before
+                && !asked
+                && before.still_runs(row)
+            {
+                (row.program, row.netlabs) = (before.program.clone(), before.netlabs);
+                row.copy_of.clone_from(&before.copy_of);
+                continue;
+            }
+            row.program = self.host.program_name(row.pid).unwrap_or_default();
+            let file = self.host.program(row.pid);
+            let origin = file.and_then(|file| self.programs.origin(&file, &row.program));
+            row.netlabs = origin.as_ref().is_some_and(|origin| origin.netlabs);
+            row.copy_of = origin.map(|origin| origin.name).unwrap_or_default();
         }
     }
 }

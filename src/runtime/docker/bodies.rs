@@ -105,8 +105,8 @@ const OBSERVER_MAY: [&str; 7] = [
     // Look at programs and descriptors whosever they are, and change nothing.
     "DAC_READ_SEARCH",
 ];
-/// What it may use: the memory and processes that an observer needs, many times over.
-const OBSERVER_MEMORY: i64 = 512 << 20;
+/// What it may use, for all observers of a lab together; each bounds its own memory, too.
+const OBSERVER_MEMORY: i64 = 1 << 30;
 const OBSERVER_PIDS: i64 = 256;
 
 /// The container that observers run in: on the machine's own network and among its processes.

@@ -127,8 +127,8 @@ impl Docker {
         hosts?;
         let closing = wire::close(&self.engine, plan, prepared);
         let (filled, open) = tokio::join!(copies::fill(&self.engine, plan), closing);
-        for what in open {
-            progress(Step { what, lasting: true, ..Step::default() });
+        for warning in open {
+            progress(warning.into());
         }
         filled
     }

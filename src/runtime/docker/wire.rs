@@ -14,9 +14,9 @@ use crate::{
     Error, Result,
     error::Context,
     runtime::{
-        Process,
+        Process, Warning,
         wire::{
-            OPEN_WIRE,
+            is_open,
             machine::{Host, Order, Outcome},
         },
     },
@@ -34,22 +34,22 @@ pub async fn prepare(engine: &Engine, changes: &Changes, lab: &str, image: &str)
 
 /// Has the lab's segments cut off from the machine and the ports of all its hosts locked. Gives what is to be
 /// told of what could not be done.
-pub async fn close(engine: &Engine, plan: &Plan, prepared: Result<Process>) -> Vec<String> {
+pub async fn close(engine: &Engine, plan: &Plan, prepared: Result<Process>) -> Vec<Warning> {
     let hosts = plan.hosts.iter().collect();
     let closing = async { ask(prepared?, order(engine, plan, hosts, true).await?).await };
     told(closing.await)
 }
 
 /// The same for one host that was started again.
-pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, prepared: Result<Process>) -> Vec<String> {
+pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, prepared: Result<Process>) -> Vec<Warning> {
     let locking = async { ask(prepared?, order(engine, plan, vec![host], false).await?).await };
     told(locking.await)
 }
 
-fn told(outcome: Result<Outcome>) -> Vec<String> {
+fn told(outcome: Result<Outcome>) -> Vec<Warning> {
     let open = outcome.map_or_else(|error| vec![error.with_causes()], |outcome| outcome.open);
     // One reason says it all; the others are mostly the same.
-    open.into_iter().take(1).map(|why| format!("{OPEN_WIRE}: {why}")).collect()
+    open.into_iter().take(1).map(|why| is_open(&why)).collect()
 }
 
 async fn order(engine: &Engine, plan: &Plan, hosts: Vec<&HostPlan>, bridges: bool) -> Result<Order> {

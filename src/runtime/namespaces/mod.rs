@@ -18,7 +18,7 @@ use ipnet::Ipv4Net;
 use tokio::{io::AsyncWriteExt, process, time::timeout};
 
 use super::{
-    ByteStream, Command, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step, Watch,
+    ByteStream, Command, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step, Warning, Watch,
     WatchedHost,
 };
 use crate::{Error, Result, error::Context, topology::Plan};
@@ -106,8 +106,8 @@ impl Runtime for Namespaces {
         }
         progress(Step { what: "building the hosts".into(), ..Step::default() });
         let order = Order { plan: plan.clone(), folder: folder.path().to_owned() };
-        for what in start_keeper(&self.program, &order).await? {
-            progress(Step { what, lasting: true, ..Step::default() });
+        for warning in start_keeper(&self.program, &order).await? {
+            progress(warning.into());
         }
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Runtime for Namespaces {
 }
 
 /// Starts a keeper and waits until its lab stands. Gives its warnings.
-async fn start_keeper(program: &PathBuf, order: &Order) -> Result<Vec<String>> {
+async fn start_keeper(program: &PathBuf, order: &Order) -> Result<Vec<Warning>> {
     let what = || "cannot start the lab's keeper";
     let order_text = serde_json::to_vec(order).or_lab(what)?;
     let mut keeper = process::Command::new(program)
@@ -232,7 +232,7 @@ async fn start_keeper(program: &PathBuf, order: &Order) -> Result<Vec<String>> {
     read_outcome(&said.stdout, &said.stderr)
 }
 
-fn read_outcome(stdout: &[u8], stderr: &[u8]) -> Result<Vec<String>> {
+fn read_outcome(stdout: &[u8], stderr: &[u8]) -> Result<Vec<Warning>> {
     match serde_json::from_slice(stdout) {
         Ok(Outcome::Ready { warnings }) => Ok(warnings),
         Ok(Outcome::Failed(failure)) => Err(failure.into()),

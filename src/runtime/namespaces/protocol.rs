@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::sys;
 use crate::{
     Error,
-    runtime::{Command, ExitStatus, HostState, Watch, WatchedHost},
+    runtime::{Command, ExitStatus, HostState, Warning, Watch, WatchedHost},
     topology::Plan,
 };
 
@@ -38,7 +38,7 @@ pub struct Order {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// It stands; these parts of the plan could not be had.
-    Ready { warnings: Vec<String> },
+    Ready { warnings: Vec<Warning> },
     /// It does not, and nothing is left of it.
     Failed(Failure),
 }

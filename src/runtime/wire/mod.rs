@@ -10,5 +10,9 @@ pub mod netlink;
 mod ready;
 pub mod sender;
 
-/// Told as progress where the wire of a lab could not be closed, with the reason after it.
-pub const OPEN_WIRE: &str = "the lab's wire is not closed";
+use super::{Lack, Warning};
+
+/// What is to be told of a wire that could not be closed, and why it could not.
+pub fn is_open(why: &str) -> Warning {
+    Warning { lacks: Lack::ClosedWire, text: format!("the lab's wire is not closed: {why}") }
+}

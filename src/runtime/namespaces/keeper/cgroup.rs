@@ -21,7 +21,7 @@ use super::super::sys;
 use crate::{
     Result,
     error::Context,
-    runtime::UNLIMITED,
+    runtime::{Lack, Warning},
     topology::{Limits, Plan},
 };
 
@@ -87,7 +87,7 @@ impl Membership {
 impl Cgroups {
     /// Makes groups for the plan's hosts with limits. What could not be had is added to `warnings`.
     /// `record` is where their paths are written down first, for who has to clear them after a crash.
-    pub fn build(plan: &Plan, record: &Path, warnings: &mut Vec<String>) -> Result<(Self, Vec<Membership>)> {
+    pub fn build(plan: &Plan, record: &Path, warnings: &mut Vec<Warning>) -> Result<(Self, Vec<Membership>)> {
         let mut groups = Self::default();
         let mut memberships = Vec::new();
         for host in &plan.hosts {
@@ -95,10 +95,13 @@ impl Cgroups {
             for setting in settings(&host.limits) {
                 match groups.bound(&plan.lab, &host.name, &setting, record) {
                     Ok(procs) => membership.0.push(procs),
-                    Err(e) => warnings.push(format!(
-                        "{} {UNLIMITED} on {}: control groups: {e}",
-                        host.name, setting.controller
-                    )),
+                    Err(e) => warnings.push(Warning {
+                        lacks: Lack::Limit,
+                        text: format!(
+                            "{} runs without its limit on {}: control groups: {e}",
+                            host.name, setting.controller
+                        ),
+                    }),
                 }
             }
             memberships.push(membership);

@@ -38,7 +38,12 @@ use super::{
     state::Folder,
     sys,
 };
-use crate::{Error, Result, error::Context, runtime::ExitStatus, topology::Plan};
+use crate::{
+    Error, Result,
+    error::Context,
+    runtime::{ExitStatus, Warning},
+    topology::Plan,
+};
 use cgroup::{Cgroups, Membership};
 use host::{Host, Making};
 use ids::Ids;
@@ -129,7 +134,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn build(order: Order) -> Result<(Self, Vec<String>)> {
+    fn build(order: Order) -> Result<(Self, Vec<Warning>)> {
         let Order { plan, folder } = order;
         let folder = Folder::at(folder);
         let claim = folder.claim()?;
@@ -173,7 +178,7 @@ impl Keeper {
         built
     }
 
-    fn build_hosts(&mut self, memberships: Vec<Membership>, warnings: &mut Vec<String>) -> Result<()> {
+    fn build_hosts(&mut self, memberships: Vec<Membership>, warnings: &mut Vec<Warning>) -> Result<()> {
         let programs = programs()?;
         let ids = Ids::claim(&self.plan, self.folder.path())?;
         let logs: Vec<Log> =

@@ -24,9 +24,9 @@ use crate::{
     Error, Result,
     error::Context,
     runtime::{
-        WatchedSegment,
+        Warning, WatchedSegment,
         wire::{
-            self, OPEN_WIRE,
+            self,
             netlink::{Change, LinkNews, Netlink},
         },
     },
@@ -99,8 +99,8 @@ impl Switch {
     }
 
     /// What is to be told of a wire on which hosts can speak with each other's addresses.
-    pub fn warning(&self) -> Option<String> {
-        self.unlocked.as_ref().map(|why| format!("{OPEN_WIRE}: {}", why.with_causes()))
+    pub fn warning(&self) -> Option<Warning> {
+        self.unlocked.as_ref().map(|why| wire::is_open(&why.with_causes()))
     }
 
     /// Waits until every port forwards: until then a bridge drops frames, and a first SYN that is

@@ -29,6 +29,7 @@ use crate::{
     Error, Result,
     error::Context,
     privileges::{STUDENT, STUDENT_ID},
+    runtime::Warning,
     topology::{HostPlan, Plan},
 };
 use sources::{Source, Sources};
@@ -75,7 +76,7 @@ pub struct RootTemplate {
 impl RootTemplate {
     /// Builds the template, in a new mount namespace. `programs` is where ours are. What hosts have to do
     /// without is added to `warnings`.
-    pub fn build(plan: &Plan, programs: &Path, ids: &Ids, warnings: &mut Vec<String>) -> Result<Self> {
+    pub fn build(plan: &Plan, programs: &Path, ids: &Ids, warnings: &mut Vec<Warning>) -> Result<Self> {
         let sources = Sources::prepare(plan, programs, ids, warnings)?;
         let ((), namespace) = child::run("build the hosts' files", || {
             ids.become_root().or_lab(|| "cannot become the hosts' root")?;

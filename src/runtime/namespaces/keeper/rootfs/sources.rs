@@ -19,7 +19,7 @@ use crate::{
     Error, Result,
     error::Context,
     privileges::STUDENT_ID,
-    runtime::UNMAPPED,
+    runtime::{Lack, Warning},
     topology::{Mount, Plan},
 };
 
@@ -62,7 +62,7 @@ pub struct Sources {
 
 impl Sources {
     /// Makes all of it, for the hosts of a plan.
-    pub fn prepare(plan: &Plan, programs: &Path, ids: &Ids, warnings: &mut Vec<String>) -> Result<Self> {
+    pub fn prepare(plan: &Plan, programs: &Path, ids: &Ids, warnings: &mut Vec<Warning>) -> Result<Self> {
         let mut sources = Self { mounts: Vec::new(), folders: vec!["opt", "dev", "etc"], links: Vec::new() };
         for name in SHARED {
             sources.share(name)?;
@@ -145,7 +145,7 @@ impl Sources {
         Ok(())
     }
 
-    fn host_mounts(&mut self, plan: &Plan, ids: &Ids, warnings: &mut Vec<String>) -> Result<()> {
+    fn host_mounts(&mut self, plan: &Plan, ids: &Ids, warnings: &mut Vec<Warning>) -> Result<()> {
         let mut copied: Vec<(&Path, PathBuf)> = Vec::new();
         for (n, host) in plan.hosts.iter().enumerate() {
             for (m, wanted) in host.mounts.iter().enumerate() {
@@ -173,7 +173,7 @@ impl Sources {
         wanted: &Mount,
         places: [PathBuf; 2],
         ids: &Ids,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<Warning>,
     ) -> Result<()> {
         let kind = if wanted.read_only { Kind::ReadOnly } else { Kind::Writable };
         for (place, shown) in places.into_iter().zip([0, STUDENT_ID]) {
@@ -184,7 +184,9 @@ impl Sources {
                 let map = ids.mount_map((found.uid(), found.gid()), shown)?;
                 if let Err(e) = mount.map_owners(&map) {
                     let source = wanted.source.display();
-                    let warning = format!("hosts cannot change {source}: {UNMAPPED}: {e}");
+                    let text =
+                        format!("hosts cannot change {source}: its file system cannot map owners: {e}");
+                    let warning = Warning { lacks: Lack::Owners, text };
                     if !warnings.contains(&warning) {
                         warnings.push(warning);
                     }
