@@ -21,7 +21,6 @@ use netlab::{
     submission::Class,
     workspace,
 };
-use serde_json::json;
 
 use super::lab::{Choice, block_on, interrupted};
 use crate::ui;
