@@ -15,6 +15,7 @@ pub mod exercise;
 pub mod grade;
 pub mod link;
 pub mod observer;
+mod own;
 pub mod printable;
 pub mod report;
 pub mod runtime;

@@ -2,6 +2,7 @@
 //! every ground that this machine offers, in a lab of its own, against nothing but what the test made.
 
 mod ground;
+mod owned;
 
 use ground::Ground;
 use libtest_mimic::{Arguments, Trial};
@@ -12,6 +13,31 @@ fn main() {
     for ground in Ground::each() {
         let mut add = |name: &str, attack: fn(&Ground)| trials.push(ground.trial(name, attack));
         add("an_honest_lab_works", an_honest_lab_works);
+        if ground.runtime == "namespaces" {
+            add(
+                "a_state_folder_of_somebody_else_is_refused_by_every_command",
+                owned::a_state_folder_of_somebody_else_is_refused_by_every_command,
+            );
+            add(
+                "a_state_folder_that_others_may_write_to_is_refused_by_every_command",
+                owned::a_state_folder_that_others_may_write_to_is_refused_by_every_command,
+            );
+            add(
+                "a_labs_folder_of_somebody_else_is_refused_by_every_command",
+                owned::a_labs_folder_of_somebody_else_is_refused_by_every_command,
+            );
+            add("a_link_to_a_labs_folder_is_refused", owned::a_link_to_a_labs_folder_is_refused);
+            add("a_record_of_groups_ends_nothing_but_labs", owned::a_record_of_groups_ends_nothing_but_labs);
+            add(
+                "a_keeper_of_somebody_else_is_not_spoken_to",
+                owned::a_keeper_of_somebody_else_is_not_spoken_to,
+            );
+            add(
+                "a_lock_that_leads_elsewhere_is_not_followed",
+                owned::a_lock_that_leads_elsewhere_is_not_followed,
+            );
+            add("the_limit_of_memory_counts_swap", owned::the_limit_of_memory_counts_swap);
+        }
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
