@@ -12,7 +12,6 @@ mod tokens;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -185,7 +184,7 @@ impl Work {
 
 fn each_program(folder: &Path, mut take: impl FnMut(PathBuf, &str)) -> Result<()> {
     for found in walk::sources(folder, Bounds::SUBMISSION)? {
-        let bytes = fs::read(&found.path).or_usage(|| format!("cannot read {}", found.path.display()))?;
+        let bytes = found.read().or_usage(|| format!("cannot read {}", found.path.display()))?;
         take(found.name, &String::from_utf8_lossy(&bytes));
     }
     Ok(())
@@ -287,7 +286,10 @@ fn everybodys(works: &[Work]) -> HashSet<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::{
+        fs,
+        time::{Duration, Instant},
+    };
 
     use super::*;
 

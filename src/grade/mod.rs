@@ -26,9 +26,10 @@ use crate::{
     course::Course,
     digest::sha256,
     error::Context,
+    own,
     exercise::millis,
     runtime::Runtime,
-    submission::{Class, GRADES, Sources, Submission},
+    submission::{Bounds, Class, GRADES, Sources, Submission},
     workspace::{MANIFEST, Manifest},
     yaml::Document,
 };
@@ -115,7 +116,7 @@ fn turn(out: &Path) -> Result<File> {
 /// What the submission says of its programs.
 fn manifest(sources: &Sources) -> Result<Manifest> {
     let hint = "`netlab init` lays one out";
-    let text = fs::read(sources.path().join(MANIFEST))
+    let text = own::read_anybodys(&sources.path().join(MANIFEST), Bounds::SUBMISSION.file_bytes)
         .map_err(|e| Error::usage(format!("no {MANIFEST} can be read in it")).caused_by(e).hint(hint))?;
     Manifest::from_document(&Document::parse(MANIFEST, &text)?)
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
+    own,
     printable::{printable, visible},
     submission::{Sources, Submission},
     workspace::{Manifest, ON_HOSTS},
@@ -27,6 +28,8 @@ const MOST_NAMES: usize = 5;
 
 /// The file of a record.
 const FILE: &str = "grade.json";
+/// A record is no longer than this.
+const MOST: u64 = 64 << 20;
 
 /// What came of one submission.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,9 +100,10 @@ impl Record {
         }
     }
 
-    /// The student's folder has this record.
+    /// The student's folder has this record. One that somebody else has written, or could have, is as good as
+    /// none.
     pub(super) fn read(folder: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()
+        serde_json::from_slice(&own::read(&folder.join(FILE), MOST).ok()?).ok()
     }
 
     /// Whether this record, made before, tells what `now` would.

@@ -19,6 +19,7 @@ use crate::{
     Error, Result,
     capture::Conversation,
     error::Context,
+    own,
     exercise::{Outcome, Scene, model::Exercise},
     timeline::Timeline,
     topology::Plan,
@@ -115,9 +116,9 @@ pub fn write(evidence: &Evidence) -> Result<()> {
 pub fn read(path: &Path) -> Result<Evidence> {
     let file = if path.is_dir() { path.join(EVIDENCE) } else { path.to_owned() };
     let hint = "a run's folder holds evidence.json; `netlab exercise` makes one";
-    let text = fs::read_to_string(&file)
+    let text = own::read_anybodys(&file, MOST_READ)
         .map_err(|e| Error::usage(format!("cannot read {}", file.display())).caused_by(e).hint(hint))?;
-    let mut evidence: Evidence = serde_json::from_str(&text).map_err(|e| {
+    let mut evidence: Evidence = serde_json::from_slice(&text).map_err(|e| {
         Error::usage(format!("{} is not a run's evidence", file.display())).caused_by(e).hint(hint)
     })?;
     let folder = file.parent().unwrap_or(Path::new(""));
@@ -127,6 +128,9 @@ pub fn read(path: &Path) -> Result<Evidence> {
     files.evidence = file;
     Ok(evidence)
 }
+
+/// Evidence of an earlier netlab may be long; more than this is none.
+const MOST_READ: u64 = 256 << 20;
 
 /// The file that holds a run's evidence.
 const EVIDENCE: &str = "evidence.json";

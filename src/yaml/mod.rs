@@ -28,7 +28,7 @@ pub use problem::{Problem, Problems};
 pub use tree::{Entry, Node, Value};
 
 /// Files longer than this, in bytes, are not looked at.
-const MAX_BYTES: usize = 1 << 20;
+pub const MAX_BYTES: usize = 1 << 20;
 
 /// A YAML file with the place of everything in it.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     digest::hex,
     error::Context,
-    runtime::{Progress, Step},
+    runtime::{Progress, Step, namespaces},
 };
 
 const DOCKERFILE: &str = include_str!("../../../images/host/Dockerfile");
@@ -162,12 +162,11 @@ fn pack(programs: &[(&str, PathBuf)]) -> std::io::Result<Vec<u8>> {
     archive.into_inner()
 }
 
-/// This user's turn to build.
+/// This user's turn to build. Waited for in a folder of the user's own: in a shared one, whoever comes first
+/// could hold it for ever.
 fn turn() -> Result<File> {
-    let path = std::env::temp_dir().join(format!("netlab-image-{}.lock", nix::unistd::geteuid()));
-    let what = || format!("cannot lock {}", path.display());
-    let file = File::options().create(true).append(true).open(&path).or_lab(what)?;
-    file.lock().or_lab(what)?;
+    let file = namespaces::own_file("image.lock")?;
+    file.lock().or_lab(|| "cannot wait for another build of the hosts' image")?;
     Ok(file)
 }
 

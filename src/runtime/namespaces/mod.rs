@@ -10,7 +10,7 @@ mod protocol;
 mod state;
 mod sys;
 
-use std::{io, path::PathBuf, process::Stdio, time::Duration};
+use std::{fs::File, io, path::PathBuf, process::Stdio, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
@@ -20,7 +20,7 @@ use super::{
     ByteStream, Command, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step, Watch,
     WatchedHost,
 };
-use crate::{Error, Result, error::Context, topology::Plan};
+use crate::{Error, Result, error::Context, own, topology::Plan};
 use client::Connection;
 use protocol::{Order, Outcome, Reply, Request};
 use state::{Base, Found};
@@ -205,6 +205,12 @@ impl Runtime for Namespaces {
     async fn observe(&self, lab: &str) -> Result<(Process, Watch)> {
         client::observe(self.connect(lab)?).await
     }
+}
+
+/// A file beside the labs' folders, to be locked: for what no lab is asked about. No lab has a dot in its name.
+pub(super) fn own_file(name: &str) -> Result<File> {
+    let path = Base::locate().prepare()?.path().join(name);
+    own::append(&path).or_lab(|| format!("cannot open {}", path.display()))
 }
 
 /// Starts a keeper and waits until its lab stands. Gives its warnings.
