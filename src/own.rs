@@ -2,8 +2,8 @@
 //! that follows no link, waits for nobody and reads no more than is asked for.
 
 use std::{
-    fs::{File, Metadata, OpenOptions},
-    io::{self, Read},
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, Read, Write},
     os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
@@ -23,9 +23,14 @@ pub fn check(about: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens a folder, if it is one and no link.
+pub fn any_folder(path: &Path) -> io::Result<File> {
+    with(OFlag::O_DIRECTORY).read(true).open(path)
+}
+
 /// Opens a folder of this user's own.
 pub fn folder(path: &Path) -> io::Result<File> {
-    let folder = with(OFlag::O_DIRECTORY).read(true).open(path)?;
+    let folder = any_folder(path)?;
     check(&folder.metadata()?)?;
     Ok(folder)
 }
@@ -38,6 +43,16 @@ pub fn file(path: &Path) -> io::Result<File> {
 /// Opens a file of this user's own to write behind its end, and makes it if it is not there.
 pub fn append(path: &Path) -> io::Result<File> {
     own(with(OFlag::O_NONBLOCK).create(true).append(true).mode(0o600).open(path)?)
+}
+
+/// Writes a new file for this user's eyes in place of what has its name: a link there goes away, and is not
+/// followed.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
 /// What is in a file of this user's own.
@@ -87,7 +102,7 @@ fn refused(why: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::{
-        fs::{self, Permissions},
+        fs::Permissions,
         os::unix::fs::{PermissionsExt, symlink},
     };
 
@@ -110,6 +125,17 @@ mod tests {
         assert!(super::folder(folder.path()).is_ok());
         symlink(folder.path(), folder.path().join("folder")).unwrap();
         assert!(super::folder(&folder.path().join("folder")).is_err());
+    }
+
+    #[test]
+    fn what_a_link_leads_to_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (other, link) = (folder.path().join("other"), folder.path().join("link"));
+        fs::write(&other, "theirs").unwrap();
+        symlink(&other, &link).unwrap();
+        replace(&link, b"ours").unwrap();
+        assert_eq!((fs::read(&other).unwrap(), fs::read(&link).unwrap()), (b"theirs".into(), b"ours".into()));
+        assert_eq!(fs::symlink_metadata(&link).unwrap().mode() & 0o7777, 0o600);
     }
 
     #[test]

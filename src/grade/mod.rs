@@ -13,8 +13,9 @@ pub mod report;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::{self, DirBuilder, File},
     future::Future,
+    os::unix::fs::DirBuilderExt,
     path::Path,
     time::Instant,
 };
@@ -26,8 +27,8 @@ use crate::{
     course::Course,
     digest::sha256,
     error::Context,
-    own,
     exercise::millis,
+    own,
     runtime::Runtime,
     submission::{Bounds, Class, GRADES, Sources, Submission},
     workspace::{MANIFEST, Manifest},
@@ -74,7 +75,9 @@ pub async fn grade(
     tell: &dyn Fn(News<'_>),
 ) -> Result<Vec<Record>> {
     let out = std::path::absolute(settings.out).or_usage(|| "cannot find the current folder")?;
-    fs::create_dir_all(&out).or_usage(|| format!("cannot make the folder {}", out.display()))?;
+    // Grades are nobody else's business on a machine that many use.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&out);
+    made.or_usage(|| format!("cannot make the folder {}", out.display()))?;
     let _turn = turn(&out)?;
     let labs = Labs::new(&out, settings.jobs);
     labs.clear(settings.runtime).await?;

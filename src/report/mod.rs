@@ -1,5 +1,6 @@
 //! What a run leaves for people and for programs. Everything here reads the evidence and adds nothing.
 
+mod fold;
 pub mod html;
 pub mod junit;
 pub mod ladder;
@@ -19,8 +20,8 @@ use crate::{
     Error, Result,
     capture::Conversation,
     error::Context,
+    exercise::{Folder, Outcome, Scene, model::Exercise},
     own,
-    exercise::{Outcome, Scene, model::Exercise},
     timeline::Timeline,
     topology::Plan,
 };
@@ -45,6 +46,9 @@ pub struct Evidence {
     pub programs: IndexMap<String, String>,
     /// The conversations on the wire with those ports.
     pub conversations: Vec<Conversation>,
+    /// How many conversations more there were.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more_conversations: usize,
     /// Everything, in order.
     pub timeline: Timeline,
 }
@@ -66,6 +70,7 @@ impl Evidence {
             ports: scene.ports.clone(),
             programs: exercise.programs.clone(),
             conversations: scene.ports.values().flat_map(|port| scene.talks(*port)).cloned().collect(),
+            more_conversations: 0,
             timeline: timeline.clone(),
         }
     }
@@ -86,11 +91,11 @@ pub enum Format {
 }
 
 impl Format {
-    /// The report of a run in this form.
+    /// The report of a run in this form, with as much of the run as people can look at.
     pub fn render(self, evidence: &Evidence) -> Result<String> {
         match self {
-            Self::Html => Ok(html::render(evidence)),
-            Self::Markdown => Ok(markdown::render(evidence)),
+            Self::Html => fold::fitting(evidence, |evidence| Ok(html::render(evidence))),
+            Self::Markdown => fold::fitting(evidence, |evidence| Ok(markdown::render(evidence))),
             Self::Junit => Ok(junit::render(evidence)),
             Self::Json => Ok(in_json(&evidence.outcome)? + "\n"),
         }
@@ -101,12 +106,18 @@ fn in_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string_pretty(value).or_lab(|| "cannot put the evidence in words")
 }
 
-/// Writes the evidence and the report to where the outcome names them.
-pub fn write(evidence: &Evidence) -> Result<()> {
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(n: &usize) -> bool {
+    *n == 0
+}
+
+/// Writes the evidence and the report into the run's folder.
+pub fn write(evidence: &Evidence, folder: &Folder) -> Result<()> {
     let files = &evidence.outcome.artifacts;
     let report = Format::default().render(evidence)?;
-    for (path, text) in [(&files.evidence, in_json(evidence)?), (&files.report, report)] {
-        fs::write(path, text).or_lab(|| format!("cannot write {}", path.display()))?;
+    let evidence = fold::fitting(evidence, |evidence| in_json(evidence))?;
+    for (path, text) in [(&files.evidence, evidence), (&files.report, report)] {
+        folder.write(path, &text)?;
     }
     Ok(())
 }

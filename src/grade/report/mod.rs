@@ -5,10 +5,7 @@ mod gradescope;
 mod json;
 mod page;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{Marks, Record};
 use crate::{
@@ -17,6 +14,7 @@ use crate::{
     course::Course,
     error::Context,
     exercise::{CheckResult, Verdict},
+    own,
     report::junit::{Suite, suites},
     runtime::RuntimeKind,
 };
@@ -100,7 +98,7 @@ fn as_a_whole(record: &Record) -> Option<CheckResult> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).or_lab(|| format!("cannot write {}", path.display()))
+    own::replace(path, text.as_bytes()).or_lab(|| format!("cannot write {}", path.display()))
 }
 
 /// Points as people write them: without needless zeros.
