@@ -115,7 +115,7 @@ fn is_none(n: &usize) -> bool {
 pub fn write(evidence: &Evidence, folder: &Folder) -> Result<()> {
     let files = &evidence.outcome.artifacts;
     let report = Format::default().render(evidence)?;
-    let evidence = fold::fitting(evidence, |evidence| in_json(evidence))?;
+    let evidence = fold::fitting(evidence, in_json)?;
     for (path, text) in [(&files.evidence, evidence), (&files.report, report)] {
         folder.write(path, &text)?;
     }

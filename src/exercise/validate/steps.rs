@@ -123,11 +123,9 @@ impl Checker<'_> {
             }
         }
         let which = step.to.as_deref().and_then(|to| to.split_once('.')).map(|(_, which)| which);
-        if let Some(which) = which {
-            if !RECIPIENTS.contains(&which) {
-                let known = |_: &Self| RECIPIENTS.iter().map(|word| (*word).to_owned()).collect();
-                self.none_of(&path.key("to"), "process of a program", which, known);
-            }
+        if let Some(which) = which.filter(|which| !RECIPIENTS.contains(which)) {
+            let known = |_: &Self| RECIPIENTS.iter().map(|word| (*word).to_owned()).collect();
+            self.none_of(&path.key("to"), "process of a program", which, known);
         }
     }
 }

@@ -28,7 +28,7 @@ impl Follow {
         let watch = || {
             let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
             inotify.add_watch(&path, AddWatchFlags::IN_MODIFY)?;
-            io::Result::Ok(sys::watch(inotify.as_fd().try_clone_to_owned()?)?)
+            sys::watch(inotify.as_fd().try_clone_to_owned()?)
         };
         let grown = watch().or_lab(|| format!("cannot read the log of {host}"))?;
         Ok(Self { log, grown, lab })
