@@ -11,6 +11,9 @@ use crate::{
     topology::HostPlan,
 };
 
+/// More than this of what a host's program says is not listened to, in bytes.
+const MOST_SAID: u64 = 64 << 10;
+
 /// What is to become of a link.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
@@ -83,7 +86,9 @@ async fn run(runtime: &dyn Runtime, lab: &str, host: &str, command: &str) -> Res
     let Process { mut stderr, mut handle, .. } =
         runtime.exec(lab, host, &Command::new(command.split_whitespace())).await?;
     let mut why = String::new();
-    let heard = stderr.read_to_string(&mut why).await;
+    // Whoever is root of the host may have put another program in its place, which never ends to tell why.
+    let heard = (&mut stderr).take(MOST_SAID).read_to_string(&mut why).await;
+    drop(stderr);
     match (handle.wait().await?, heard) {
         (ExitStatus::Exited(0), Ok(_)) => Ok(()),
         (ExitStatus::Exited(127), _) => Err(Error::lab(format!("`{command}` on {host}: {}", why.trim()))

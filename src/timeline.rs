@@ -2,6 +2,8 @@
 //!
 //! Whatever shows a run (terminal, JSON, HTML) reads this and nothing else.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -53,12 +55,66 @@ pub enum What {
     InVain { waited_ms: u64, observed: Vec<String> },
     /// Something could not be seen.
     Blind { why: String },
+    /// The capture has the size that it may have: packets from now on are not in it.
+    CaptureFull { bytes: u64 },
+    /// In a report: what is not shown here, because it is too much.
+    LeftOut(LeftOut),
+}
+
+/// How much of what came by itself a report does not show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Packets; they are in the capture.
+    pub packets: usize,
+    /// What programs printed, in pieces as they came.
+    pub prints: usize,
+    /// Changes of hosts' tables.
+    pub tables: usize,
+    /// Rows of the tables that are shown.
+    pub rows: usize,
+}
+
+impl LeftOut {
+    /// Whether all is shown.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.packets, "packets, in the capture"),
+            (self.prints, "pieces of output"),
+            (self.tables, "changes of tables"),
+            (self.rows, "rows of tables"),
+        ];
+        let parts: Vec<_> = parts
+            .into_iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{} more {what}", grouped(n)))
+            .collect();
+        write!(f, "… {}", parts.join("; "))
+    }
+}
+
+/// A number with a comma before every three digits.
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// A TCP segment that passed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Packet {
-    /// Its number in the capture, from 1.
+    /// Its number in the capture, from 1; 0 if that was full.
     pub number: u64,
     /// The segment of the lab that it passed on.
     pub segment: String,

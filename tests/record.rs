@@ -194,3 +194,26 @@ fn a_full_disk_is_an_error_and_the_file_stays_whole() {
     .join()
     .unwrap();
 }
+
+#[test]
+fn a_bounded_capture_says_that_it_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full.pcapng");
+    let mut recorder = Recorder::create(&path, &segments(), NAMES).unwrap().bounded(4096);
+    let mut kept = 0;
+    for number in 0..1000 {
+        recorder.packet(&packet(number)).unwrap();
+        kept += u64::from(!recorder.is_full());
+    }
+    assert!(recorder.is_full() && recorder.count() == kept && (1..1000).contains(&kept), "{kept}");
+    let bytes = fs::read(&path).unwrap();
+    assert!(bytes.len() < 5000 && read_back(&bytes).len() as u64 == kept, "{} bytes", bytes.len());
+    let end = String::from_utf8_lossy(&bytes[bytes.len() - 120..]).into_owned();
+    assert!(end.contains("this capture is full"), "{end}");
+    if let Some(text) = tool(&["capinfos", "-c", "-M", path.to_str().unwrap()]) {
+        assert!(text.contains(&kept.to_string()), "{text}");
+    }
+    // Grades and captures are nobody else's business.
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&path).unwrap());
+    assert_eq!(mode & 0o077, 0);
+}

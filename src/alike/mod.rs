@@ -12,7 +12,6 @@ mod tokens;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -31,6 +30,13 @@ pub use places::{Place, Span};
 const CLASS: usize = 6;
 /// Fewer fingerprints than these in common, some twenty lines, are chance.
 const FEWEST: usize = 12;
+/// So many fingerprints of a submission are compared, of about 20,000 lines. More than that nobody writes by
+/// hand, and a class would wait for whoever hands it in.
+const MOST_PRINTS: usize = 1 << 16;
+/// So many fingerprints are looked at to find those, where the rest is what students were given.
+const MOST_LOOKED_AT: usize = 1 << 20;
+/// So many pairs are told.
+const MOST_PAIRS: usize = 1000;
 
 /// The sources of what students are to write themselves, as netlab has them.
 const NETLABS: [(&str, &str); 9] = [
@@ -67,6 +73,18 @@ pub struct Alike {
     pub copies: Vec<Copied>,
     /// How much of each submission was not compared because most of the class has it.
     pub common: Vec<Common>,
+    /// Whose work is so long that only its beginning was compared.
+    pub cut: Vec<String>,
+    /// How many pairs more there are, less alike than those.
+    pub more: usize,
+}
+
+impl Alike {
+    /// As the JSON of grades has it.
+    pub fn to_json(&self) -> serde_json::Value {
+        let Self { pairs, copies, common, cut, more } = self;
+        serde_json::json!({"alike": pairs, "copies": copies, "common": common, "cut": cut, "more_alike": more})
+    }
 }
 
 /// A file that several submissions have.
@@ -85,36 +103,72 @@ pub struct Common {
     pub share: f64,
 }
 
+/// The fingerprints of what students were given, which count for nobody.
+#[derive(Debug, Default)]
+pub struct Given(HashSet<u64>);
+
+impl Given {
+    /// Adds the programs in a folder.
+    pub fn add(&mut self, folder: &Path) -> Result<()> {
+        each_program(folder, |name, text| {
+            self.0.extend(prints(tokens::of(&name, text)).map(|print| print.hash));
+        })
+    }
+}
+
 /// A submission to compare: whose it is, and the fingerprints of its files.
 #[derive(Clone, Debug)]
 pub struct Work {
     name: String,
     files: Vec<(PathBuf, Vec<Print>)>,
+    /// How many fingerprints may still be kept, and how many looked at.
+    room: (usize, usize),
+    /// The first file that not all was kept of, if there is one.
+    cut: Option<usize>,
 }
 
 impl Work {
-    /// The programs in a folder.
-    pub fn read(name: &str, folder: &Path) -> Result<Self> {
-        let mut work = Self { name: name.to_owned(), files: Vec::new() };
-        for found in walk::sources(folder, Bounds::SUBMISSION)? {
-            let bytes = fs::read(&found.path).or_usage(|| format!("cannot read {}", found.path.display()))?;
-            work.add(found.name, &String::from_utf8_lossy(&bytes));
-        }
+    /// The programs in a folder, but for what was given.
+    pub fn read(name: &str, folder: &Path, given: &Given) -> Result<Self> {
+        let mut work = Self::new(name);
+        each_program(folder, |name, text| work.add(name, text, given))?;
         Ok(work)
     }
 
     /// netlab's own programs, which anybody can find and hand in.
-    fn netlabs() -> Self {
-        let mut work = Self { name: "netlab's own programs".into(), files: Vec::new() };
+    fn netlabs(given: &Given) -> Self {
+        let mut work = Self::new("netlab's own programs");
         for (name, text) in NETLABS {
-            work.add(name.into(), text);
+            work.add(name.into(), text, given);
         }
         work
     }
 
-    fn add(&mut self, name: PathBuf, text: &str) {
-        let prints = prints(&tokens::of(&name, text));
-        self.files.push((name, prints));
+    fn new(name: &str) -> Self {
+        let room = (MOST_PRINTS, MOST_LOOKED_AT);
+        Self { name: name.to_owned(), files: Vec::new(), room, cut: None }
+    }
+
+    fn add(&mut self, name: PathBuf, text: &str, given: &Given) {
+        let mut kept = Vec::new();
+        for print in prints(tokens::of(&name, text)) {
+            let is_given = given.0.contains(&print.hash);
+            if self.room.1 == 0 || self.room.0 == 0 && !is_given {
+                self.cut.get_or_insert(self.files.len());
+                break;
+            }
+            self.room.1 -= 1;
+            if !is_given {
+                self.room.0 -= 1;
+                kept.push(print);
+            }
+        }
+        self.files.push((name, kept));
+    }
+
+    /// The files that all is known of.
+    fn whole(&self) -> &[(PathBuf, Vec<Print>)] {
+        &self.files[..self.cut.unwrap_or(self.files.len())]
     }
 
     fn hashes(&self) -> HashSet<u64> {
@@ -128,44 +182,74 @@ impl Work {
     }
 }
 
+fn each_program(folder: &Path, mut take: impl FnMut(PathBuf, &str)) -> Result<()> {
+    for found in walk::sources(folder, Bounds::SUBMISSION)? {
+        let bytes = found.read().or_usage(|| format!("cannot read {}", found.path.display()))?;
+        take(found.name, &String::from_utf8_lossy(&bytes));
+    }
+    Ok(())
+}
+
 /// What the class shares: the pairs that share at least so much, and whole files; netlab's own programs may be
-/// one of a pair. What was `given` counts for nobody.
-pub fn compare(mut works: Vec<Work>, given: &[Work], least: f64) -> Alike {
-    let given: HashSet<u64> = given.iter().flat_map(Work::hashes).collect();
-    works.iter_mut().for_each(|work| work.without(&given));
+/// one of a pair.
+pub fn compare(mut works: Vec<Work>, given: &Given, least: f64) -> Alike {
+    let cut = works.iter().filter(|work| work.cut.is_some()).map(|work| work.name.clone()).collect();
     let copies = copies(&works);
     let everybodys = everybodys(&works);
     let common = works.iter().filter_map(|work| common(work, &everybodys)).collect();
-    let mut netlabs = Work::netlabs();
-    netlabs.without(&given);
-    works.push(netlabs);
+    works.push(Work::netlabs(given));
     works.iter_mut().for_each(|work| work.without(&everybodys));
-    Alike { pairs: pairs(&works, least), copies, common }
+    let (pairs, more) = pairs(&works, least);
+    Alike { pairs, copies, common, cut, more }
 }
 
-fn pairs(works: &[Work], least: f64) -> Vec<Pair> {
-    let hashes: Vec<HashSet<u64>> = works.iter().map(Work::hashes).collect();
-    let mut pairs = Vec::new();
-    for (i, a) in works.iter().enumerate() {
-        for (j, b) in works.iter().enumerate().skip(i + 1) {
-            let shared: HashSet<u64> = hashes[i].intersection(&hashes[j]).copied().collect();
-            let smaller = hashes[i].len().min(hashes[j].len());
-            let share = shared.len() as f64 / smaller.max(1) as f64;
-            if shared.len() >= FEWEST && share >= least {
-                let places = places::of(&a.files, &b.files, &shared);
-                pairs.push(Pair { a: a.name.clone(), b: b.name.clone(), share, places });
+/// The pairs that are the most alike, and how many more there are.
+fn pairs(works: &[Work], least: f64) -> (Vec<Pair>, usize) {
+    let mut alike = shares(works);
+    alike.retain(|(.., share)| *share >= least);
+    alike.sort_by(|(.., a), (.., b)| b.total_cmp(a));
+    let more = alike.len().saturating_sub(MOST_PAIRS);
+    alike.truncate(MOST_PAIRS);
+    let mut indices = BTreeMap::new();
+    let pair = |(i, j, share): (usize, usize, f64)| {
+        let (a, b): (&Work, &Work) = (&works[i], &works[j]);
+        let index = indices.entry(j).or_insert_with(|| places::Index::new(&b.files));
+        Pair { a: a.name.clone(), b: b.name.clone(), share, places: places::of(&a.files, index) }
+    };
+    (alike.into_iter().map(pair).collect(), more)
+}
+
+/// How much of the smaller one each two share, where that is more than chance.
+///
+/// Counted by going through the fingerprints once, as most pairs have none in common.
+fn shares(works: &[Work]) -> Vec<(usize, usize, f64)> {
+    let mut sizes = Vec::new();
+    let mut owned: Vec<(u64, usize)> = Vec::new();
+    for (n, work) in works.iter().enumerate() {
+        let hashes = work.hashes();
+        sizes.push(hashes.len());
+        owned.extend(hashes.into_iter().map(|hash| (hash, n)));
+    }
+    owned.sort_unstable();
+    let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    for owners in owned.chunk_by(|(a, _), (b, _)| a == b) {
+        for (n, (_, i)) in owners.iter().enumerate() {
+            for (_, j) in &owners[n + 1..] {
+                *counts.entry((*i, *j)).or_default() += 1;
             }
         }
     }
-    pairs.sort_by(|a, b| b.share.total_cmp(&a.share));
-    pairs
+    let share = |((i, j), shared): ((usize, usize), usize)| {
+        (i, j, shared as f64 / sizes[i].min(sizes[j]).max(1) as f64)
+    };
+    counts.into_iter().filter(|(_, shared)| *shared >= FEWEST).map(share).collect()
 }
 
 /// The files that several have from beginning to end.
 fn copies(works: &[Work]) -> Vec<Copied> {
     let mut owners: BTreeMap<Vec<u64>, Vec<(String, PathBuf)>> = BTreeMap::new();
     for work in works {
-        for (name, prints) in work.files.iter().filter(|(_, prints)| prints.len() >= FEWEST) {
+        for (name, prints) in work.whole().iter().filter(|(_, prints)| prints.len() >= FEWEST) {
             let hashes = prints.iter().map(|print| print.hash).collect();
             let by = owners.entry(hashes).or_default();
             // Twice in one submission is nobody's copy.
@@ -202,6 +286,11 @@ fn everybodys(works: &[Work]) -> HashSet<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs,
+        time::{Duration, Instant},
+    };
+
     use super::*;
 
     /// A program of `n` functions that no other `seed` makes.
@@ -220,10 +309,14 @@ mod tests {
         (0..n).map(line).collect()
     }
 
-    fn work(name: &str, text: &str) -> Work {
+    fn read(name: &str, text: &str, given: &Given) -> Work {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("server.c"), text).unwrap();
-        Work::read(name, folder.path()).unwrap()
+        Work::read(name, folder.path(), given).unwrap()
+    }
+
+    fn work(name: &str, text: &str) -> Work {
+        read(name, text, &Given::default())
     }
 
     #[test]
@@ -231,8 +324,12 @@ mod tests {
         let mine = program(1, 40);
         let theirs =
             mine.replace("int a", "int first").replace(" a ", " first  ").replace('\n', " /* x */\n\n");
-        let found =
-            compare(vec![work("a", &mine), work("b", &theirs), work("c", &program(2, 40))], &[], 0.5).pairs;
+        let found = compare(
+            vec![work("a", &mine), work("b", &theirs), work("c", &program(2, 40))],
+            &Given::default(),
+            0.5,
+        )
+        .pairs;
         let [pair] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((pair.a.as_str(), pair.b.as_str()), ("a", "b"));
         assert!(pair.share > 0.9, "{}", pair.share);
@@ -246,8 +343,9 @@ mod tests {
         let copy = include_str!("../bin/tcpechod/main.rs").replace("connection", "c");
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("server.rs"), copy).unwrap();
-        let works = vec![Work::read("ana", folder.path()).unwrap(), work("bea", &program(1, 40))];
-        let found = compare(works, &[], 0.5).pairs;
+        let works =
+            vec![Work::read("ana", folder.path(), &Given::default()).unwrap(), work("bea", &program(1, 40))];
+        let found = compare(works, &Given::default(), 0.5).pairs;
         let [pair] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((pair.a.as_str(), pair.b.as_str()), ("ana", "netlab's own programs"));
         assert_eq!(pair.places[0].b.file, Path::new("tcpechod/main.rs"));
@@ -255,19 +353,24 @@ mod tests {
 
     #[test]
     fn what_students_were_given_counts_for_nobody() {
-        let given = program(1, 40);
-        let works = || {
-            vec![work("a", &(given.clone() + &program(3, 9))), work("b", &(given.clone() + &program(4, 9)))]
+        let starter = program(1, 40);
+        let pairs = |given: &Given| {
+            let own = |name, seed| read(name, &(starter.clone() + &program(seed, 9)), given);
+            compare(vec![own("a", 3), own("b", 4)], given, 0.5).pairs.len()
         };
-        assert_eq!(compare(works(), &[], 0.5).pairs.len(), 1);
-        assert_eq!(compare(works(), &[work("starter", &given)], 0.5).pairs.len(), 0);
+        assert_eq!(pairs(&Given::default()), 1);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("starter.c"), &starter).unwrap();
+        let mut given = Given::default();
+        given.add(folder.path()).unwrap();
+        assert_eq!(pairs(&given), 0);
     }
 
     #[test]
     fn what_everybody_writes_counts_for_nobody() {
         let common = program(1, 40);
         let works = (0..6).map(|n| work(&n.to_string(), &(common.clone() + &program(10 + n, 20)))).collect();
-        let found = compare(works, &[], 0.5);
+        let found = compare(works, &Given::default(), 0.5);
         assert_eq!((found.pairs.len(), found.copies.len()), (0, 0));
         assert!(found.common.len() == 6 && found.common.iter().all(|c| c.share > 0.4), "{found:?}");
     }
@@ -277,11 +380,63 @@ mod tests {
         let copied = program(1, 40);
         let mut works: Vec<Work> = ["a", "b", "c", "d"].iter().map(|name| work(name, &copied)).collect();
         works.extend((0..3).map(|n| work(&n.to_string(), &program(10 + n, 40))));
-        let found = compare(works, &[], 0.5);
+        let found = compare(works, &Given::default(), 0.5);
         let [copy] = found.copies.as_slice() else { panic!("{found:?}") };
         let by: Vec<&str> = copy.by.iter().map(|(who, _)| who.as_str()).collect();
         assert_eq!(by, ["a", "b", "c", "d"]);
         let all: Vec<&str> = found.common.iter().filter(|c| c.share > 0.99).map(|c| c.who.as_str()).collect();
         assert_eq!(all, by);
+    }
+
+    /// So many tokens, in an order that no other `seed` makes.
+    fn signs(seed: usize, n: usize) -> String {
+        let mut state = seed;
+        let next = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            b"+-*%&|^!~<>=?:.,;()[]{}\n"[(state >> 33) % 24] as char
+        };
+        (0..n).map(next).collect()
+    }
+
+    /// 64 tokens, again and again.
+    fn pattern(length: usize) -> String {
+        signs(0, 64).repeat(length / 64)
+    }
+
+    #[test]
+    fn a_pattern_without_end_takes_nobodys_time() {
+        let begun = Instant::now();
+        let text = pattern(4 << 20);
+        let found = compare(vec![work("a", &text), work("b", &text)], &Given::default(), 0.5);
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        assert_eq!((found.pairs.len(), found.cut), (1, vec!["a".to_owned(), "b".to_owned()]));
+        assert!(found.copies.is_empty(), "nobody has looked at the end of the files");
+    }
+
+    #[test]
+    fn a_class_that_shares_a_lot_is_compared_and_the_most_alike_are_told() {
+        let halves = [signs(1, 8000), signs(2, 8000)];
+        let own = |n: usize| work(&n.to_string(), &(halves[n % 2].clone() + &signs(100 + n, 100)));
+        let begun = Instant::now();
+        let found = compare((0..60).map(own).collect(), &Given::default(), 0.5);
+        assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
+        assert_eq!((found.pairs.len(), found.more), (2 * 30 * 29 / 2, 0));
+        assert!(found.pairs.iter().all(|pair| !pair.places.is_empty()));
+    }
+
+    #[test]
+    fn what_was_given_takes_no_room() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("library.c"), pattern(1 << 18)).unwrap();
+        let mut given = Given::default();
+        given.add(folder.path()).unwrap();
+        let own = |name, seed| {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("library.c"), pattern(1 << 18)).unwrap();
+            fs::write(folder.path().join("server.c"), program(seed, 40)).unwrap();
+            Work::read(name, folder.path(), &given).unwrap()
+        };
+        let found = compare(vec![own("a", 1), own("b", 1), own("c", 2)], &given, 0.5);
+        assert_eq!((found.pairs.len(), found.cut.len()), (1, 0), "{found:?}");
     }
 }

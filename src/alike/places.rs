@@ -1,7 +1,7 @@
 //! Where two submissions share something, as lines of their files.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +12,7 @@ use super::prints::Print;
 /// Places of a pair that are told.
 const MOST: usize = 5;
 /// Two parts with so many fingerprints or fewer between them are one.
-const GAP: usize = 4;
+const GAP: u32 = 4;
 
 /// A part that two submissions share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,40 +45,128 @@ impl Span {
     }
 }
 
-/// The longest parts with these fingerprints in both.
-pub fn of(a: &[(PathBuf, Vec<Print>)], b: &[(PathBuf, Vec<Print>)], shared: &HashSet<u64>) -> Vec<Place> {
-    let mut twins: HashMap<u64, Vec<(&Path, usize, &Print)>> = HashMap::new();
-    for (file, prints) in b {
-        for (at, print) in prints.iter().enumerate() {
-            twins.entry(print.hash).or_default().push((file, at, print));
-        }
-    }
-    let mut places = Vec::new();
-    for (file, prints) in a {
-        let mut current: Option<(Place, usize, usize)> = None;
-        for (at, print) in prints.iter().enumerate().filter(|(_, print)| shared.contains(&print.hash)) {
-            let twins = &twins[&print.hash];
-            let next =
-                current.as_ref().filter(|(_, last, _)| at - last <= GAP).and_then(|(place, _, last)| {
-                    twins.iter().find(|(file, at, _)| *file == place.b.file && at.abs_diff(*last) <= GAP)
-                });
-            match (&mut current, next) {
-                (Some((place, last, last_twin)), Some((_, there, twin))) => {
-                    place.a.take_in(print);
-                    place.b.take_in(twin);
-                    (*last, *last_twin) = (at, *there);
-                }
-                _ => {
-                    places.extend(current.take().map(|(place, ..)| place));
-                    let (other, there, twin) = twins[0];
-                    let place = Place { a: Span::of(file, print), b: Span::of(other, twin) };
-                    current = Some((place, at, there));
-                }
+/// Where each fingerprint of a submission is, to be looked up.
+pub struct Index<'w> {
+    files: &'w [(PathBuf, Vec<Print>)],
+    /// The numbers of a file and of a fingerprint in it, in their order.
+    places: HashMap<u64, Vec<(u32, u32)>>,
+}
+
+impl<'w> Index<'w> {
+    /// Of these files.
+    pub fn new(files: &'w [(PathBuf, Vec<Print>)]) -> Self {
+        let mut places: HashMap<u64, Vec<(u32, u32)>> = HashMap::new();
+        for (file, (_, prints)) in (0..).zip(files) {
+            for (at, print) in (0..).zip(prints) {
+                places.entry(print.hash).or_default().push((file, at));
             }
         }
-        places.extend(current.map(|(place, ..)| place));
+        Self { files, places }
+    }
+
+    fn of(&self, print: &Print) -> Option<&[(u32, u32)]> {
+        self.places.get(&print.hash).map(Vec::as_slice)
+    }
+
+    fn get(&self, (file, at): (u32, u32)) -> (&'w Path, &'w Print) {
+        let (name, prints) = &self.files[file as usize];
+        (name, &prints[at as usize])
+    }
+}
+
+/// The first of some places that is near another one. They may be many, of a pattern that comes again and
+/// again: so it is looked up.
+fn near(places: &[(u32, u32)], (file, at): (u32, u32)) -> Option<(u32, u32)> {
+    let first = places.partition_point(|place| *place < (file, at.saturating_sub(GAP)));
+    places.get(first).copied().filter(|place| *place <= (file, at.saturating_add(GAP)))
+}
+
+/// A part that both have, up to a fingerprint of the one and its twin in the other one.
+struct Part {
+    place: Place,
+    last: u32,
+    twin: (u32, u32),
+}
+
+/// The longest parts of these files that are in the index, too.
+pub fn of(a: &[(PathBuf, Vec<Print>)], b: &Index<'_>) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (file, prints) in a {
+        let mut current: Option<Part> = None;
+        for (at, print) in (0..).zip(prints) {
+            let Some(twins) = b.of(print) else { continue };
+            let open = current.as_mut().filter(|part| at - part.last <= GAP);
+            if let Some((part, twin)) = open.and_then(|part| near(twins, part.twin).map(|twin| (part, twin)))
+            {
+                part.place.a.take_in(print);
+                part.place.b.take_in(b.get(twin).1);
+                (part.last, part.twin) = (at, twin);
+            } else {
+                let (other, twin) = b.get(twins[0]);
+                let place = Place { a: Span::of(file, print), b: Span::of(other, twin) };
+                let done = current.replace(Part { place, last: at, twin: twins[0] });
+                places.extend(done.map(|part| part.place));
+            }
+        }
+        places.extend(current.map(|part| part.place));
     }
     places.sort_by_key(|place| std::cmp::Reverse(place.a.to - place.a.from));
     places.truncate(MOST);
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    /// The same by looking at each pair of fingerprints.
+    fn naive(a: &[(PathBuf, Vec<Print>)], b: &[(PathBuf, Vec<Print>)]) -> Vec<Place> {
+        let twins = |print: &Print| {
+            let all =
+                b.iter().flat_map(|(file, prints)| (0_u32..).zip(prints).map(move |(at, p)| (file, at, p)));
+            let hash = print.hash;
+            all.filter(move |(.., twin)| twin.hash == hash)
+        };
+        let mut places: Vec<Place> = Vec::new();
+        for (file, prints) in a {
+            let mut last: Option<(u32, &Path, u32)> = None;
+            for (at, print) in (0..).zip(prints).filter(|(_, print)| twins(print).next().is_some()) {
+                let next = last.filter(|(last, ..)| at - last <= GAP).and_then(|(_, other, there)| {
+                    twins(print).find(|(file, at, _)| *file == other && at.abs_diff(there) <= GAP)
+                });
+                let (other, there, twin) = next.or_else(|| twins(print).next()).unwrap();
+                match places.last_mut().filter(|_| next.is_some()) {
+                    Some(place) => {
+                        place.a.take_in(print);
+                        place.b.take_in(twin);
+                    }
+                    None => places.push(Place { a: Span::of(file, print), b: Span::of(other, twin) }),
+                }
+                last = Some((at, other, there));
+            }
+        }
+        places.sort_by_key(|place| std::cmp::Reverse(place.a.to - place.a.from));
+        places.truncate(MOST);
+        places
+    }
+
+    /// A few files of fingerprints of a few kinds, so that they come again and again.
+    fn files() -> impl Strategy<Value = Vec<(PathBuf, Vec<Print>)>> {
+        let file = (1_u64..12).prop_flat_map(|kinds| vec(0..kinds, 0..40));
+        vec(file, 0..4).prop_map(|files| {
+            let prints = |hashes: Vec<u64>| {
+                (1..).zip(hashes).map(|(line, hash)| Print { hash, from: line, to: line + 2 }).collect()
+            };
+            (0..).zip(files).map(|(n, hashes)| (format!("{n}.c").into(), prints(hashes))).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn looking_up_finds_what_looking_at_each_pair_finds(a in files(), b in files()) {
+            prop_assert_eq!(of(&a, &Index::new(&b)), naive(&a, &b));
+        }
+    }
 }

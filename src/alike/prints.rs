@@ -1,6 +1,10 @@
 //! Fingerprints of a program, by winnowing.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash, Hasher},
+    iter,
+};
 
 use super::tokens::Token;
 
@@ -18,26 +22,87 @@ pub struct Print {
     pub to: usize,
 }
 
-/// The program's fingerprints in their order.
-pub fn prints(tokens: &[Token]) -> Vec<Print> {
-    let all: Vec<Print> = tokens.windows(SHORTEST).map(print).collect();
-    let mut kept: Vec<usize> = Vec::new();
-    for (start, window) in all.windows(WINDOW.min(all.len().max(1))).enumerate() {
-        // The last one of the smallest, so that neighbouring windows choose the same.
-        let smallest = window.iter().enumerate().rev().min_by_key(|(_, print)| print.hash);
-        let at = start + smallest.map_or(0, |(at, _)| at);
-        if kept.last() != Some(&at) {
-            kept.push(at);
-        }
-    }
-    kept.into_iter().map(|at| all[at]).collect()
+/// The program's fingerprints in their order, made as they are asked for.
+pub fn prints<'t>(tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = Print> {
+    winnow(all(tokens))
 }
 
-fn print(tokens: &[Token]) -> Print {
+/// The fingerprint of every part of [`SHORTEST`] tokens.
+fn all<'t>(mut tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = Print> {
+    let mut part: VecDeque<Token<'t>> = tokens.by_ref().take(SHORTEST - 1).collect();
+    tokens.map(move |token| {
+        part.push_back(token);
+        let print = print(&part);
+        part.pop_front();
+        print
+    })
+}
+
+/// The smallest of every [`WINDOW`] neighbours, each once; of fewer than that, the smallest.
+fn winnow(mut all: impl Iterator<Item = Print>) -> impl Iterator<Item = Print> {
+    let mut window: VecDeque<(usize, Print)> = VecDeque::new();
+    let (mut came, mut last, mut ended) = (0, None, false);
+    iter::from_fn(move || {
+        while !ended {
+            match all.next() {
+                Some(print) => window.push_back((came, print)),
+                // The only window, and not a whole one.
+                None if came < WINDOW => ended = true,
+                None => return None,
+            }
+            came += usize::from(!ended);
+            if window.len() > WINDOW {
+                window.pop_front();
+            }
+            if window.len() < WINDOW && !ended {
+                continue;
+            }
+            // The last one of the smallest, so that neighbouring windows choose the same.
+            let smallest = window.iter().rev().min_by_key(|(_, print)| print.hash).copied();
+            if let Some((at, print)) = smallest.filter(|(at, _)| last != Some(*at)) {
+                last = Some(at);
+                return Some(print);
+            }
+        }
+        None
+    })
+}
+
+fn print(tokens: &VecDeque<Token<'_>>) -> Print {
     // With the same keys always, so that one run's fingerprints are another one's.
     let mut hasher = DefaultHasher::new();
     for token in tokens {
         token.form.hash(&mut hasher);
     }
-    Print { hash: hasher.finish(), from: tokens[0].line, to: tokens[tokens.len() - 1].line }
+    let line = |token: Option<&Token<'_>>| token.map_or(0, |token| token.line);
+    Print { hash: hasher.finish(), from: line(tokens.front()), to: line(tokens.back()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What winnowing is, in the fewest words.
+    fn naive(all: &[Print]) -> Vec<Print> {
+        let mut kept: Vec<usize> = Vec::new();
+        for (start, window) in all.windows(WINDOW.min(all.len().max(1))).enumerate() {
+            let smallest = window.iter().enumerate().rev().min_by_key(|(_, print)| print.hash);
+            let at = start + smallest.map_or(0, |(at, _)| at);
+            if kept.last() != Some(&at) {
+                kept.push(at);
+            }
+        }
+        kept.into_iter().map(|at| all[at]).collect()
+    }
+
+    #[test]
+    fn one_of_every_window_is_kept() {
+        for (length, kinds) in (0..40).flat_map(|length| [(length, 3), (length, 1000)]) {
+            let all: Vec<Print> = (0..length)
+                .map(|n: u64| Print { hash: n.wrapping_mul(0x9e37_79b9) >> 7 & 0xffff, from: 1, to: 1 })
+                .map(|print| Print { hash: print.hash % kinds, ..print })
+                .collect();
+            assert_eq!(winnow(all.iter().copied()).collect::<Vec<_>>(), naive(&all), "{all:?}");
+        }
+    }
 }

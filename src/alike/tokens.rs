@@ -3,13 +3,14 @@
 use std::path::Path;
 
 /// A token: its normal form, and the line it stands on, counted from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    pub form: String,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token<'t> {
+    pub form: &'t str,
     pub line: usize,
 }
 
 /// How a language writes what does not count.
+#[derive(Clone, Copy)]
 struct Language {
     line_comments: &'static [&'static str],
     block_comments: &'static [(&'static str, &'static str)],
@@ -28,67 +29,75 @@ const WORDS: &str = " if else for while do switch case default break continue re
     except finally with as import from lambda yield in is not and or fn let mut match loop impl trait pub use \
     mod move unsafe throw catch new func go defer ";
 
-/// The tokens of a program; none if the file is no program.
-pub fn of(name: &Path, text: &str) -> Vec<Token> {
+/// The tokens of a program, one after the other; none if the file is no program.
+pub fn of<'t>(name: &Path, text: &'t str) -> impl Iterator<Item = Token<'t>> {
     let language = match name.extension().and_then(|e| e.to_str()) {
-        Some("c" | "h" | "cc" | "cpp" | "cxx" | "hpp" | "java" | "go" | "js" | "ts" | "cs" | "kt") => C_LIKE,
-        Some("rs") => RUST,
-        Some("py" | "rb" | "pl" | "sh") => PYTHON,
-        _ => return Vec::new(),
+        Some("c" | "h" | "cc" | "cpp" | "cxx" | "hpp" | "java" | "go" | "js" | "ts" | "cs" | "kt") => {
+            Some(C_LIKE)
+        }
+        Some("rs") => Some(RUST),
+        Some("py" | "rb" | "pl" | "sh") => Some(PYTHON),
+        _ => None,
     };
-    let mut lexer = Lexer { rest: text, line: 1, tokens: Vec::new() };
-    while !lexer.rest.is_empty() {
-        lexer.next(&language);
-    }
-    lexer.tokens
+    language.into_iter().flat_map(move |language| Lexer { language, rest: text, line: 1 })
 }
 
 struct Lexer<'t> {
+    language: Language,
     rest: &'t str,
     line: usize,
-    tokens: Vec<Token>,
+}
+
+impl<'t> Iterator for Lexer<'t> {
+    type Item = Token<'t>;
+
+    fn next(&mut self) -> Option<Token<'t>> {
+        while !self.rest.is_empty() {
+            let line = self.line;
+            if let Some(form) = self.step() {
+                return Some(Token { form, line });
+            }
+        }
+        None
+    }
 }
 
 impl<'t> Lexer<'t> {
-    fn next(&mut self, language: &Language) {
-        let rest = self.rest;
+    /// Passes over what comes next. Gives its normal form if it is a token.
+    fn step(&mut self) -> Option<&'t str> {
+        let (rest, language) = (self.rest, self.language);
         if language.line_comments.iter().any(|sign| rest.starts_with(sign)) {
             self.skip(rest.find('\n').unwrap_or(rest.len()));
+            None
         } else if let Some((begin, end)) = language.block_comments.iter().find(|(b, _)| rest.starts_with(b)) {
             let inner = &rest[begin.len()..];
             self.skip(inner.find(end).map_or(rest.len(), |at| begin.len() + at + end.len()));
+            None
         } else if let Some(quote) = language.quotes.iter().find(|quote| rest.starts_with(**quote)) {
-            self.push("\"");
             self.skip(quote.len() + quoted(&rest[quote.len()..], quote));
+            Some("\"")
         } else {
-            self.word();
+            self.word()
         }
     }
 
-    fn word(&mut self) {
-        let Some(first) = self.rest.chars().next() else { return };
+    fn word(&mut self) -> Option<&'t str> {
+        let rest = self.rest;
+        let first = rest.chars().next()?;
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
-        if first.is_whitespace() {
+        if !is_name(first) {
             self.skip(first.len_utf8());
-        } else if is_name(first) {
-            let length = self.rest.find(|c| !is_name(c)).unwrap_or(self.rest.len());
-            let word = &self.rest[..length];
-            if first.is_ascii_digit() {
-                self.push("0");
-            } else if WORDS.contains(&format!(" {word} ")) {
-                self.push(word);
-            } else {
-                self.push("x");
-            }
-            self.skip(length);
-        } else {
-            self.push(&self.rest[..first.len_utf8()]);
-            self.skip(first.len_utf8());
+            return (!first.is_whitespace()).then(|| &rest[..first.len_utf8()]);
         }
-    }
-
-    fn push(&mut self, form: &str) {
-        self.tokens.push(Token { form: form.to_owned(), line: self.line });
+        let word = &rest[..rest.find(|c| !is_name(c)).unwrap_or(rest.len())];
+        self.skip(word.len());
+        Some(if first.is_ascii_digit() {
+            "0"
+        } else if WORDS.contains(&format!(" {word} ")) {
+            word
+        } else {
+            "x"
+        })
     }
 
     fn skip(&mut self, length: usize) {
@@ -122,7 +131,7 @@ mod tests {
     use super::*;
 
     fn forms(name: &str, text: &str) -> String {
-        of(Path::new(name), text).iter().map(|t| t.form.as_str()).collect::<Vec<_>>().join(" ")
+        of(Path::new(name), text).map(|t| t.form).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -140,6 +149,6 @@ mod tests {
     #[test]
     fn lines_are_counted() {
         let tokens = of(Path::new("a.c"), "a\n/*\n\n*/ b\n\"x\"\nc");
-        assert_eq!(tokens.iter().map(|t| t.line).collect::<Vec<_>>(), [1, 4, 5, 6]);
+        assert_eq!(tokens.map(|t| t.line).collect::<Vec<_>>(), [1, 4, 5, 6]);
     }
 }

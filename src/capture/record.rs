@@ -7,7 +7,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     net::Ipv4Addr,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,11 @@ use crate::{Error, Result, error::Context, observer::protocol::RawPacket, runtim
 const SECTION_HEADER: u32 = 0x0A0D_0D0A;
 const INTERFACE: u32 = 1;
 const NAME_RESOLUTION: u32 = 4;
+const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
+
+/// What is told at the end of a capture that is full.
+const FULL: &str = "netlab: this capture is full, and packets from now on are not in it";
 
 /// `LINKTYPE_ETHERNET`.
 const ETHERNET: u16 = 1;
@@ -30,6 +34,10 @@ pub struct Recorder {
     /// Packets written so far.
     packets: u64,
     blocks: Vec<u8>,
+    /// How many bytes there may be, if that is bounded.
+    most: Option<u64>,
+    /// Whether there would have been more.
+    full: bool,
 }
 
 enum Out {
@@ -55,10 +63,14 @@ impl Recorder {
             fs::create_dir_all(folder).or_lab(|| format!("cannot make folder {}", folder.display()))?;
         }
         let file =
-            OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| match e.kind() {
-                io::ErrorKind::AlreadyExists => Error::usage(format!("{} exists already", path.display()))
-                    .hint("captures are never overwritten: remove it or choose another name"),
-                _ => Error::lab(format!("cannot create {}", path.display())).caused_by(e),
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| {
+                match e.kind() {
+                    io::ErrorKind::AlreadyExists => {
+                        Error::usage(format!("{} exists already", path.display()))
+                            .hint("captures are never overwritten: remove it or choose another name")
+                    }
+                    _ => Error::lab(format!("cannot create {}", path.display())).caused_by(e),
+                }
             })?;
         Self::begin(Out::File { file, path: path.to_owned(), whole: 0 }, segments, names)
     }
@@ -83,9 +95,23 @@ impl Recorder {
             interface(&mut blocks, segment);
         }
         name_resolution(&mut blocks, names);
-        let mut recorder = Self { out, interfaces: segments.len(), packets: 0, blocks };
+        let mut recorder =
+            Self { out, interfaces: segments.len(), packets: 0, blocks, most: None, full: false };
         recorder.flush(0)?;
         Ok(recorder)
+    }
+
+    /// Bounds the file: once a packet would make it longer than this, in bytes, it says that it is full, and
+    /// nothing more is recorded.
+    #[must_use]
+    pub fn bounded(mut self, most: u64) -> Self {
+        self.most = Some(most);
+        self
+    }
+
+    /// Whether a packet was not recorded for want of room.
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Records a packet.
@@ -107,7 +133,23 @@ impl Recorder {
             enhanced_packet(&mut self.blocks, packet, comment);
             count += 1;
         }
+        let room = match (&self.out, self.most) {
+            (Out::File { whole, .. }, Some(most)) => most.saturating_sub(*whole),
+            _ => u64::MAX,
+        };
+        if self.full || self.blocks.len() as u64 > room {
+            return self.fill();
+        }
         self.flush(count)
+    }
+
+    /// Says at the end of the file that this is not the end of what passed.
+    fn fill(&mut self) -> Result<()> {
+        self.blocks.clear();
+        if !std::mem::replace(&mut self.full, true) {
+            (0..self.interfaces).for_each(|interface| statistics(&mut self.blocks, interface, FULL));
+        }
+        self.flush(0)
     }
 
     /// How many packets were recorded.
@@ -188,6 +230,20 @@ fn name_resolution<'n>(out: &mut Vec<u8>, names: impl IntoIterator<Item = (Ipv4A
             let record = [&address.octets(), name.as_bytes(), b"\0"].concat();
             option(body, 1, &record);
         }
+        option(body, 0, b"");
+    });
+}
+
+/// What became of an interface's packets, in words.
+fn statistics(out: &mut Vec<u8>, interface: usize, comment: &str) {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let at = u64::try_from(now).unwrap_or_default().to_be_bytes();
+    block(out, INTERFACE_STATISTICS, |body| {
+        body.extend(u32::try_from(interface).unwrap_or(u32::MAX).to_le_bytes());
+        for half in at.chunks(4) {
+            body.extend(half.iter().rev());
+        }
+        option(body, 1, comment.as_bytes());
         option(body, 0, b"");
     });
 }

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
-    alike::{self, Alike, Span, Work},
+    alike::{self, Alike, Given, Span, Work},
     course::Course,
     grade::{
         self, News, Record, Settings, Status,
@@ -21,7 +21,6 @@ use netlab::{
     submission::Class,
     workspace,
 };
-use serde_json::json;
 
 use super::lab::{Choice, block_on, interrupted};
 use crate::ui;
@@ -73,9 +72,7 @@ impl Args {
         }
         let alike = self.alike(&class, &course)?;
         if self.compare {
-            let Alike { pairs, copies, common } = &alike;
-            let object = || json!({ "alike": pairs, "copies": copies, "common": common }).to_string() + "\n";
-            let text = if self.json { object() } else { alike_in_words(&alike) };
+            let text = if self.json { alike.to_json().to_string() + "\n" } else { alike_in_words(&alike) };
             ui::print(&text)?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -129,23 +126,25 @@ impl Args {
     }
 
     fn alike(&self, class: &Class, course: &Course) -> Result<Alike> {
+        let given = given(course)?;
         let mut works = Vec::new();
         for submission in &class.submissions {
             // One that cannot be taken is told when it is graded.
             if let Ok(sources) = submission.open() {
-                works.push(Work::read(&submission.student, sources.path())?);
+                works.push(Work::read(&submission.student, sources.path(), &given)?);
             }
         }
-        Ok(alike::compare(works, &given(course)?, f64::from(self.least) / 100.0))
+        Ok(alike::compare(works, &given, f64::from(self.least) / 100.0))
     }
 }
 
 /// What students were given: the course's own starter, and the one of `netlab init`.
-fn given(course: &Course) -> Result<Vec<Work>> {
+fn given(course: &Course) -> Result<Given> {
     let folder = tempfile::tempdir()?;
     workspace::lay_out(folder.path())?;
-    let mut given = vec![Work::read("netlab init", folder.path())?];
-    given.extend(course.starter.as_deref().map(|folder| Work::read("starter", folder)).transpose()?);
+    let mut given = Given::default();
+    given.add(folder.path())?;
+    course.starter.as_deref().map_or(Ok(()), |starter| given.add(starter))?;
     Ok(given)
 }
 
@@ -180,6 +179,9 @@ fn alike_in_words(alike: &Alike) -> String {
             text += &format!("  {} and {}\n", lines(&place.a), lines(&place.b));
         }
     }
+    if alike.more > 0 {
+        text += &format!("\nand {} more pairs, which share less\n", alike.more);
+    }
     for copy in &alike.copies {
         text += &format!("\n{} have the same file, whatever the names in it:\n", copy.by.len());
         for (who, file) in &copy.by {
@@ -191,6 +193,9 @@ fn alike_in_words(alike: &Alike) -> String {
         for common in &alike.common {
             text += &format!("  {:.0} % of {}\n", common.share * 100.0, common.who);
         }
+    }
+    if !alike.cut.is_empty() {
+        text += &format!("\ntoo long, only the beginning was compared: {}\n", alike.cut.join(", "));
     }
     text
 }

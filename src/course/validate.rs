@@ -16,9 +16,9 @@ pub fn deadline(file: &File, document: &Document, problems: &mut Problems) -> Op
     let text = file.deadline.as_deref()?;
     let deadline = moment(text);
     if deadline.is_none() {
-        let problem = document.value(&Path::default().key("deadline"), "no moment in time");
         let expected = "a date, a time and where it is that time, as `2026-12-01T23:59:00+01:00`";
-        problems.push(problem.expected(expected));
+        let path = Path::default().key("deadline");
+        problems.add(|| document.value(&path, "no moment in time").expected(expected));
     }
     deadline
 }
@@ -35,8 +35,9 @@ pub fn folder(
     if folder.is_dir() {
         return Some(folder);
     }
-    let problem = document.value(&Path::default().key(key), format!("there is no {}", folder.display()));
-    problems.push(problem.expected("a folder, seen from the file's own"));
+    let message = format!("there is no {}", folder.display());
+    let problem = || document.value(&Path::default().key(key), message);
+    problems.add(|| problem().expected("a folder, seen from the file's own"));
     None
 }
 
@@ -46,9 +47,11 @@ pub fn programs(file: &File, all: &[Template], document: &Document, problems: &m
     let known: Vec<&str> = all.iter().flat_map(|template| template.exercise.judged()).collect();
     for (n, name) in named.iter().enumerate() {
         if !known.contains(&name.as_str()) {
-            let here = Path::default().key("programs").index(n);
-            let problem = document.value(&here, format!("no exercise judges a program \"{name}\""));
-            problems.push(problem.suggest(nearest(name, known.iter().copied())));
+            problems.add(|| {
+                let here = Path::default().key("programs").index(n);
+                let problem = document.value(&here, format!("no exercise judges a program \"{name}\""));
+                problem.suggest(nearest(name, known.iter().copied()))
+            });
         }
     }
     named.clone()
@@ -72,23 +75,26 @@ pub fn sections(
         let here = base.key(id);
         let section = section.clone().unwrap_or_default();
         let Some(template) = all.iter().find(|t| t.exercise.id == *id) else {
-            let ids: Vec<_> = all.iter().map(|t| t.exercise.id.as_str()).collect();
-            let problem = document.key(&here, format!("no exercise \"{id}\""));
-            let problem = problem.suggest(nearest(id, ids.iter().copied()));
-            problems.push(problem.expected(format!("one of {}", ids.join(", "))));
+            problems.add(|| {
+                let ids: Vec<_> = all.iter().map(|t| t.exercise.id.as_str()).collect();
+                let problem = document.key(&here, format!("no exercise \"{id}\""));
+                let problem = problem.suggest(nearest(id, ids.iter().copied()));
+                problem.expected(format!("one of {}", ids.join(", ")))
+            });
             continue;
         };
         let rule = rule(template.clone(), &section, programs);
         if rule.checks.is_empty() {
-            let problem = document.key(&here, format!("nothing of exercise {id} counts"));
-            problems.push(problem.expected("an exercise that judges one of the programs that count"));
+            let expected = "an exercise that judges one of the programs that count";
+            problems
+                .add(|| document.key(&here, format!("nothing of exercise {id} counts")).expected(expected));
         }
         check_weights(&rule, &section, &here, document, problems);
         rules.push(rule);
     }
     if !rules.is_empty() && rules.iter().all(|rule| rule.weight <= 0.0) {
-        let problem = document.key(&base, "nothing counts");
-        problems.push(problem.expected("a weight above 0 for one section at least"));
+        let expected = "a weight above 0 for one section at least";
+        problems.add(|| document.key(&base, "nothing counts").expected(expected));
     }
     rules
 }
@@ -105,13 +111,15 @@ fn check_weights(rule: &Rule, section: &Section, here: &Path, document: &Documen
     for (id, weight) in &section.checks {
         let here = here.key("checks").key(id);
         if !rule.checks.contains_key(id) {
-            let known: Vec<&str> = rule.checks.keys().map(String::as_str).collect();
-            let what = format!("exercise {} has no such check that counts", rule.template.exercise.id);
-            let problem = document.key(&here, what).suggest(nearest(id, known.iter().copied()));
-            problems.push(problem.expected(format!("one of {}", known.join(", "))));
+            problems.add(|| {
+                let known: Vec<&str> = rule.checks.keys().map(String::as_str).collect();
+                let what = format!("exercise {} has no such check that counts", rule.template.exercise.id);
+                let problem = document.key(&here, what).suggest(nearest(id, known.iter().copied()));
+                problem.expected(format!("one of {}", known.join(", ")))
+            });
         }
         if !weight.is_finite() || *weight < 0.0 {
-            problems.push(document.value(&here, "wrong weight").expected("a number, 0 or more"));
+            problems.add(|| document.value(&here, "wrong weight").expected("a number, 0 or more"));
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use crate::{Error, Result};
 
+/// Bytes of a run's capture.
+pub const MOST_CAPTURED: u64 = 64 << 20;
 /// Packets on the wire.
 const MOST_PACKETS: u64 = 200_000;
 /// TCP connections: what an exercise waits for is asked of each of them at every packet.

@@ -1,13 +1,22 @@
 //! Where a run leaves its files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::verdict::Artifacts;
-use crate::{Error, Result, private};
+use crate::{Error, Result, error::Context, own};
 
-/// Where a run leaves its files.
+/// Where a run leaves its files. It may lie in a workspace, in which the programs of hosts do what they like: so
+/// it is kept open, and what is written goes into this folder and through no link.
 #[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    opened: Arc<File>,
+}
 
 impl Folder {
     /// A new folder under `parent`, named after the exercise and the time. What passed on a wire is for nobody but
@@ -17,8 +26,13 @@ impl Folder {
         for n in 1.. {
             let tail = if n == 1 { String::new() } else { format!("-{n}") };
             let path = parent.join(format!("exercise-{exercise}-{time}{tail}"));
-            match std::fs::create_dir_all(parent).and_then(|()| private::new_folder(&path)) {
-                Ok(()) => return Ok(Self(path)),
+            let create = || {
+                fs::create_dir_all(parent)?;
+                own::new_folder(&path)?;
+                own::any_folder(&path)
+            };
+            match create() {
+                Ok(opened) => return Ok(Self { path, opened: Arc::new(opened) }),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     return Err(Error::lab(format!("cannot create {}", path.display()))
@@ -33,9 +47,16 @@ impl Folder {
     /// The folder's files.
     pub fn artifacts(&self) -> Artifacts {
         Artifacts {
-            capture: self.0.join("capture.pcapng"),
-            evidence: self.0.join("evidence.json"),
-            report: self.0.join("report.html"),
+            capture: self.path.join("capture.pcapng"),
+            evidence: self.path.join("evidence.json"),
+            report: self.path.join("report.html"),
         }
+    }
+
+    /// Writes one of those files, in place of whatever has its name.
+    pub fn write(&self, file: &Path, text: &str) -> Result<()> {
+        let name = file.file_name().unwrap_or_default();
+        let inside = Path::new("/proc/self/fd").join(self.opened.as_raw_fd().to_string()).join(name);
+        own::replace(&inside, text.as_bytes()).or_lab(|| format!("cannot write {}", file.display()))
     }
 }

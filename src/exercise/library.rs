@@ -8,7 +8,8 @@ use super::{model::Exercise, validate};
 use crate::{
     Error, Result,
     error::{Context, nearest},
-    yaml::Document,
+    own,
+    yaml::{Document, MAX_BYTES},
 };
 
 /// The assignment's sections, in the handout's order.
@@ -108,8 +109,9 @@ fn read_folder(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
     paths
         .into_iter()
         .map(|path| {
-            let text =
-                std::fs::read_to_string(&path).or_usage(|| format!("cannot read {}", path.display()))?;
+            let what = || format!("cannot read {}", path.display());
+            let text = own::read_anybodys(&path, MAX_BYTES as u64).or_usage(what)?;
+            let text = String::from_utf8(text).or_usage(what)?;
             Ok((path, text))
         })
         .collect()

@@ -28,6 +28,7 @@ pub struct Exercise {
     pub explain: String,
     /// How many client hosts the lab must have at least.
     #[serde(default = "one")]
+    #[schemars(range(max = 1000))]
     pub clients: usize,
     /// The ports that servers are to use, by name: `{port}` is the first one a reader meets. If
     /// anything of the server host uses one, the next free one takes its place.
@@ -87,6 +88,7 @@ pub struct Step {
     pub look: Option<String>,
     /// Does `steps` that many times; `{n}` counts from 1.
     #[serde(default)]
+    #[schemars(range(max = 1000))]
     pub times: Option<usize>,
     /// A group of steps: what `times` repeats, or what belongs together.
     #[serde(default)]

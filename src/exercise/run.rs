@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 
 use super::{
     bind::{self, Cast},
-    bounds::Bounds,
+    bounds::{self, Bounds},
     excess::{self, Crowds},
     folder::Folder,
     foreign::Borrowed,
@@ -157,7 +157,8 @@ pub async fn run(
         artifacts,
         elapsed_ms: millis(started.elapsed()),
     };
-    report::write(&report::Evidence::new(&exercise, &lab.plan, &outcome, &run.timeline, &run.scene))?;
+    let evidence = report::Evidence::new(&exercise, &lab.plan, &outcome, &run.timeline, &run.scene);
+    report::write(&evidence, folder)?;
     Ok(outcome)
 }
 
@@ -172,6 +173,7 @@ impl<'r> Run<'r> {
         tell: &'r mut (dyn FnMut(&Event) + Send),
     ) -> Result<Self> {
         let recorder = Recorder::create(capture, &session.watch.segments, lab.plan.addresses())?;
+        let recorder = recorder.bounded(bounds::MOST_CAPTURED);
         let scene = Scene {
             ports,
             cast,
@@ -332,12 +334,16 @@ impl<'r> Run<'r> {
         if !self.bounds.packet(self.scene.conversations.len())? {
             return Ok(());
         }
+        let was_full = self.recorder.is_full();
         self.recorder.packet(packet)?;
+        if self.recorder.is_full() && !was_full {
+            self.add(packet.at, What::CaptureFull { bytes: bounds::MOST_CAPTURED });
+        }
         let frame = Frame::from(packet);
         let Some(segment) = self.decoder.segment(&frame) else { return Ok(()) };
         let seen = self.scene.conversations.push(&segment);
         let what = What::Packet(Packet {
-            number: self.recorder.count(),
+            number: if self.recorder.is_full() { 0 } else { self.recorder.count() },
             segment: self.session.watch.segments[usize::from(packet.segment)].name.clone(),
             from: self.scene.names.host(segment.src.ip()),
             from_port: segment.src.port(),

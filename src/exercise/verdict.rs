@@ -6,10 +6,18 @@ use std::{
     time::Duration,
 };
 
+use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
 use super::{facts::Finding, model::Check, scene::Scene};
 use crate::runtime::RuntimeKind;
+
+/// So many rows are shown for a verdict.
+const MOST_ROWS: usize = 200;
+/// The longest of them, in characters.
+const LONGEST_ROW: usize = 1000;
+/// The longest that is said of what was observed, in characters.
+const LONGEST_WORDS: usize = 4000;
 
 /// Of a check, or of a whole exercise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -103,14 +111,26 @@ impl CheckResult {
 }
 
 fn words(findings: &[Finding]) -> String {
-    findings.iter().map(|f| f.observed.as_str()).collect::<Vec<_>>().join("; ")
+    shortened(findings.iter().map(|f| f.observed.as_str()).collect::<Vec<_>>().join("; "), LONGEST_WORDS)
 }
 
+/// Each row once. A program may have made a hundred thousand of them.
 fn rows(findings: &[Finding]) -> Vec<String> {
-    let mut rows: Vec<String> = findings.iter().flat_map(|f| f.evidence.clone()).collect();
-    let mut seen = std::collections::HashSet::new();
-    rows.retain(|row| seen.insert(row.clone()));
+    let all: IndexSet<&str> = findings.iter().flat_map(|f| &f.evidence).map(String::as_str).collect();
+    let mut rows: Vec<String> =
+        all.iter().take(MOST_ROWS).map(|row| shortened((*row).to_owned(), LONGEST_ROW)).collect();
+    if all.len() > MOST_ROWS {
+        rows.push(format!("… and {} more", all.len() - MOST_ROWS));
+    }
     rows
+}
+
+fn shortened(mut text: String, most: usize) -> String {
+    if let Some((at, _)) = text.char_indices().nth(most) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }
 
 /// What came of an exercise.

@@ -27,9 +27,9 @@ use crate::{
     digest::sha256,
     error::Context,
     exercise::millis,
-    private,
+    own,
     runtime::Runtime,
-    submission::{Class, GRADES, Sources, Submission},
+    submission::{Bounds, Class, GRADES, Sources, Submission},
     workspace::{MANIFEST, Manifest},
     yaml::Document,
 };
@@ -77,7 +77,7 @@ pub async fn grade(
     fs::create_dir_all(&out).or_usage(|| format!("cannot make the folder {}", out.display()))?;
     let _turn = turn(&out)?;
     // Other users of the machine have no business in there.
-    private::folder(&out).or_usage(|| format!("cannot keep {} from others", out.display()))?;
+    own::make_private(&out).or_usage(|| format!("cannot keep {} from others", out.display()))?;
     let labs = Labs::new(&out, settings.jobs);
     labs.clear(settings.runtime).await?;
     let grader = Grader { settings, out: &out, labs: &labs, tell };
@@ -140,7 +140,7 @@ fn read(sources: &Sources) -> Result<(Manifest, String)> {
 /// What the submission says of its programs.
 fn manifest(sources: &Sources) -> Result<Manifest> {
     let hint = "`netlab init` lays one out";
-    let text = fs::read(sources.path().join(MANIFEST))
+    let text = own::read_anybodys(&sources.path().join(MANIFEST), Bounds::SUBMISSION.file_bytes)
         .map_err(|e| Error::usage(format!("no {MANIFEST} can be read in it")).caused_by(e).hint(hint))?;
     Manifest::from_document(&Document::parse(MANIFEST, &text)?)
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -17,8 +16,8 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
+    own,
     printable::{printable, visible},
-    private,
     submission::{Sources, Submission},
     workspace::{Manifest, ON_HOSTS},
 };
@@ -28,6 +27,8 @@ const MOST_NAMES: usize = 5;
 
 /// The file of a record.
 const FILE: &str = "grade.json";
+/// A record is no longer than this.
+const MOST: u64 = 64 << 20;
 
 /// What came of one submission.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,9 +99,10 @@ impl Record {
         }
     }
 
-    /// The student's folder has this record.
+    /// The student's folder has this record. One that somebody else has written, or could have, is as good as
+    /// none.
     pub(super) fn read(folder: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()
+        serde_json::from_slice(&own::read(&folder.join(FILE), MOST).ok()?).ok()
     }
 
     /// Whether this record, made before, tells what `now` would.
@@ -111,7 +113,7 @@ impl Record {
     /// Keeps it, whole or not at all.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let what = || format!("cannot write {}", folder.join(FILE).display());
-        private::folder(folder).or_lab(what)?;
+        own::make_private(folder).or_lab(what)?;
         let text = serde_json::to_vec_pretty(self).or_lab(what)?;
         let mut file = tempfile::NamedTempFile::new_in(folder).or_lab(what)?;
         file.write_all(&text).or_lab(what)?;

@@ -13,8 +13,8 @@ use crate::{
     error::Context,
     exercise::Verdict,
     observer::Session,
+    own,
     printable::{printable, visible},
-    private,
     runtime::{self, LabState, Lack, Runtime, Step},
     submission::Sources,
     timeline::{Event, What},
@@ -110,7 +110,7 @@ impl Replay<'_> {
     async fn attempt(&self, lab: &str) -> Result<Tried> {
         let cleared = match fs::remove_dir_all(self.folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => private::folder(self.folder),
+            _ => own::make_private(self.folder),
         };
         cleared.or_usage(|| format!("cannot clear {}", self.folder.display()))?;
         let tried = match self.build(lab).await {

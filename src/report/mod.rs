@@ -1,5 +1,6 @@
 //! What a run leaves for people and for programs. Everything here reads the evidence and adds nothing.
 
+mod fold;
 pub mod html;
 pub mod junit;
 pub mod ladder;
@@ -19,7 +20,8 @@ use crate::{
     Error, Result,
     capture::Conversation,
     error::Context,
-    exercise::{Outcome, Scene, model::Exercise},
+    exercise::{Folder, Outcome, Scene, model::Exercise},
+    own,
     timeline::Timeline,
     topology::Plan,
 };
@@ -44,6 +46,9 @@ pub struct Evidence {
     pub programs: IndexMap<String, String>,
     /// The conversations on the wire with those ports.
     pub conversations: Vec<Conversation>,
+    /// How many conversations more there were.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more_conversations: usize,
     /// Everything, in order.
     pub timeline: Timeline,
 }
@@ -65,6 +70,7 @@ impl Evidence {
             ports: scene.ports.clone(),
             programs: exercise.programs.clone(),
             conversations: scene.ports.values().flat_map(|port| scene.talks(*port)).cloned().collect(),
+            more_conversations: 0,
             timeline: timeline.clone(),
         }
     }
@@ -85,11 +91,11 @@ pub enum Format {
 }
 
 impl Format {
-    /// The report of a run in this form.
+    /// The report of a run in this form, with as much of the run as people can look at.
     pub fn render(self, evidence: &Evidence) -> Result<String> {
         match self {
-            Self::Html => Ok(html::render(evidence)),
-            Self::Markdown => Ok(markdown::render(evidence)),
+            Self::Html => fold::fitting(evidence, |evidence| Ok(html::render(evidence))),
+            Self::Markdown => fold::fitting(evidence, |evidence| Ok(markdown::render(evidence))),
             Self::Junit => Ok(junit::render(evidence)),
             Self::Json => Ok(in_json(&evidence.outcome)? + "\n"),
         }
@@ -100,12 +106,18 @@ fn in_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string_pretty(value).or_lab(|| "cannot put the evidence in words")
 }
 
-/// Writes the evidence and the report to where the outcome names them.
-pub fn write(evidence: &Evidence) -> Result<()> {
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(n: &usize) -> bool {
+    *n == 0
+}
+
+/// Writes the evidence and the report into the run's folder.
+pub fn write(evidence: &Evidence, folder: &Folder) -> Result<()> {
     let files = &evidence.outcome.artifacts;
     let report = Format::default().render(evidence)?;
-    for (path, text) in [(&files.evidence, in_json(evidence)?), (&files.report, report)] {
-        fs::write(path, text).or_lab(|| format!("cannot write {}", path.display()))?;
+    let evidence = fold::fitting(evidence, in_json)?;
+    for (path, text) in [(&files.evidence, evidence), (&files.report, report)] {
+        folder.write(path, &text)?;
     }
     Ok(())
 }
@@ -115,9 +127,9 @@ pub fn write(evidence: &Evidence) -> Result<()> {
 pub fn read(path: &Path) -> Result<Evidence> {
     let file = if path.is_dir() { path.join(EVIDENCE) } else { path.to_owned() };
     let hint = "a run's folder holds evidence.json; `netlab exercise` makes one";
-    let text = fs::read_to_string(&file)
+    let text = own::read_anybodys(&file, MOST_READ)
         .map_err(|e| Error::usage(format!("cannot read {}", file.display())).caused_by(e).hint(hint))?;
-    let mut evidence: Evidence = serde_json::from_str(&text).map_err(|e| {
+    let mut evidence: Evidence = serde_json::from_slice(&text).map_err(|e| {
         Error::usage(format!("{} is not a run's evidence", file.display())).caused_by(e).hint(hint)
     })?;
     let folder = file.parent().unwrap_or(Path::new(""));
@@ -127,6 +139,9 @@ pub fn read(path: &Path) -> Result<Evidence> {
     files.evidence = file;
     Ok(evidence)
 }
+
+/// Evidence of an earlier netlab may be long; more than this is none.
+const MOST_READ: u64 = 256 << 20;
 
 /// The file that holds a run's evidence.
 const EVIDENCE: &str = "evidence.json";

@@ -111,6 +111,10 @@ impl Narrator {
                 self.style.paint("33", &format!("           waited {waited_ms} ms in vain: {what}"))
             }
             What::Blind { why } => self.style.paint("31", &format!("           out of sight: {why}")),
+            What::CaptureFull { bytes } => {
+                self.style.paint("33", &format!("           the capture is full: {}", capture_full(*bytes)))
+            }
+            What::LeftOut(left) => self.style.paint("33", &format!("           {left}")),
         })
     }
 
@@ -136,6 +140,11 @@ impl Narrator {
         }
         text.trim_end().to_owned()
     }
+}
+
+/// What it means that a capture is full.
+pub(super) fn capture_full(bytes: u64) -> String {
+    format!("at most {} MiB of packets are kept, and none from now on", bytes >> 20)
 }
 
 /// A command as one types it for that lab, where it is not the one that is meant anyway.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Bounds, MANIFEST, Manifest, OWN, RUN, walk};
-use crate::{Error, Result, digest::sha256, error::Context, report};
+use crate::{Error, Result, digest::sha256, error::Context, own, report};
 
 /// A run's capture longer than this, in bytes, stays at home.
 const LONGEST_CAPTURE: u64 = 16 << 20;
@@ -40,7 +40,7 @@ pub fn pack(folder: &Path, archive: &Path) -> Result<Packed> {
     let mut files = Vec::new();
     for found in walk::sources(folder, Bounds::SUBMISSION)? {
         let name = in_archive(&found.name)?;
-        let bytes = fs::read(&found.path).or_usage(|| format!("cannot read {}", found.path.display()))?;
+        let bytes = found.read().or_usage(|| format!("cannot read {}", found.path.display()))?;
         files.push((name, bytes, found.executable));
     }
     if files.is_empty() {
@@ -86,10 +86,10 @@ fn evidence(run: &Path) -> Result<Files> {
     let mut files = Files::new();
     for name in ["evidence.json", "capture.pcapng"] {
         let path = run.join(name);
-        let Ok(about) = fs::metadata(&path) else { continue };
-        if about.len() <= LONGEST_CAPTURE {
-            let bytes = fs::read(&path).or_usage(|| format!("cannot read {}", path.display()))?;
-            files.push((format!("{OWN}/{RUN}/{name}"), bytes, false));
+        match own::read_anybodys(&path, LONGEST_CAPTURE) {
+            Ok(bytes) => files.push((format!("{OWN}/{RUN}/{name}"), bytes, false)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => {}
+            Err(e) => return Err(e).or_usage(|| format!("cannot read {}", path.display())),
         }
     }
     Ok(files)

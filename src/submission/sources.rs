@@ -63,7 +63,7 @@ impl Sources {
     pub fn hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
         for found in walk::sources(&self.root, Bounds::SUBMISSION)? {
-            let bytes = fs::read(&found.path).or_lab(|| format!("cannot read {}", found.path.display()))?;
+            let bytes = found.read().or_lab(|| format!("cannot read {}", found.path.display()))?;
             hash.update(format!("{} {} {}\n", sha256(&bytes), found.executable, found.name.display()));
         }
         Ok(hex(&hash.finalize()))
@@ -74,7 +74,7 @@ impl Sources {
         let Some(manifest) = &self.manifest else { return Ok(Vec::new()) };
         let mut different = Vec::new();
         for found in walk::sources(self.folder.path(), Bounds::SUBMISSION)? {
-            let bytes = fs::read(&found.path).or_lab(|| format!("cannot read {}", found.path.display()))?;
+            let bytes = found.read().or_lab(|| format!("cannot read {}", found.path.display()))?;
             let name = found.name.to_string_lossy().into_owned();
             if manifest.files.get(&name) != Some(&sha256(&bytes)) {
                 different.push(name);

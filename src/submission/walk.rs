@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Bounds, OWN};
-use crate::{Error, Result, error::Context};
+use crate::{Error, Result, error::Context, own};
 
 /// Folders that hold what was made, or what netlab makes.
 const MADE: [&str; 7] = [OWN, ".git", "target", "captures", "__pycache__", "node_modules", "__MACOSX"];
@@ -27,6 +27,13 @@ pub struct Found {
     pub path: PathBuf,
     /// Whether it may be executed.
     pub executable: bool,
+}
+
+impl Found {
+    /// What is in it: no more than it may have, however it has grown since it was found.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        own::read_anybodys(&self.path, Bounds::SUBMISSION.file_bytes)
+    }
 }
 
 /// The folder's sources by name. A link that leads out of the folder is an error, as is more than the

@@ -40,8 +40,9 @@ fn check_free(topology: &Topology, taken: &[Ipv4Net]) -> Result<()> {
         let clash = segment.subnet.and_then(|subnet| taken.iter().find(|t| overlap(subnet, **t)));
         if let Some(clash) = clash {
             let path = yaml::Path::default().key("segments").key(&segment.name).key("subnet");
-            let problem = topology.document.value(&path, format!("in use on this machine, as {clash}"));
-            problems.push(problem.expected("a free subnet, or no `subnet` for one that netlab chooses"));
+            let expected = "a free subnet, or no `subnet` for one that netlab chooses";
+            let message = format!("in use on this machine, as {clash}");
+            problems.add(|| topology.document.value(&path, message).expected(expected));
         }
     }
     Ok(problems.into_result(Some(()))?)

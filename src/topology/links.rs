@@ -42,9 +42,8 @@ impl Resolver<'_> {
         self.first_address(host, path, &mut links);
         let segments = Path::default().key("segments");
         if host.role == Role::Router && links.len() < 2 && !self.problems.any_about(&segments) {
-            let problem = self.document.key(path, "a router on one segment");
             let expected = "at least two segments, in the file and in the host's `links`";
-            self.problems.push(problem.expected(expected));
+            self.problems.add(|| self.document.key(path, "a router on one segment").expected(expected));
         }
         links
     }
@@ -64,10 +63,12 @@ impl Resolver<'_> {
         let found = self.segments.iter().position(|s| s.name == name);
         if found.is_none() && !self.problems.any_about(&Path::default().key("segments").key(name)) {
             let names = || self.segments.iter().map(|s| s.name.as_str());
-            let list: Vec<_> = names().map(|n| format!("`{n}`")).collect();
-            let problem = self.document.value(path, format!("no segment `{name}`"));
-            let problem = problem.expected(format!("one of the file's: {}", list.join(", ")));
-            self.problems.push(problem.suggest(nearest(name, names())));
+            self.problems.add(|| {
+                let list: Vec<_> = names().map(|n| format!("`{n}`")).collect();
+                let problem = self.document.value(path, format!("no segment `{name}`"));
+                let problem = problem.expected(format!("one of the file's: {}", list.join(", ")));
+                problem.suggest(nearest(name, names()))
+            });
         }
         found
     }
@@ -93,8 +94,7 @@ impl Resolver<'_> {
                 None => format!("no address, or a `subnet` for `{name}`"),
                 Some(s) => format!("a free address from {} to {}", nth_address(s.network(), 2), last(*s)),
             };
-            let problem = self.document.value(&given.path, message).expected(expected);
-            self.problems.push(problem);
+            self.problems.add(|| self.document.value(&given.path, message).expected(expected));
             right = false;
         }
         right

@@ -1,6 +1,9 @@
 //! Files and folders of the machine that a host sees.
 
-use std::path::{Component, Path as FilePath, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Component, Path as FilePath, PathBuf},
+};
 
 use super::{
     Mount,
@@ -16,6 +19,7 @@ impl Resolver<'_> {
     /// The mounts of one key's hosts.
     pub(super) fn mounts(&mut self, host: &Host, path: &Path) -> Vec<Mount> {
         let mut mounts: Vec<Mount> = Vec::new();
+        let mut targets: HashSet<PathBuf> = HashSet::new();
         for (i, given) in host.mounts.iter().flatten().enumerate() {
             let here = path.key("mounts").index(i);
             let mount = mount(given, self.folder);
@@ -24,7 +28,7 @@ impl Resolver<'_> {
                 self.wrong(&here, format!("there is no {source}"), "a file or folder of this machine");
             } else if is_own(&mount.target) {
                 self.wrong(&here, format!("a host needs {target} for itself"), "another target, as `/lab`");
-            } else if mounts.iter().any(|m| m.target == mount.target) {
+            } else if !targets.insert(mount.target.clone()) {
                 self.wrong(&here, format!("{target} a second time"), "one mount a target");
             } else {
                 mounts.push(mount);

@@ -29,10 +29,11 @@ pub(super) fn resolve(
         addresses: HashMap::new(),
     };
     resolver.segments(file);
-    let total: u32 = file.hosts.values().flatten().map(|h| h.count.unwrap_or(1)).sum();
+    let counts = file.hosts.values().map(|host| host.as_ref().and_then(|host| host.count).unwrap_or(1));
+    let total = counts.fold(0_u32, u32::saturating_add);
     if total > MAX_HOSTS {
-        let problem = document.key(&Path::default().key("hosts"), format!("{total} hosts"));
-        resolver.problems.push(problem.expected(format!("at most {MAX_HOSTS}")));
+        let problem = || document.key(&Path::default().key("hosts"), format!("{total} hosts"));
+        resolver.problems.add(|| problem().expected(format!("at most {MAX_HOSTS}")));
     } else {
         let nothing_said = file::Host::default();
         for (name, host) in &file.hosts {
@@ -92,15 +93,13 @@ impl Resolver<'_> {
             Some(other) => format!("makes the host `{name}`, and so does `{other}`"),
             None => return true,
         };
-        let problem =
-            self.document.key(path, message).expected("a hostname of its own, of at most 63 characters");
-        self.problems.push(problem);
+        let expected = "a hostname of its own, of at most 63 characters";
+        self.problems.add(|| self.document.key(path, message).expected(expected));
         false
     }
 
     pub(super) fn wrong(&mut self, path: &Path, message: impl Display, expected: &str) {
-        let problem = self.document.value(path, message);
-        self.problems.push(problem.expected(expected));
+        self.problems.add(|| self.document.value(path, message).expected(expected));
     }
 }
 

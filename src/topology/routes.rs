@@ -23,23 +23,25 @@ fn routes_of(
     links: &[Vec<LinkPlan>],
 ) -> Vec<Route> {
     let on = |host: usize| topology.hosts[host].links.iter().map(|l| l.segment).zip(&links[host]);
-    let routers =
-        || (0..topology.hosts.len()).filter(|r| *r != host && topology.hosts[*r].role == Role::Router);
+    let mut routers: Vec<usize> =
+        (0..topology.hosts.len()).filter(|r| *r != host && topology.hosts[*r].role == Role::Router).collect();
 
     let own: Vec<_> = on(host).map(|(segment, _)| segment).collect();
     let mut via = BTreeMap::new();
     let mut queue = VecDeque::from(own.clone());
     while let Some(segment) = queue.pop_front() {
-        for router in routers() {
-            let Some((_, link)) = on(router).find(|(s, _)| *s == segment) else { continue };
+        // A router that was reached has no more to tell.
+        routers.retain(|router| {
+            let Some((_, link)) = on(*router).find(|(s, _)| *s == segment) else { return true };
             let first_hop = via.get(&segment).copied().unwrap_or(link.address);
-            for (next, _) in on(router) {
+            for (next, _) in on(*router) {
                 if !own.contains(&next) && !via.contains_key(&next) {
                     via.insert(next, first_hop);
                     queue.push_back(next);
                 }
             }
-        }
+            false
+        });
     }
     via.into_iter().map(|(segment, via)| Route { to: segments[segment].subnet, via }).collect()
 }

@@ -22,8 +22,10 @@ impl Resolver<'_> {
         };
         if segments.len() > MAX_SEGMENTS {
             let path = Path::default().key("segments");
-            let problem = self.document.key(&path, format!("{} segments", segments.len()));
-            self.problems.push(problem.expected(format!("at most {MAX_SEGMENTS}")));
+            let problem = || self.document.key(&path, format!("{} segments", segments.len()));
+            self.problems.add(|| problem().expected(format!("at most {MAX_SEGMENTS}")));
+            // Each is compared with every other one.
+            return;
         }
         for (name, segment) in segments {
             let text = segment.as_ref().and_then(|s| s.subnet.as_deref());
@@ -43,8 +45,8 @@ impl Resolver<'_> {
             let message = format!("overlaps with the segment `{}`", other.name);
             self.wrong(path, message, "a subnet of its own");
         } else if whole != subnet {
-            let problem = self.document.value(path, "has bits behind the prefix");
-            self.problems.push(problem.expected("the subnet's first address").suggest(Some(whole)));
+            let problem = || self.document.value(path, "has bits behind the prefix");
+            self.problems.add(|| problem().expected("the subnet's first address").suggest(Some(whole)));
         } else if !(8..=30).contains(&subnet.prefix_len()) {
             self.wrong(path, format!("a prefix of {}", subnet.prefix_len()), "a prefix from 8 to 30");
         } else if !for_hosts(subnet) {
@@ -62,9 +64,9 @@ impl Resolver<'_> {
             let hosts = self.hosts.iter().filter(|h| h.links.iter().any(|l| l.segment == i)).count();
             let longest = prefix_for(hosts);
             if subnet.prefix_len() > longest {
-                let problem =
-                    self.document.value(&subnet_path(&segment.name), format!("no room for {hosts} hosts"));
-                self.problems.push(problem.expected(format!("a prefix of at most {longest}")));
+                let path = subnet_path(&segment.name);
+                let problem = || self.document.value(&path, format!("no room for {hosts} hosts"));
+                self.problems.add(|| problem().expected(format!("a prefix of at most {longest}")));
             }
         }
     }

@@ -9,6 +9,7 @@ use serde_yaml::Value as Yaml;
 
 use super::{
     Entry, Node, Path, Problem, Value,
+    problem::List,
     schema::{accepting, at_least, in_range, matches, words},
     wording::{describe, one_of, wrong},
 };
@@ -16,13 +17,13 @@ use crate::error::nearest;
 
 /// What in `node` is right by `schema`, with the problems of the rest; none where nothing is left
 /// that the schema could accept.
-pub(super) fn check(node: &Node, schema: &Json, problems: &mut Vec<Problem>) -> Option<Yaml> {
+pub(super) fn check(node: &Node, schema: &Json, problems: &mut List) -> Option<Yaml> {
     Checker { root: schema, problems }.node(node, schema, &Path::default())
 }
 
 struct Checker<'a> {
     root: &'a Json,
-    problems: &'a mut Vec<Problem>,
+    problems: &'a mut List,
 }
 
 impl<'a> Checker<'a> {
@@ -36,7 +37,7 @@ impl<'a> Checker<'a> {
             && let Some(first) = entries.first()
         {
             let keys = alternatives.iter().filter_map(|s| s["properties"].as_object()).flat_map(|k| k.keys());
-            self.unknown(first, keys.map(String::as_str).collect(), &path.key(&first.key));
+            self.unknown(first, keys.map(String::as_str), &path.key(&first.key));
             return None;
         }
         if let Some(words) = words(schema) {
@@ -72,8 +73,10 @@ impl<'a> Checker<'a> {
         let mut whole = true;
         for key in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
             if !entries.iter().any(|e| e.key == key) {
-                let problem = Problem::new(node.span.clone(), path.key(key), "missing");
-                self.problems.push(problem.expected(format!("the key `{key}`")));
+                self.problems.add(|| {
+                    let problem = Problem::new(node.span.clone(), path.key(key), "missing");
+                    problem.expected(format!("the key `{key}`"))
+                });
             }
             whole &= good.contains_key(key);
         }
@@ -89,36 +92,38 @@ impl<'a> Checker<'a> {
         let names = &schema["propertyNames"];
         match others {
             Some(_) if !matches(&entry.key, names) => {
-                let problem = Problem::new(entry.key_span.clone(), path.clone(), "wrong name");
-                let usual = entry.key.to_lowercase().replace(['_', ' '], "-");
-                let meant = Some(usual).filter(|name| matches(name, names));
-                self.problems.push(problem.expected(describe(self.root, names)).suggest(meant));
+                self.problems.add(|| {
+                    let problem = Problem::new(entry.key_span.clone(), path.clone(), "wrong name");
+                    let usual = entry.key.to_lowercase().replace(['_', ' '], "-");
+                    let meant = Some(usual).filter(|name| matches(name, names));
+                    problem.expected(describe(self.root, names)).suggest(meant)
+                });
                 None
             }
             Some(schema) => self.node(&entry.value, schema, path),
             None => {
-                self.unknown(
-                    entry,
-                    known.into_iter().flat_map(|k| k.keys().map(String::as_str)).collect(),
-                    path,
-                );
+                self.unknown(entry, known.into_iter().flat_map(|k| k.keys().map(String::as_str)), path);
                 None
             }
         }
     }
 
-    fn unknown(&mut self, entry: &Entry, known: Vec<&str>, path: &Path) {
-        let near = nearest(&entry.key, known.iter().copied());
-        let problem = Problem::new(entry.key_span.clone(), path.clone(), "unknown key");
-        self.problems.push(problem.suggest(near).expected(one_of(known)));
+    fn unknown<'k>(&mut self, entry: &Entry, known: impl Iterator<Item = &'k str>, path: &Path) {
+        self.problems.add(|| {
+            let known: Vec<_> = known.collect();
+            let near = nearest(&entry.key, known.iter().copied());
+            let problem = Problem::new(entry.key_span.clone(), path.clone(), "unknown key");
+            problem.suggest(near).expected(one_of(known))
+        });
     }
 
     fn word(&mut self, node: &Node, schema: &'a Json, words: &[&str], path: &Path) -> Option<Yaml> {
         match &node.value {
             Value::Text(text) if words.contains(&text.as_str()) => Some(text.as_str().into()),
             Value::Text(text) => {
-                let problem = wrong(self.root, node, schema, path);
-                self.problems.push(problem.suggest(nearest(text, words.iter().copied())));
+                self.problems.add(|| {
+                    wrong(self.root, node, schema, path).suggest(nearest(text, words.iter().copied()))
+                });
                 None
             }
             _ => self.wrong(node, schema, path),
@@ -126,7 +131,7 @@ impl<'a> Checker<'a> {
     }
 
     fn wrong(&mut self, node: &Node, schema: &Json, path: &Path) -> Option<Yaml> {
-        self.problems.push(wrong(self.root, node, schema, path));
+        self.problems.add(|| wrong(self.root, node, schema, path));
         None
     }
 }

@@ -23,11 +23,12 @@ use serde_yaml::with::singleton_map_recursive;
 use crate::{Error, Result, error::Context};
 
 pub use path::{Path, Step};
+use problem::List;
 pub use problem::{Problem, Problems};
 pub use tree::{Entry, Node, Value};
 
 /// Files longer than this, in bytes, are not looked at.
-const MAX_BYTES: usize = 1 << 20;
+pub const MAX_BYTES: usize = 1 << 20;
 
 /// A YAML file with the place of everything in it.
 #[derive(Clone, Debug)]
@@ -38,7 +39,7 @@ pub struct Document {
     pub text: Arc<str>,
     root: Node,
     /// What is wrong with the YAML itself and yet left a tree, as a key that comes twice.
-    problems: Vec<Problem>,
+    problems: List,
 }
 
 impl Document {
@@ -58,13 +59,13 @@ impl Document {
         if bytes.len() > MAX_BYTES {
             let problem = Problem::new(0..0, Path::default(), "the file is too long")
                 .expected(format!("at most {} KiB", MAX_BYTES >> 10));
-            return Err(Problems::new(name, "".into(), vec![problem]));
+            return Err(Problems::new(name, "".into(), problem.into()));
         }
         let text = std::str::from_utf8(bytes).map_err(|e| {
             let at = e.valid_up_to();
             let problem =
                 Problem::new(at..at, Path::default(), "the file is not text").expected("text in UTF-8");
-            Problems::new(name, String::from_utf8_lossy(bytes).into(), vec![problem])
+            Problems::new(name, String::from_utf8_lossy(bytes).into(), problem.into())
         })?;
         let text: Arc<str> = text.into();
         let (root, problems) = tree::build(&text).map_err(|p| Problems::new(name, Arc::clone(&text), p))?;
@@ -86,7 +87,7 @@ impl Document {
             Ok(typed) => Some(typed),
             // A type stricter than its schema: reported all the same, if without a place.
             Err(error) if problems.is_empty() => {
-                problems.push(Problem::new(0..0, Path::default(), error));
+                problems.add(|| Problem::new(0..0, Path::default(), error));
                 None
             }
             Err(_) => None,
@@ -101,7 +102,7 @@ impl Document {
 
     /// An empty list for what turns out to be wrong later.
     pub fn problems(&self) -> Problems {
-        Problems::new(&self.name, Arc::clone(&self.text), Vec::new())
+        Problems::new(&self.name, Arc::clone(&self.text), List::default())
     }
 
     /// A problem with the value at that path, or with what holds it where it is not there.
@@ -130,7 +131,7 @@ impl Document {
         for step in path.steps() {
             found = match (step, &found.1.value) {
                 (Step::Key(key), Value::Map(entries)) => {
-                    let entry = entries.iter().find(|e| e.key == *key)?;
+                    let entry = entries.iter().find(|e| *e.key == **key)?;
                     (Some(entry), &entry.value)
                 }
                 (Step::Index(i), Value::List(items)) => (None, items.get(*i)?),
@@ -193,5 +194,63 @@ mod tests {
         let (steps, problems) = steps("[{start: 5}, stop]");
         assert_eq!(steps.unwrap(), [Step::Stop]);
         assert_eq!(problems[0]["suggestion"], "\"5\"");
+    }
+
+    /// As much as a file may hold, of one line.
+    fn full_of(line: &str) -> String {
+        line.repeat(MAX_BYTES / line.len())
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Known {
+        #[serde(default)]
+        #[expect(dead_code, reason = "read by nobody")]
+        server: Option<String>,
+    }
+
+    #[test]
+    fn a_file_full_of_mistakes_is_read_in_no_time_and_they_are_counted() {
+        let numbered = |before: &str, behind: &str| {
+            (0..60_000).map(|n| format!("{before}{n}{behind}")).collect::<Vec<_>>().concat()
+        };
+        for (text, problems) in [
+            (full_of("server: x\n"), MAX_BYTES / 10 - 1),
+            (full_of("server: x\n").replace('\n', ",").replacen("server", "{server", 1) + "}", 0),
+            (numbered("k", ": 1\n"), 60_000),
+            (format!("{{{}}}", numbered("k", ": 1, ")), 60_000),
+            (full_of("? !t x\n: !t y\n"), 0),
+            (format!("{}: {{{}}}\n", "k".repeat(MAX_BYTES / 3), numbered("k", ": 1,")), 0),
+        ] {
+            let begun = std::time::Instant::now();
+            let (count, text) = match Document::parse("x", text.as_bytes()) {
+                Ok(document) => {
+                    let (_, problems) = document.typed::<Known>();
+                    (problems.count(), problems.render(false) + &problems.to_json().to_string())
+                }
+                Err(problems) => (problems.count(), problems.render(false) + &problems.to_json().to_string()),
+            };
+            assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+            assert!(count > 0 && (problems == 0 || count == problems), "{count} of {problems}");
+            assert!(text.len() < 4 << 20, "{} bytes of {}", text.len(), &text[..2000]);
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_told() {
+        let text = (0..300).map(|n| format!("k{n}: 1\n")).collect::<Vec<_>>().concat();
+        let (_, problems) = Document::parse("x", text.as_bytes()).unwrap().typed::<Known>();
+        assert_eq!(problems.summary(), "x: 300 problems");
+        assert!(problems.render(false).ends_with("and 280 more"), "{}", problems.render(false));
+        let records = problems.to_json();
+        assert_eq!(records.as_array().unwrap().len(), 101);
+        assert_eq!(records[100]["message"], "and 200 more problems");
+    }
+
+    #[test]
+    fn an_alias_of_much_text_is_counted_with_it() {
+        let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(MAX_BYTES / 2), "*a,".repeat(MAX_BYTES / 8));
+        let problems = Document::parse("x", text.as_bytes()).unwrap_err();
+        assert!(problems.to_json()[0]["message"] == "too much text", "{}", problems.summary());
     }
 }

@@ -1,16 +1,19 @@
 //! Where in a file's tree a value stands.
 
-use std::fmt;
+use std::{borrow::Cow, fmt, sync::Arc};
+
+/// A longer key is shown by its beginning, in characters.
+const LONGEST_KEY: usize = 60;
 
 /// A way from the root of a file to a value, shown as `hosts.client.links[0]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Path(Vec<Step>);
 
-/// One step of a [`Path`].
+/// One step of a [`Path`]. A key is shared by the paths of all that lies below it, which may be the whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// To a mapping's value by its key.
-    Key(String),
+    Key(Arc<str>),
     /// To a list's item by its position, from 0.
     Index(usize),
 }
@@ -19,7 +22,7 @@ impl Path {
     /// From here to the value of that key.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        self.with(Step::Key(key.to_owned()))
+        self.with(Step::Key(key.into()))
     }
 
     /// From here to the item at that position, from 0.
@@ -58,11 +61,17 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) if i == 0 => write!(f, "{key}")?,
-                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Key(key) => write!(f, "{}{}", if i == 0 { "" } else { "." }, shortened(key))?,
                 Step::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
+    }
+}
+
+fn shortened(key: &str) -> Cow<'_, str> {
+    match key.char_indices().nth(LONGEST_KEY) {
+        Some((at, _)) => format!("{}…", &key[..at]).into(),
+        None => key.into(),
     }
 }

@@ -9,6 +9,8 @@ use super::Path;
 
 /// More problems than this are counted, not shown: they have one cause, or none will read them.
 const SHOWN: usize = 20;
+/// More than this are counted, and nothing else of them is kept: a file may hold a hundred thousand.
+const KEPT: usize = 100;
 
 /// One mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +54,44 @@ impl Problem {
     }
 }
 
+/// Problems in the order in which they are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct List {
+    kept: Vec<Problem>,
+    /// How many more there were.
+    more: usize,
+}
+
+impl List {
+    /// Adds one. What makes it is called only if it is kept: to find a place in the file, or what was
+    /// probably meant, takes its time.
+    pub(super) fn add(&mut self, problem: impl FnOnce() -> Problem) {
+        if self.kept.len() < KEPT {
+            self.kept.push(problem());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds one that is kept in any case, as what keeps the rest from being read.
+    pub(super) fn keep(&mut self, problem: Problem) {
+        self.kept.push(problem);
+    }
+}
+
+impl From<Problem> for List {
+    fn from(problem: Problem) -> Self {
+        Self { kept: vec![problem], more: 0 }
+    }
+}
+
 /// Everything that is wrong with one file; as text, all of it with the lines it is about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.render(false))]
 pub struct Problems {
     file: String,
     text: Arc<str>,
-    list: Vec<Problem>,
+    list: List,
 }
 
 /// A [`Problem`] as JSON has it. Lines and columns count from 1, columns in characters.
@@ -74,7 +107,7 @@ struct Record<'a> {
 }
 
 impl Problems {
-    pub(super) fn new(file: &str, text: Arc<str>, list: Vec<Problem>) -> Self {
+    pub(super) fn new(file: &str, text: Arc<str>, list: List) -> Self {
         Self { file: file.to_owned(), text, list }
     }
 
@@ -83,20 +116,25 @@ impl Problems {
         std::iter::successors(Some(error), |e| e.source()).find_map(|e| e.downcast_ref())
     }
 
-    /// Adds one.
-    pub fn push(&mut self, problem: Problem) {
-        self.list.push(problem);
+    /// Adds one, which is made only if it is kept.
+    pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
+        self.list.add(problem);
+    }
+
+    /// Whether one more would be kept.
+    pub fn has_room(&self) -> bool {
+        self.list.kept.len() < KEPT
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list.kept.is_empty()
     }
 
     /// Whether one is about that value, something in it or something around it. What only follows
     /// from a mistake is not reported beside it.
     pub fn any_about(&self, path: &Path) -> bool {
-        self.list.iter().any(|p| p.path.is_within(path) || path.is_within(&p.path))
+        self.list.kept.iter().any(|p| p.path.is_within(path) || path.is_within(&p.path))
     }
 
     /// `value` if nothing is wrong.
@@ -109,8 +147,13 @@ impl Problems {
 
     /// `lab.yaml: 3 problems`.
     pub fn summary(&self) -> String {
-        let count = self.list.len();
+        let count = self.count();
         format!("{}: {count} problem{}", self.file, if count == 1 { "" } else { "s" })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.list.kept.len() + self.list.more
     }
 
     /// All of them with the lines they are about, in the file's order.
@@ -118,33 +161,43 @@ impl Problems {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let sorted = self.sorted();
         let mut shown: Vec<_> = sorted.iter().take(SHOWN).map(|p| self.render_one(p, &renderer)).collect();
-        if sorted.len() > SHOWN {
-            shown.push(format!("and {} more", sorted.len() - SHOWN));
+        if self.count() > SHOWN {
+            shown.push(format!("and {} more", self.count() - SHOWN));
         }
         shown.join("\n\n")
     }
 
     /// All of them as JSON: an array of {"file", "line", "column", "path", "message", "expected",
-    /// "suggestion"}, in the file's order.
+    /// "suggestion"}, in the file's order. Of very many the first, and how many more there are.
     pub fn to_json(&self) -> serde_json::Value {
-        let record = |p: &Problem| {
-            let before = &self.text[..p.span.start];
-            let line_start = before.rfind('\n').map_or(0, |n| n + 1);
-            serde_json::json!(Record {
-                file: &self.file,
-                line: 1 + before.matches('\n').count(),
-                column: 1 + before[line_start..].chars().count(),
-                path: p.path.to_string(),
-                message: &p.message,
-                expected: p.expected.as_deref(),
-                suggestion: p.suggestion.as_deref(),
-            })
-        };
-        self.sorted().into_iter().map(record).collect()
+        let mut records: Vec<_> = self.sorted().into_iter().map(|problem| self.record(problem)).collect();
+        if self.list.more > 0 {
+            let message = format!("and {} more problems", self.list.more);
+            records.push(self.record(&Problem::new(
+                self.text.len()..self.text.len(),
+                Path::default(),
+                message,
+            )));
+        }
+        records.into()
+    }
+
+    fn record(&self, problem: &Problem) -> serde_json::Value {
+        let before = &self.text[..problem.span.start];
+        let line_start = before.rfind('\n').map_or(0, |n| n + 1);
+        serde_json::json!(Record {
+            file: &self.file,
+            line: 1 + before.matches('\n').count(),
+            column: 1 + before[line_start..].chars().count(),
+            path: problem.path.to_string(),
+            message: &problem.message,
+            expected: problem.expected.as_deref(),
+            suggestion: problem.suggestion.as_deref(),
+        })
     }
 
     fn sorted(&self) -> Vec<&Problem> {
-        let mut sorted: Vec<_> = self.list.iter().collect();
+        let mut sorted: Vec<_> = self.list.kept.iter().collect();
         sorted.sort_by_key(|p| p.span.start);
         sorted
     }

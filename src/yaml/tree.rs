@@ -7,12 +7,14 @@ use std::{borrow::Cow, collections::HashMap, ops::Range};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::{Path, Problem, syntax};
+use super::{Path, Problem, problem::List, syntax};
 
 /// How many mappings and lists may lie inside each other.
 const MAX_DEPTH: usize = 32;
 /// How many values a file may hold, aliases counted as what they stand for.
 const MAX_NODES: usize = 200_000;
+/// How many bytes of text those may have: an alias may stand for much of the file.
+const MAX_TEXT: usize = 4 << 20;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,23 +56,30 @@ pub struct Entry {
 }
 
 /// The tree of a text and what is wrong with it, or only what is wrong where there is no tree.
-pub(super) fn build(text: &str) -> Result<(Node, Vec<Problem>), Vec<Problem>> {
+pub(super) fn build(text: &str) -> Result<(Node, List), List> {
     let mut builder = Builder {
         parser: Parser::new_from_str(text),
         offsets: text.char_indices().map(|(at, _)| at).chain([text.len()]).collect(),
         text,
         path: Path::default(),
         anchors: HashMap::new(),
-        nodes: 0,
-        problems: Vec::new(),
+        amount: Amount::default(),
+        problems: List::default(),
     };
     match builder.document() {
         Ok(root) => Ok((root, builder.problems)),
         Err(fatal) => {
-            builder.problems.push(fatal);
+            builder.problems.keep(fatal);
             Err(builder.problems)
         }
     }
+}
+
+/// How many values, and how many bytes of text in them and in keys.
+#[derive(Clone, Copy, Default)]
+struct Amount {
+    nodes: usize,
+    text: usize,
 }
 
 struct Builder<'a> {
@@ -79,10 +88,10 @@ struct Builder<'a> {
     offsets: Vec<usize>,
     text: &'a str,
     path: Path,
-    /// What each anchor names, with how many nodes that is.
-    anchors: HashMap<usize, (Node, usize)>,
-    nodes: usize,
-    problems: Vec<Problem>,
+    /// What each anchor names, with how much that is.
+    anchors: HashMap<usize, (Node, Amount)>,
+    amount: Amount,
+    problems: List,
 }
 
 impl<'a> Builder<'a> {
@@ -106,8 +115,9 @@ impl<'a> Builder<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, span: Range<usize>, depth: usize) -> Result<Node, Problem> {
-        let before = self.nodes;
-        self.count(1, &span)?;
+        let before = self.amount;
+        let text = if let Event::Scalar(text, ..) = &event { text.len() } else { 0 };
+        self.count(Amount { nodes: 1, text }, &span)?;
         if depth > MAX_DEPTH {
             let problem = self.problem(span, "too deep");
             return Err(problem.expected(format!("at most {MAX_DEPTH} levels")));
@@ -129,19 +139,21 @@ impl<'a> Builder<'a> {
             }
             Event::Alias(anchor) => {
                 // Unknown names are the parser's error; what is not here yet is around us.
-                let Some((node, nodes)) = self.anchors.get(&anchor).cloned() else {
+                let Some(amount) = self.anchors.get(&anchor).map(|(_, amount)| *amount) else {
                     return Err(self.problem(span, "an alias inside of what it names"));
                 };
-                self.count(nodes, &span)?;
-                (node.value, 0, span.end)
+                self.count(amount, &span)?;
+                let value = self.anchors.get(&anchor).map_or(Value::Null, |(node, _)| node.value.clone());
+                (value, 0, span.end)
             }
             _ => return Err(self.problem(span, "expected a value")),
         };
         let node = Node { span: span.start..end.max(span.start), value };
         if anchor > 0 {
-            let nodes = self.nodes - before;
-            self.count(nodes, &node.span)?;
-            self.anchors.insert(anchor, (node.clone(), nodes));
+            let Amount { nodes, text } = self.amount;
+            let amount = Amount { nodes: nodes - before.nodes, text: text - before.text };
+            self.count(amount, &node.span)?;
+            self.anchors.insert(anchor, (node.clone(), amount));
         }
         Ok(node)
     }
@@ -174,15 +186,15 @@ impl<'a> Builder<'a> {
                 return Err(self.problem(key_span, "a key that is not a word").expected("`key: value`"));
             };
             self.path = parent.key(&key);
+            self.count(Amount { nodes: 0, text: key.len() }, &key_span)?;
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
             if key == "<<" && style == ScalarStyle::Plain {
-                let problem = self.problem(key_span, "a merge key, which YAML 1.2 no longer has");
-                self.problems.push(problem.expected("the keys themselves"));
+                let message = "a merge key, which YAML 1.2 no longer has";
+                self.wrong(key_span, || message.into(), "the keys themselves");
             } else if let Some(first) = seen.insert(key.to_string(), key_span.start) {
-                let line = 1 + self.text[..first].matches('\n').count();
-                let problem = self.problem(key_span, format!("a second time, after line {line}"));
-                self.problems.push(problem.expected("each key once"));
+                let line = || 1 + self.text[..first].matches('\n').count();
+                self.wrong(key_span, || format!("a second time, after line {}", line()), "each key once");
             } else {
                 entries.push(Entry { key: key.into_owned(), key_span, value });
             }
@@ -209,18 +221,27 @@ impl<'a> Builder<'a> {
     /// Tags make other programs build objects; here they mean nothing, except `!!str`.
     fn refuse(&mut self, tag: Option<&Tag>, span: &Range<usize>) {
         if let Some(tag) = tag {
-            let problem = self.problem(span.clone(), format!("a tag: `{tag}`"));
-            self.problems.push(problem.expected("no tags"));
+            self.wrong(span.clone(), || format!("a tag: `{tag}`"), "no tags");
         }
     }
 
-    fn count(&mut self, nodes: usize, span: &Range<usize>) -> Result<(), Problem> {
-        self.nodes += nodes;
-        if self.nodes <= MAX_NODES {
+    fn wrong(&mut self, span: Range<usize>, message: impl FnOnce() -> String, expected: &str) {
+        let path = &self.path;
+        self.problems.add(|| Problem::new(span, path.clone(), message()).expected(expected));
+    }
+
+    fn count(&mut self, more: Amount, span: &Range<usize>) -> Result<(), Problem> {
+        self.amount.nodes += more.nodes;
+        self.amount.text += more.text;
+        let (message, most) = if self.amount.nodes > MAX_NODES {
+            ("too many values", format!("at most {MAX_NODES}"))
+        } else if self.amount.text > MAX_TEXT {
+            ("too much text", format!("at most {} MiB", MAX_TEXT >> 20))
+        } else {
             return Ok(());
-        }
-        let problem = self.problem(span.clone(), "too many values");
-        Err(problem.expected(format!("at most {MAX_NODES}, aliases counted as what they name")))
+        };
+        let problem = self.problem(span.clone(), message);
+        Err(problem.expected(format!("{most}, aliases counted as what they name")))
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Range<usize>), Problem> {

@@ -138,6 +138,11 @@ impl Ground {
         self.user.is_none() && nix::unistd::geteuid().is_root()
     }
 
+    /// The user that netlab runs as here, if not this one.
+    pub fn user(&self) -> Option<u32> {
+        self.user
+    }
+
     /// `netlab` with these arguments, as the ground's user, in that user's home, with a clean environment.
     pub fn netlab(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(self.program());

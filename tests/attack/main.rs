@@ -4,6 +4,7 @@
 mod grading;
 mod ground;
 mod observer;
+mod owned;
 mod walls;
 mod wire;
 
@@ -20,6 +21,7 @@ fn main() {
         observer::add(&mut add, &ground);
         wire::add(&mut add, &ground);
         grading::add(&mut add);
+        owned::add(&mut add, &ground);
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

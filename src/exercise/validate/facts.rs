@@ -1,7 +1,5 @@
 //! What may be wrong with facts: above all, what would let them hold whatever happens.
 
-use std::collections::BTreeSet;
-
 use super::Checker;
 use crate::{
     exercise::model::{Count, Ended, Facts, Outcome, Processes, Range, Sockets, Talk},
@@ -12,8 +10,8 @@ use crate::{
 const STATES: &str = "RSDTtZXI";
 
 impl Checker<'_> {
-    /// Checks facts that may be compared with these looks.
-    pub(super) fn facts(&mut self, facts: &Facts, path: &Path, looks: &[String]) {
+    /// Checks facts that may be compared with so many of the looks.
+    pub(super) fn facts(&mut self, facts: &Facts, path: &Path, looks: usize) {
         if facts.is_empty() {
             self.wrong(path, "no fact".into(), []);
         }
@@ -101,15 +99,20 @@ impl Checker<'_> {
 
     /// A port by its name; without a name, `port`.
     fn port(&mut self, name: Option<&str>, path: &Path) {
-        let ports = self.exercise.ports.keys().cloned().collect();
-        self.one_of(&path.key("port"), "port", name.unwrap_or("port"), &ports);
+        let name = name.unwrap_or("port");
+        if !self.exercise.ports.contains_key(name) {
+            let known = |checker: &Self| checker.exercise.ports.keys().cloned().collect();
+            self.none_of(&path.key("port"), "port", name, known);
+        }
     }
 
     /// A comparison with a look, which must have been taken before.
-    fn since(&mut self, program: &str, look: &str, path: &Path, looks: &[String]) {
+    fn since(&mut self, program: &str, look: &str, path: &Path, looks: usize) {
         self.program(&path.key("of"), program);
-        let taken: BTreeSet<String> = looks.iter().cloned().collect();
-        self.one_of(&path.key("since"), "earlier look", look, &taken);
+        if self.looks.get_index_of(look).is_none_or(|taken| taken >= looks) {
+            let known = |checker: &Self| checker.looks.iter().take(looks).cloned().collect();
+            self.none_of(&path.key("since"), "earlier look", look, known);
+        }
     }
 
     /// A number of things that is not just any.

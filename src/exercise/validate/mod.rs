@@ -6,6 +6,8 @@ mod steps;
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexSet;
+
 use super::model::{Check, Exercise};
 use crate::{
     error::nearest,
@@ -15,7 +17,14 @@ use crate::{
 
 /// Adds to `problems` whatever is wrong.
 pub fn check(exercise: &Exercise, document: &Document, problems: &mut Problems) {
-    let mut checker = Checker { exercise, document, problems, started: BTreeSet::new(), looks: Vec::new() };
+    let mut checker = Checker {
+        exercise,
+        document,
+        problems,
+        started: BTreeSet::new(),
+        counted: BTreeSet::new(),
+        looks: IndexSet::new(),
+    };
     let root = Path::default();
     for (name, command) in &exercise.programs {
         checker.variables(command, &root.key("programs").key(name));
@@ -37,44 +46,63 @@ struct Checker<'e> {
     problems: &'e mut Problems,
     /// Programs started so far.
     started: BTreeSet<String>,
+    /// What is before and behind the number of those that are counted.
+    counted: BTreeSet<(String, String)>,
     /// Looks taken so far, in this order.
-    looks: Vec<String>,
+    looks: IndexSet<String>,
 }
 
 impl Checker<'_> {
     fn check(&mut self, check: &Check, path: &Path) {
         self.about(check.about.as_deref(), path);
-        let mut before = self.looks.clone();
+        let mut before = self.looks.len();
         if let Some(look) = &check.at {
-            self.one_of(&path.key("at"), "look", look, &self.looks.iter().cloned().collect());
-            before.truncate(before.iter().position(|taken| taken == look).unwrap_or(before.len()));
+            before = self.looks.get_index_of(look).unwrap_or(before);
+            if before == self.looks.len() {
+                self.none_of(&path.key("at"), "look", look, |checker| {
+                    checker.looks.iter().cloned().collect()
+                });
+            }
         }
-        self.facts(&check.show, &path.key("show"), &before);
+        self.facts(&check.show, &path.key("show"), before);
     }
 
     /// Only a program that the exercise lists can be judged.
     fn about(&mut self, about: Option<&str>, path: &Path) {
         if let Some(name) = about {
-            let programs = self.exercise.programs.keys().cloned().collect();
-            self.one_of(&path.key("about"), "program", name, &programs);
+            self.listed(&path.key("about"), name);
+        }
+    }
+
+    /// A program that the exercise lists.
+    fn listed(&mut self, path: &Path, name: &str) {
+        if !self.exercise.programs.contains_key(name) {
+            self.none_of(path, "program", name, |checker| {
+                checker.exercise.programs.keys().cloned().collect()
+            });
         }
     }
 
     /// A host that an exercise may name; a counted one stands for the first of its kind.
     fn host(&mut self, path: &Path, name: &str) {
-        let clients = (1..=self.exercise.clients).map(|n| format!("client{n}"));
-        let hosts = clients.chain(["server".to_owned()]).collect();
-        self.one_of(path, "host", &name.replace("{n}", "1"), &hosts);
+        let name = name.replace("{n}", "1");
+        let is_client = |number: &str| {
+            let n = number.parse().ok().filter(|n| (1..=self.exercise.clients).contains(n));
+            n.is_some_and(|n| n.to_string() == number)
+        };
+        if name != "server" && !name.strip_prefix("client").is_some_and(is_client) {
+            self.none_of(path, "host", &name, |checker| {
+                let clients = (1..=checker.exercise.clients).map(|n| format!("client{n}"));
+                clients.chain(["server".to_owned()]).collect()
+            });
+        }
     }
 
     /// A program that a step before has started; a counted one may be any of its kind.
     fn program(&mut self, path: &Path, name: &str) {
-        let counted = self.started.iter().filter_map(|s| s.split_once("{n}"));
-        let is_counted =
-            counted.into_iter().any(|(head, tail)| name.starts_with(head) && name.ends_with(tail));
-        if !is_counted {
-            let started = self.started.clone();
-            self.one_of(path, "program", name, &started);
+        let is_one = |(head, tail): &(String, String)| name.starts_with(head) && name.ends_with(tail);
+        if !self.started.contains(name) && !self.counted.iter().any(is_one) {
+            self.none_of(path, "program", name, |checker| checker.started.iter().cloned().collect());
         }
     }
 
@@ -82,8 +110,8 @@ impl Checker<'_> {
     fn signal(&mut self, path: &Path, name: &str, or: &[&str]) {
         if signals::parse(name).is_err() && !or.contains(&name) {
             let names = signals::all().map(|(_, name)| name[3..].to_owned());
-            let known = names.chain(or.iter().map(|word| (*word).to_owned())).collect();
-            self.one_of(path, "signal", name, &known);
+            let known = || names.chain(or.iter().map(|word| (*word).to_owned())).collect();
+            self.none_of(path, "signal", name, |_| known());
         }
     }
 
@@ -93,21 +121,27 @@ impl Checker<'_> {
         let own = self.exercise.ports.keys().cloned().chain(["server".into(), "n".into()]);
         let known: BTreeSet<String> = own.chain(clients).collect();
         for name in command.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)) {
-            if nearest(name, known.iter().map(String::as_str)).is_some() {
-                self.one_of(path, "variable", name, &known);
+            if !known.contains(name) && nearest(name, known.iter().map(String::as_str)).is_some() {
+                self.none_of(path, "variable", name, |_| known.clone());
             }
         }
     }
 
-    fn one_of(&mut self, path: &Path, what: &str, name: &str, known: &BTreeSet<String>) {
-        if !known.contains(name) {
-            let near = nearest(name, known.iter().map(String::as_str));
-            self.wrong(path, format!("no {what} is named {name} here"), near);
-        }
+    /// A name that is none of those known, which are asked for only where they are told.
+    fn none_of(
+        &mut self,
+        path: &Path,
+        what: &str,
+        name: &str,
+        known: impl FnOnce(&Self) -> BTreeSet<String>,
+    ) {
+        let known = if self.problems.has_room() { known(self) } else { BTreeSet::new() };
+        let near = nearest(name, known.iter().map(String::as_str));
+        self.wrong(path, format!("no {what} is named {name} here"), near);
     }
 
     fn wrong<'n>(&mut self, path: &Path, message: String, near: impl IntoIterator<Item = &'n str>) {
-        let problem = self.document.value(path, message).suggest(near.into_iter().next());
-        self.problems.push(problem);
+        let near = near.into_iter().next();
+        self.problems.add(|| self.document.value(path, message).suggest(near));
     }
 }

@@ -30,10 +30,10 @@ impl Checker<'_> {
             self.program(&path.key("eof"), name);
         }
         self.steps(&step.steps, &path.key("steps"));
-        let looks = self.looks.clone();
+        let looks = self.looks.len();
         for (key, facts) in [("wait", &step.wait), ("require", &step.require)] {
             if let Some(facts) = facts {
-                self.facts(facts, &path.key(key), &looks);
+                self.facts(facts, &path.key(key), looks);
             }
         }
         let link = step.link.as_ref().map(|l| ("link", &l.host));
@@ -97,8 +97,7 @@ impl Checker<'_> {
         }
         match (&step.program, &step.run) {
             (Some(program), None) => {
-                let programs = self.exercise.programs.keys().cloned().collect();
-                self.one_of(&path.key("program"), "program", program, &programs);
+                self.listed(&path.key("program"), program);
             }
             (None, Some(command)) => self.variables(command, &path.key("run")),
             _ => {
@@ -107,6 +106,8 @@ impl Checker<'_> {
             }
         }
         self.started.insert(name.to_owned());
+        let counted = name.split_once("{n}").map(|(head, tail)| (head.to_owned(), tail.to_owned()));
+        self.counted.extend(counted);
     }
 
     fn recipient(&mut self, step: &Step, path: &Path) {
@@ -122,9 +123,9 @@ impl Checker<'_> {
             }
         }
         let which = step.to.as_deref().and_then(|to| to.split_once('.')).map(|(_, which)| which);
-        if let Some(which) = which {
-            let known = RECIPIENTS.iter().map(|word| (*word).to_owned()).collect();
-            self.one_of(&path.key("to"), "process of a program", which, &known);
+        if let Some(which) = which.filter(|which| !RECIPIENTS.contains(which)) {
+            let known = |_: &Self| RECIPIENTS.iter().map(|word| (*word).to_owned()).collect();
+            self.none_of(&path.key("to"), "process of a program", which, known);
         }
     }
 }

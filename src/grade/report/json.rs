@@ -8,14 +8,11 @@ use crate::grade::Judged;
 /// The class as one object.
 pub fn render(grades: &Grades<'_>) -> Value {
     let students = grades.students.iter().map(|(record, marks)| student(record, marks.as_ref()));
-    json!({
-        "course": grades.course.title,
-        "runtime": grades.runtime,
-        "students": students.collect::<Vec<_>>(),
-        "alike": grades.alike.pairs,
-        "copies": grades.alike.copies,
-        "common": grades.alike.common,
-    })
+    let mut object = grades.alike.to_json();
+    object["course"] = grades.course.title.clone().into();
+    object["runtime"] = json!(grades.runtime);
+    object["students"] = students.collect();
+    object
 }
 
 fn student(record: &Record, marks: Option<&Marks>) -> Value {

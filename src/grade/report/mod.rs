@@ -14,7 +14,7 @@ use crate::{
     course::Course,
     error::Context,
     exercise::{CheckResult, Verdict},
-    private,
+    own,
     report::junit::{Suite, suites},
     runtime::RuntimeKind,
 };
@@ -98,7 +98,7 @@ fn as_a_whole(record: &Record) -> Option<CheckResult> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    private::write(path, text.as_bytes()).or_lab(|| format!("cannot write {}", path.display()))
+    own::replace(path, text.as_bytes()).or_lab(|| format!("cannot write {}", path.display()))
 }
 
 /// Points as people write them: without needless zeros.

@@ -155,15 +155,17 @@ fn checks(section: &Judged) -> Markup {
 
 /// Submissions to look at side by side.
 fn alike(alike: &Alike) -> Markup {
-    let Alike { pairs, copies, common } = alike;
+    let Alike { pairs, copies, common, cut, more } = alike;
     html! {
-        @if !pairs.is_empty() || !copies.is_empty() || !common.is_empty() {
+        @if !pairs.is_empty() || !copies.is_empty() || !common.is_empty() || !cut.is_empty() {
             section aria-labelledby="alike" {
                 h2 #alike { "Alike" }
                 p { "These share large parts, whatever the names in them. It is a place to look, and proves nothing." }
                 @if !pairs.is_empty() { (table_of_pairs(pairs)) }
+                @if *more > 0 { p { "And " (more) " more pairs, which share less." } }
                 @for copy in copies { (whole_file(copy)) }
                 @if !common.is_empty() { (not_compared(common)) }
+                @if !cut.is_empty() { p { "Too long, only the beginning was compared: " (cut.join(", ")) } }
             }
         }
     }

@@ -7,7 +7,7 @@ use super::labels::clock;
 use crate::{
     observer::{Seen, Tables, protocol::Nanos, render},
     printable::{printable, visible},
-    report::Evidence,
+    report::{Evidence, narrative::capture_full},
     timeline::{Event, Packet, What},
 };
 
@@ -74,7 +74,7 @@ impl Teller<'_> {
     }
 
     fn clock(&self, at: Nanos) -> String {
-        clock(at - self.start)
+        clock(at.saturating_sub(self.start))
     }
 
     fn event(&mut self, event: &Event) -> Markup {
@@ -104,6 +104,8 @@ impl Teller<'_> {
                 "vain",
             ),
             What::Blind { why } => told("", "out of sight", visible(why), "vain"),
+            What::CaptureFull { bytes } => told("", "the capture is full", capture_full(*bytes), "vain"),
+            What::LeftOut(left) => told("", "not shown here", left.to_string(), "vain"),
             What::Sockets { host, rows } => {
                 self.tables.apply(&Seen::Sockets { at: event.at, host: host.clone(), rows: rows.clone() });
                 html! {}

@@ -134,12 +134,16 @@ fn may_share(row: &Row, item: &Item) -> bool {
     !(is_arrow(item) && row.items.iter().any(is_arrow))
 }
 
+/// The lane of every socket. Of two of the same name, the first one's.
+pub(super) fn lanes_of(strands: &[Strand]) -> HashMap<&Key, usize> {
+    strands.iter().rev().map(|strand| (&strand.key, strand.lane)).collect()
+}
+
 /// Where the two ends of a packet stand.
-pub(super) fn ends(packet: &Packet, hosts: &[String], strands: &[Strand]) -> Option<[Place; 2]> {
+pub(super) fn ends(packet: &Packet, hosts: &[String], lanes: &HashMap<&Key, usize>) -> Option<[Place; 2]> {
     let place = |key: &Key| {
         let host = hosts.iter().position(|host| *host == key.host)?;
-        let lane = strands.iter().find(|s| s.key == *key).map_or(0, |s| s.lane);
-        Some(Place { host, lane })
+        Some(Place { host, lane: lanes.get(key).copied().unwrap_or_default() })
     };
     let [from, to] = Key::ends(packet);
     Some([place(&from)?, place(&to)?])

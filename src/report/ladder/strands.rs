@@ -1,6 +1,6 @@
 //! The sockets of a run, from their first sign to their last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use indexmap::IndexMap;
 
@@ -137,7 +137,8 @@ fn sight(evidence: &Evidence) -> IndexMap<Key, Sighted> {
                 let ours = rows.iter().filter(|s| concerns(evidence, s.local.port(), s.remote.port()));
                 let now: Vec<(Key, Look)> = ours.map(|s| (Key::of(host, s, &names), look(s))).collect();
                 let before = present.insert(host, now.iter().map(|(key, _)| key.clone()).collect());
-                let left = before.unwrap_or_default().into_iter().filter(|k| now.iter().all(|(n, _)| n != k));
+                let here: HashSet<&Key> = now.iter().map(|(key, _)| key).collect();
+                let left = before.unwrap_or_default().into_iter().filter(|key| !here.contains(key));
                 gone.extend(left.map(|key| (key, event.at)));
                 for (key, look) in now {
                     touch(key, event.at, Some(look));

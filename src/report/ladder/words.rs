@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     Item, NoteKind, Place,
     lives::Life,
-    rows::ends,
+    rows::{ends, lanes_of},
     strands::{Look, Strand, side},
 };
 use crate::{
@@ -24,6 +24,7 @@ pub(super) fn tell(
     lives: &[Life],
 ) -> Vec<(Nanos, Item)> {
     let mut told = noted(evidence, hosts, lives);
+    let lanes = lanes_of(strands);
     let mut steps = 0;
     for event in evidence.timeline.events() {
         match &event.what {
@@ -34,7 +35,7 @@ pub(super) fn tell(
             What::Packet(packet) => {
                 // A packet of another port is no part of the exercise, and has no strand.
                 if super::concerns(evidence, packet.from_port, packet.to_port)
-                    && let Some([from, to]) = ends(packet, hosts, strands)
+                    && let Some([from, to]) = ends(packet, hosts, &lanes)
                 {
                     told.push((event.at, Item::Arrow { packet: packet.clone(), from, to }));
                 }
@@ -166,6 +167,8 @@ fn noted(evidence: &Evidence, hosts: &[String], lives: &[Life]) -> Vec<(Nanos, I
                 note(servers, NoteKind::Remark, format!("waited {waited_ms} ms in vain"));
             }
             What::Blind { why } => note(servers, NoteKind::Remark, format!("out of sight: {}", visible(why))),
+            What::CaptureFull { .. } => note(servers, NoteKind::Remark, "the capture is full".into()),
+            What::LeftOut(left) => note(servers, NoteKind::Remark, left.to_string()),
             _ => {}
         }
     }

@@ -1,16 +1,18 @@
 //! Finds the engine, as the Docker CLI does: `DOCKER_HOST`, else the context in use, else the socket of
 //! this machine.
 
-use std::{env, fs, path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 use serde::Deserialize;
 
 use super::answer::Answered;
-use crate::{Error, Result, digest::sha256, error::Context};
+use crate::{Error, Result, digest::sha256, error::Context, own};
 
 /// Where an engine of this machine listens.
 const SOCKET: &str = "unix:///var/run/docker.sock";
+/// A file of the Docker CLI's is no longer than this.
+const MOST: u64 = 1 << 20;
 /// How long one request may take, in seconds.
 const PATIENCE: u64 = 120;
 /// How long an engine may take to say that it is there.
@@ -75,7 +77,7 @@ fn host() -> Result<String> {
         return Ok(SOCKET.into());
     };
     // A file that is not there, or is not for us to understand, names no context.
-    let config = fs::read(folder.join("config.json")).unwrap_or_default();
+    let config = own::read_anybodys(&folder.join("config.json"), MOST).unwrap_or_default();
     let config: Config = serde_json::from_slice(&config).unwrap_or_default();
     match set("DOCKER_CONTEXT").or(config.current_context).as_deref() {
         None | Some("" | "default") => Ok(SOCKET.into()),
@@ -110,12 +112,14 @@ struct Endpoint {
 fn context_host(folder: &std::path::Path, context: &str) -> Result<String> {
     let path = folder.join("contexts/meta").join(sha256(context)).join("meta.json");
     let what = || format!("cannot read the docker context \"{context}\" from {}", path.display());
-    let meta = fs::read(&path).or_lab(what)?;
+    let meta = own::read_anybodys(&path, MOST).or_lab(what)?;
     Ok(serde_json::from_slice::<Meta>(&meta).or_lab(what)?.endpoints.docker.host)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

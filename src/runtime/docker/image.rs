@@ -4,7 +4,6 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     io::Read,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -21,7 +20,7 @@ use crate::{
     Error, Result,
     digest::hex,
     error::Context,
-    runtime::{Progress, Step, namespaces::state::Base},
+    runtime::{Progress, Step, namespaces},
 };
 
 const DOCKERFILE: &str = include_str!("../../../images/host/Dockerfile");
@@ -69,8 +68,7 @@ impl Image {
         }
         progress(Step { what: "waiting for another netlab to build the image".into(), ..Step::default() });
         // Held until the image is built, so that of several labs started at once one builds.
-        let _turn =
-            tokio::task::spawn_blocking(|| turn(&Base::locate())).await.or_lab(|| "cannot wait")??;
+        let _turn = tokio::task::spawn_blocking(turn).await.or_lab(|| "cannot wait")??;
         if self.is_there(engine).await? {
             return Ok(());
         }
@@ -164,14 +162,11 @@ fn pack(programs: &[(&str, PathBuf)]) -> std::io::Result<Vec<u8>> {
     archive.into_inner()
 }
 
-/// This user's turn to build: a lock in a folder that nobody else can write to, and so nobody else can hold
-/// for ever.
-fn turn(base: &Base) -> Result<File> {
-    base.prepare()?;
-    let path = base.path().join("image.lock");
-    let what = || format!("cannot lock {}", path.display());
-    let file = File::options().create(true).append(true).mode(0o600).open(&path).or_lab(what)?;
-    file.lock().or_lab(what)?;
+/// This user's turn to build. Waited for in a folder of the user's own: in a shared one, whoever comes first
+/// could hold it for ever.
+fn turn() -> Result<File> {
+    let file = namespaces::own_file("image.lock")?;
+    file.lock().or_lab(|| "cannot wait for another build of the hosts' image")?;
     Ok(file)
 }
 
@@ -216,17 +211,6 @@ mod tests {
         assert_eq!(names.len(), PROGRAMS.len() + 1);
         assert!(names.contains(&"programs/lab-init".to_owned()));
         assert_eq!(packed, pack(&image.programs).unwrap());
-    }
-
-    #[test]
-    fn the_lock_is_in_a_folder_of_the_users_own() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let base = Base::at(folder.path().join("state"));
-        drop(turn(&base).unwrap());
-        fs::set_permissions(base.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let error = turn(&base).unwrap_err();
-        assert!(error.with_causes().contains("others may write to it"), "{error}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use nix::{
     sys::socket::{
         AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials,
     },
-    unistd::Pid,
+    unistd::{Pid, geteuid},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{
     protocol::{self, Reply, Request},
-    state::Folder,
+    state::Found,
     sys,
 };
 use crate::{
@@ -39,8 +39,9 @@ pub struct Connection(AsyncFd<OwnedFd>);
 
 impl Connection {
     /// Connects; `None` where no keeper listens.
-    pub fn open(folder: &Folder) -> Result<Option<Self>> {
-        let path = folder.socket();
+    pub fn open(folder: &Found) -> Result<Option<Self>> {
+        let Some(path) = folder.socket()? else { return Ok(None) };
+        let what = || format!("cannot reach the lab's keeper in {}", folder.folder().path().display());
         let open = || {
             let kind = (AddressFamily::Unix, SockType::SeqPacket);
             let socket = socket(kind.0, kind.1, SockFlag::SOCK_CLOEXEC, None)?;
@@ -48,11 +49,16 @@ impl Connection {
             fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             nix::Result::Ok(socket)
         };
-        match open() {
-            Ok(socket) => Ok(Some(Self(sys::watch(socket).or_lab(|| "cannot wait for the keeper")?))),
-            Err(Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTDIR) => Ok(None),
-            Err(e) => Err(e).or_lab(|| format!("cannot reach the lab's keeper at {}", path.display())),
+        let socket = match open() {
+            Err(Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTDIR) => return Ok(None),
+            other => other.or_lab(what)?,
+        };
+        // Whoever listens gets the caller's terminal and descriptors.
+        let keeper = getsockopt(&socket, PeerCredentials).or_lab(what)?;
+        if keeper.uid() != geteuid().as_raw() {
+            return Err(Error::lab(what()).caused_by(format!("it runs as the user with id {}", keeper.uid())));
         }
+        Ok(Some(Self(sys::watch(socket).or_lab(|| "cannot wait for the keeper")?)))
     }
 
     /// The keeper's life.

@@ -11,7 +11,7 @@ use std::{
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::{AsyncRead, ReadBuf, unix::AsyncFd};
 
-use super::{client::Connection, state::Folder, sys};
+use super::{client::Connection, state::Found, sys};
 use crate::{Result, error::Context};
 
 /// A log that ends when the lab does.
@@ -23,14 +23,14 @@ pub struct Follow {
 
 impl Follow {
     /// Follows the host's log from its start.
-    pub fn new(folder: &Folder, host: &str, lab: Connection) -> Result<Self> {
-        let path = folder.log(host);
-        let open = || {
+    pub fn new(folder: &Found, host: &str, lab: Connection) -> Result<Self> {
+        let (log, path) = folder.log(host)?;
+        let watch = || {
             let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
             inotify.add_watch(&path, AddWatchFlags::IN_MODIFY)?;
-            io::Result::Ok((File::open(&path)?, sys::watch(inotify.as_fd().try_clone_to_owned()?)?))
+            sys::watch(inotify.as_fd().try_clone_to_owned()?)
         };
-        let (log, grown) = open().or_lab(|| format!("cannot read the log of {host}"))?;
+        let grown = watch().or_lab(|| format!("cannot read the log of {host}"))?;
         Ok(Self { log, grown, lab })
     }
 }

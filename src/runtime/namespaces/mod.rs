@@ -11,7 +11,7 @@ mod protocol;
 pub(super) mod state;
 pub(crate) mod sys;
 
-use std::{io, path::PathBuf, process::Stdio, time::Duration};
+use std::{fs::File, io, path::PathBuf, process::Stdio, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
@@ -21,10 +21,10 @@ use super::{
     ByteStream, Command, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step, Warning, Watch,
     WatchedHost,
 };
-use crate::{Error, Result, error::Context, topology::Plan};
+use crate::{Error, Result, error::Context, own, topology::Plan};
 use client::Connection;
 use protocol::{Order, Outcome, Reply, Request};
-use state::{Base, Folder};
+use state::{Base, Found};
 
 /// How long a keeper may take to go before it is made to.
 const GOING: Duration = Duration::from_secs(5);
@@ -65,17 +65,17 @@ impl Namespaces {
     /// # Errors
     /// What is missing, with a hint at how to get it.
     pub async fn available(&self) -> Result<()> {
-        self.base.prepare()?;
+        let base = self.base.prepare()?;
         let mut check = process::Command::new(&self.program);
-        let check =
-            check.args(["keeper", "--check"]).arg(self.base.path()).stdin(Stdio::null()).output().await;
+        let check = check.args(["keeper", "--check"]).arg(base.path()).stdin(Stdio::null()).output().await;
         let check = check.or_lab(|| format!("cannot run {}", self.program.display()))?;
         read_outcome(&check.stdout, &check.stderr).map(drop)
     }
 
     /// A connection to the lab's keeper.
     fn connect(&self, lab: &str) -> Result<Connection> {
-        let found = Connection::open(&self.base.folder(lab)?)?;
+        let folder = self.base.lab(lab)?;
+        let found = folder.as_ref().map(Connection::open).transpose()?.flatten();
         found.ok_or_else(|| Error::lab(format!("lab {lab} is not up")).hint("`netlab up` builds it"))
     }
 }
@@ -98,14 +98,13 @@ impl Runtime for Namespaces {
     }
 
     async fn up(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
-        self.base.prepare()?;
-        let folder = self.base.folder(&plan.lab)?;
+        let folder = self.base.prepare()?.lab(&plan.lab)?;
         // A keeper outlives its hosts, and keeps what is left of the lab.
         if self.lab(&plan.lab).await?.is_some_and(|lab| !lab.is_whole()) {
             self.down(&plan.lab).await?;
         }
         progress(Step { what: "building the hosts".into(), ..Step::default() });
-        let order = Order { plan: plan.clone(), folder: folder.path().to_owned() };
+        let order = Order { plan: plan.clone(), folder };
         for warning in start_keeper(&self.program, &order).await? {
             progress(warning.into());
         }
@@ -113,9 +112,9 @@ impl Runtime for Namespaces {
     }
 
     async fn down(&self, lab: &str) -> Result<bool> {
-        let folder = self.base.folder(lab)?;
         let mut found = false;
         for _ in 0..TRIES {
+            let Some(folder) = self.base.lab(lab)? else { return Ok(found) };
             if let Some(mut keeper) = Connection::open(&folder)? {
                 found = true;
                 let life = keeper.life()?;
@@ -130,8 +129,7 @@ impl Runtime for Namespaces {
                 }
                 life.end().await?;
             }
-            let dead = folder.clone();
-            let clear = tokio::task::spawn_blocking(move || clear_dead(&dead));
+            let clear = tokio::task::spawn_blocking(move || clear_dead(&folder));
             // None: its keeper was still building it when it was first looked for.
             if let Some(left) = clear.await.or_lab(|| format!("cannot clear lab {lab}"))?? {
                 return Ok(found || left);
@@ -150,15 +148,15 @@ impl Runtime for Namespaces {
     }
 
     async fn lab(&self, lab: &str) -> Result<Option<LabState>> {
-        let folder = self.base.folder(lab)?;
-        let Some(plan) = folder.plan() else { return Ok(None) };
+        let Some(folder) = self.base.lab(lab)? else { return Ok(None) };
+        let Some(plan) = folder.plan()? else { return Ok(None) };
         let mut hosts = vec![HostState::Missing; plan.hosts.len()];
         if let Some(mut keeper) = Connection::open(&folder)? {
             match keeper.ask(&Request::Hosts, &[]).await {
                 Ok((Reply::Hosts(states), _)) => hosts = states,
                 Ok((other, _)) => return Err(client::unexpected(&other)),
                 // It went while it was asked.
-                Err(_) if folder.plan().is_none() => return Ok(None),
+                Err(_) if folder.plan()?.is_none() => return Ok(None),
                 Err(_) => {}
             }
         }
@@ -192,8 +190,9 @@ impl Runtime for Namespaces {
     }
 
     async fn logs(&self, lab: &str, host: &str, follow: bool) -> Result<ByteStream> {
-        let folder = self.base.folder(lab)?;
-        let plan = folder.plan().ok_or_else(|| Error::lab(format!("lab {lab} is not up")))?;
+        let not_up = || Error::lab(format!("lab {lab} is not up"));
+        let folder = self.base.lab(lab)?.ok_or_else(not_up)?;
+        let plan = folder.plan()?.ok_or_else(not_up)?;
         if plan.host(host).is_none() {
             return Err(Error::lab(format!("lab {lab} has no host {host}")));
         }
@@ -201,13 +200,18 @@ impl Runtime for Namespaces {
         if follow && let Some(keeper) = Connection::open(&folder)? {
             return Ok(Box::new(logs::Follow::new(&folder, host, keeper)?));
         }
-        let log = tokio::fs::File::open(folder.log(host)).await;
-        Ok(Box::new(log.or_lab(|| format!("cannot read the log of {host}"))?))
+        Ok(Box::new(tokio::fs::File::from_std(folder.log(host)?.0)))
     }
 
     async fn observe(&self, lab: &str) -> Result<(Process, Watch)> {
         client::observe(self.connect(lab)?).await
     }
+}
+
+/// A file beside the labs' folders, to be locked: for what no lab is asked about. No lab has a dot in its name.
+pub(super) fn own_file(name: &str) -> Result<File> {
+    let path = Base::locate().prepare()?.path().join(name);
+    own::append(&path).or_lab(|| format!("cannot open {}", path.display()))
 }
 
 /// Starts a keeper and waits until its lab stands. Gives its warnings.
@@ -253,14 +257,11 @@ async fn send_away(keeper: &mut Connection) -> Result<Vec<String>> {
 
 /// Clears what a dead keeper left, once nobody builds the lab any more. Says whether there was
 /// anything; none where a keeper lives.
-fn clear_dead(folder: &Folder) -> Result<Option<bool>> {
-    if !folder.path().exists() {
-        return Ok(Some(false));
-    }
-    let claim = folder.claim()?;
+fn clear_dead(folder: &Found) -> Result<Option<bool>> {
+    let claim = folder.folder().claim()?;
     let Some(_life) = claim.life()? else { return Ok(None) };
-    let found = folder.plan().is_some();
-    keeper::cgroup::clear(&folder.cgroups())?;
+    let found = folder.plan()?.is_some();
+    keeper::cgroup::clear(&folder.folder().cgroups())?;
     claim.remove()?;
     Ok(Some(found))
 }

@@ -15,7 +15,7 @@ use nix::{
     libc,
     sched::CloneFlags,
     sys::{
-        signal::{SigSet, SigmaskHow, sigprocmask},
+        signal::{SigSet, SigmaskHow, Signal, sigprocmask},
         socket::{ControlMessageOwned, MsgFlags, recvmsg},
     },
     unistd::Pid,
@@ -46,6 +46,13 @@ pub fn pidfd_open(pid: Pid) -> Result<OwnedFd> {
         let fd = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0))?;
         Ok(OwnedFd::from_raw_fd(RawFd::try_from(fd).expect("a descriptor is a small number")))
     }
+}
+
+/// Sends a signal to the process that a descriptor names.
+pub fn kill(process: &OwnedFd, signal: Signal) -> Result<()> {
+    let (fd, none) = (process.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: takes numbers and, in place of a `siginfo_t`, nothing.
+    Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal as i32, none, 0) }).map(drop)
 }
 
 /// Takes in one child that has ended and tells how; waits for one if `block`. `None` if none has, or

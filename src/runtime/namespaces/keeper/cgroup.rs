@@ -5,27 +5,34 @@
 //! user, and not a host.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, Write},
-    os::fd::AsFd,
-    path::{Path, PathBuf},
+    os::fd::{AsFd, OwnedFd},
+    path::{Component, Path, PathBuf},
 };
 
 use nix::{
+    errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::signal::{Signal, kill},
+    sys::signal::Signal,
     unistd::Pid,
 };
 
 use super::super::sys;
 use crate::{
-    Result,
+    Error, Result,
     error::Context,
+    own,
     runtime::{Lack, Warning},
     topology::{Limits, Plan},
 };
 
 const ROOT: &str = "/sys/fs/cgroup";
+/// What the names of labs' groups begin with.
+const NAME: &str = "netlab-";
+/// A record of groups is no longer than this.
+const MOST_RECORDED: u64 = 1 << 20;
 /// The period over which processor time is shared out, in microseconds.
 const PERIOD: u64 = 100_000;
 /// The group of the lab's observers: no host has such a name.
@@ -35,35 +42,77 @@ const OBSERVERS_MEMORY: u64 = 1 << 30;
 /// How long the processes of a dead lab get to be gone, in milliseconds.
 const PATIENCE: u16 = 5_000;
 
-/// One value to be set in a group.
+/// One limit of a group, as files to be written, one after the other.
 struct Setting {
     controller: &'static str,
-    v1: &'static str,
-    v2: &'static str,
-    value: (String, String),
+    v1: Vec<Value>,
+    v2: Vec<Value>,
+}
+
+/// A file of a group, what is written to it, and whether it is there with every kernel.
+#[derive(Clone)]
+struct Value(&'static str, String, Presence);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Always,
+    /// Only where the kernel counts swap: if it does not, memory can be had on a disk beyond the limit.
+    WithSwap,
 }
 
 fn settings(limits: &Limits) -> Vec<Setting> {
-    let same = |value: String| (value.clone(), value);
+    let always = |file, value: String| Value(file, value, Presence::Always);
     let mut wanted = Vec::new();
     if let Some(bytes) = limits.memory {
-        wanted.push(memory(&bytes.to_string()));
+        wanted.push(memory(bytes));
     }
     if let Some(millis) = limits.millicpus {
         let quota = u64::from(millis) * PERIOD / 1000;
-        let value = (quota.to_string(), format!("{quota} {PERIOD}"));
-        wanted.push(Setting { controller: "cpu", v1: "cpu.cfs_quota_us", v2: "cpu.max", value });
+        wanted.push(Setting {
+            controller: "cpu",
+            v1: vec![always("cpu.cfs_quota_us", quota.to_string())],
+            v2: vec![always("cpu.max", format!("{quota} {PERIOD}"))],
+        });
     }
     if let Some(pids) = limits.pids {
-        let value = same(pids.to_string());
-        wanted.push(Setting { controller: "pids", v1: "pids.max", v2: "pids.max", value });
+        let most = vec![always("pids.max", pids.to_string())];
+        wanted.push(Setting { controller: "pids", v1: most.clone(), v2: most });
     }
     wanted
 }
 
-fn memory(bytes: &str) -> Setting {
-    let value = (bytes.to_owned(), bytes.to_owned());
-    Setting { controller: "memory", v1: "memory.limit_in_bytes", v2: "memory.max", value }
+/// A limit on memory, swap included.
+fn memory(bytes: u64) -> Setting {
+    let bytes = bytes.to_string();
+    let always = |file, value: String| Value(file, value, Presence::Always);
+    let with_swap = |file, value: String| Value(file, value, Presence::WithSwap);
+    Setting {
+        controller: "memory",
+        // Memory and swap together cannot be bounded below memory, so that comes first.
+        v1: vec![
+            always("memory.limit_in_bytes", bytes.clone()),
+            with_swap("memory.memsw.limit_in_bytes", bytes.clone()),
+        ],
+        v2: vec![always("memory.max", bytes), with_swap("memory.swap.max", "0".into())],
+    }
+}
+
+/// Writes a limit's files in a group.
+fn set(group: &Path, values: &[Value]) -> io::Result<()> {
+    for Value(file, value, presence) in values {
+        // Not made if it is not there, as `fs::write` would try to.
+        let open = || File::options().write(true).open(group.join(file));
+        match open().and_then(|mut file| file.write_all(value.as_bytes())) {
+            Err(e) if *presence == Presence::WithSwap && is_missing(&e) => {}
+            written => written?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether the kernel has no such limit, or one that was turned off when it started.
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32)
 }
 
 /// The groups of a lab.
@@ -111,7 +160,7 @@ impl Cgroups {
 
     fn bound(&mut self, lab: &str, host: &str, setting: &Setting, record: &Path) -> io::Result<File> {
         let unified = Path::new(ROOT).join("cgroup.controllers").exists();
-        let name = format!("netlab-{lab}-{}", std::process::id());
+        let name = name(lab);
         let parent = if unified { unified_parent()? } else { Path::new(ROOT).join(setting.controller) };
         if !parent.join("cgroup.procs").exists() {
             return Err(io::Error::other(format!("no {} here", parent.display())));
@@ -126,34 +175,43 @@ impl Cgroups {
             enable(&lab, setting.controller)?;
         }
         self.make(&group, record)?;
-        let (file, value) =
-            if unified { (setting.v2, &setting.value.1) } else { (setting.v1, &setting.value.0) };
-        fs::write(group.join(file), value)?;
+        set(&group, if unified { &setting.v2 } else { &setting.v1 })?;
         File::options().write(true).open(group.join("cgroup.procs"))
     }
 
     /// The group of the lab's observers, which bounds their memory; none where that cannot be had, as each bounds its
     /// own as well. Made when it is first asked for.
     pub fn observers(&mut self, lab: &str, record: &Path) -> Membership {
-        let value = OBSERVERS_MEMORY.to_string();
-        let bound = self.bound(lab, OBSERVERS, &memory(&value), record);
+        let bound = self.bound(lab, OBSERVERS, &memory(OBSERVERS_MEMORY), record);
         Membership(bound.into_iter().collect())
     }
 
     fn make(&mut self, group: &Path, record: &Path) -> io::Result<()> {
         if !self.made.iter().any(|known| known == group) {
+            write_down(group, record)?;
             self.made.push(group.to_owned());
-            let paths: Vec<_> = self.made.iter().map(|p| p.display().to_string()).collect();
-            fs::write(record, paths.join("\n"))?;
             fs::create_dir(group)?;
         }
         Ok(())
     }
 
     /// The groups that a dead keeper has written down.
-    pub fn recorded(record: &Path) -> Self {
-        let text = fs::read_to_string(record).unwrap_or_default();
-        Self { made: text.lines().map(PathBuf::from).collect() }
+    pub fn recorded(record: &Path) -> Result<Self> {
+        let what = || format!("cannot read {}", record.display());
+        let text = match own::read(record, MOST_RECORDED) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            other => other.or_lab(what)?,
+        };
+        let text = String::from_utf8_lossy(&text);
+        // What comes behind the last line feed is of a keeper that died before it made the group.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let made: Vec<PathBuf> = whole.lines().map(PathBuf::from).collect();
+        match made.iter().find(|path| !is_ours(path)) {
+            Some(other) => Err(Error::lab(what())
+                .caused_by(format!("{} is no control group of a lab", other.display()))
+                .hint(format!("remove {} if no lab needs it", record.display()))),
+            None => Ok(Self { made }),
+        }
     }
 
     /// Removes the groups, and ends what is still in them. Tells what is left.
@@ -169,6 +227,32 @@ impl Cgroups {
         }
         left
     }
+}
+
+/// A group's name goes into the record before the group is made, so that none is forgotten. What is there
+/// stays as it is.
+fn write_down(group: &Path, record: &Path) -> io::Result<()> {
+    own::append(record)?.write_all(format!("{}\n", group.display()).as_bytes())
+}
+
+/// What a lab's groups are called.
+fn name(lab: &str) -> String {
+    format!("{NAME}{lab}-{}", std::process::id())
+}
+
+/// Whether a path is one that [`Cgroups::build`] makes: `…/netlab-LAB-PID` or, of a host, one below that. What
+/// is in a group will be ended and the group removed, so nothing else is taken.
+fn is_ours(path: &Path) -> bool {
+    let Ok(below) = path.strip_prefix(ROOT) else { return false };
+    let parts: Option<Vec<&str>> = below
+        .components()
+        .map(|part| if let Component::Normal(name) = part { name.to_str() } else { None })
+        .collect();
+    let is_lab = |name: &str| {
+        let number = name.strip_prefix(NAME).and_then(|rest| rest.rsplit_once('-'));
+        number.is_some_and(|(lab, pid)| !lab.is_empty() && pid.parse::<u32>().is_ok())
+    };
+    parts.is_some_and(|parts| parts.iter().rev().take(2).any(|part| is_lab(part)))
 }
 
 /// Where groups of version 2 can be made: at the root by root; by a user beside the group of this
@@ -200,11 +284,18 @@ fn remove(group: &Path) -> io::Result<()> {
 
 /// Ends the processes of a group and waits until they are gone.
 fn empty(group: &Path) {
-    let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    for pid in text.lines().filter_map(|l| l.parse().ok()).map(Pid::from_raw) {
-        let Ok(process) = sys::pidfd_open(pid) else { continue };
+    let members = || fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    let number = |line: &str| line.parse().ok().map(Pid::from_raw);
+    let opened: Vec<(Pid, OwnedFd)> = members()
+        .lines()
+        .filter_map(number)
+        .filter_map(|pid| sys::pidfd_open(pid).ok().map(|process| (pid, process)))
+        .collect();
+    // Its number may have become another process's before that was opened.
+    let still: HashSet<Pid> = members().lines().filter_map(number).collect();
+    for (_, process) in opened.iter().filter(|(pid, _)| still.contains(pid)) {
         // If it cannot be ended, removing the group tells so.
-        let _ = kill(pid, Signal::SIGKILL);
+        let _ = sys::kill(process, Signal::SIGKILL);
         let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(PATIENCE));
     }
@@ -212,6 +303,83 @@ fn empty(group: &Path) {
 
 /// Removes what a dead keeper left of groups.
 pub fn clear(record: &Path) -> Result<()> {
-    let left = Cgroups::recorded(record).remove();
+    let left = Cgroups::recorded(record)?.remove();
     if left.is_empty() { Ok(()) } else { Err(left.join("; ")).or_lab(|| "not everything could be removed") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_a_labs_groups_is_taken_from_a_record() {
+        for ours in [
+            "/sys/fs/cgroup/memory/netlab-a-b-12",
+            "/sys/fs/cgroup/memory/netlab-a-12/server",
+            "/sys/fs/cgroup/user.slice/user-1000.slice/netlab-x-7/client1",
+        ] {
+            assert!(is_ours(Path::new(ours)), "{ours}");
+        }
+        for other in [
+            "",
+            "/",
+            "/home/ana/netlab-x-7",
+            "netlab-x-7",
+            "/sys/fs/cgroup",
+            "/sys/fs/cgroup/memory",
+            "/sys/fs/cgroup/memory/netlab-x-7/../docker",
+            "/sys/fs/cgroup/memory/docker/server",
+            "/sys/fs/cgroup/memory/netlab-x/server",
+            "/sys/fs/cgroup/memory/netlab--7",
+            "/sys/fs/cgroup/netlab-x-7/a/b",
+        ] {
+            assert!(!is_ours(Path::new(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_record_grows_and_one_that_names_something_else_is_refused_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = folder.path().join("cgroups");
+        assert!(Cgroups::recorded(&record).unwrap().made.is_empty(), "no record, no groups");
+        let group = PathBuf::from("/sys/fs/cgroup/pids/netlab-no-such-lab-1");
+        write_down(&group, &record).unwrap();
+        write_down(&group.join("server"), &record).unwrap();
+        assert_eq!(Cgroups::recorded(&record).unwrap().made, [group.clone(), group.join("server")]);
+        clear(&record).unwrap();
+
+        // As a keeper leaves it that is ended while it writes.
+        own::append(&record).unwrap().write_all(b"/sys/fs/cgroup/pi").unwrap();
+        assert_eq!(Cgroups::recorded(&record).unwrap().made.len(), 2);
+
+        let victim = folder.path().join("netlab-x-7");
+        fs::create_dir(&victim).unwrap();
+        fs::write(&record, format!("{}\n{}\n", group.display(), victim.display())).unwrap();
+        let error = clear(&record).unwrap_err();
+        assert!(error.to_string().contains("cannot read") && victim.exists(), "{error}");
+    }
+
+    #[test]
+    fn the_limit_of_memory_counts_swap() {
+        let limits = Limits { memory: Some(64 << 20), ..Limits::default() };
+        let [memory] = settings(&limits).try_into().ok().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let written = |values: &[Value], files: &[&str]| {
+            let group = tempfile::tempdir_in(folder.path()).unwrap();
+            files.iter().for_each(|file| fs::write(group.path().join(file), "").unwrap());
+            set(group.path(), values).unwrap();
+            files.iter().map(|file| fs::read_to_string(group.path().join(file)).unwrap()).collect::<Vec<_>>()
+        };
+        let bytes = (64 << 20).to_string();
+        let v1 = written(&memory.v1, &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]);
+        assert_eq!(v1, [bytes.as_str(), &bytes]);
+        assert_eq!(written(&memory.v2, &["memory.max", "memory.swap.max"]), [bytes.as_str(), "0"]);
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_count_swap_has_the_rest_of_the_limit() {
+        let nowhere = Path::new("/nowhere");
+        assert!(set(nowhere, &[Value("a", "1".into(), Presence::WithSwap)]).is_ok());
+        assert!(set(nowhere, &[Value("a", "1".into(), Presence::Always)]).is_err());
+    }
 }

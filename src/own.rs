@@ -1,0 +1,178 @@
+//! Files and folders that this user alone can have made what they are: found by the one way to open them
+//! that follows no link, waits for nobody and reads no more than is asked for.
+
+use std::{
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+use nix::{fcntl::OFlag, unistd::geteuid};
+
+/// Refuses what belongs to somebody else or what others may write to: also for root, whose programs would
+/// otherwise do what any user has written down for them.
+pub fn check(about: &Metadata) -> io::Result<()> {
+    if about.uid() != geteuid().as_raw() {
+        return Err(refused(&format!("it belongs to the user with id {}", about.uid())));
+    }
+    // The mode of a socket is not who may speak to it: its folder's is, and the listener's own look.
+    if about.mode() & 0o022 != 0 && !about.file_type().is_socket() {
+        return Err(refused("others may write to it"));
+    }
+    Ok(())
+}
+
+/// Opens a folder, if it is one and no link.
+pub fn any_folder(path: &Path) -> io::Result<File> {
+    with(OFlag::O_DIRECTORY).read(true).open(path)
+}
+
+/// Opens a folder of this user's own.
+pub fn folder(path: &Path) -> io::Result<File> {
+    let folder = any_folder(path)?;
+    check(&folder.metadata()?)?;
+    Ok(folder)
+}
+
+/// Opens a file of this user's own to read it.
+pub fn file(path: &Path) -> io::Result<File> {
+    own(with(OFlag::O_NONBLOCK).read(true).open(path)?)
+}
+
+/// Opens a file of this user's own to write behind its end, and makes it if it is not there.
+pub fn append(path: &Path) -> io::Result<File> {
+    own(with(OFlag::O_NONBLOCK).create(true).append(true).mode(0o600).open(path)?)
+}
+
+/// Makes a folder for this user's eyes, whatever the umask.
+pub fn new_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Sees to it that a folder is there, and is for this user's eyes.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    match new_folder(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            any_folder(path)?.set_permissions(Permissions::from_mode(0o700))
+        }
+        made => made,
+    }
+}
+
+/// Writes a file for this user's eyes in place of what has its name, which stays as it is until the new one is
+/// whole. A link there goes away, and is not followed.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map(drop).map_err(Into::into)
+}
+
+/// What is in a file of this user's own.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    at_most(file(path)?, most)
+}
+
+/// What is in a plain file, whoever has made it.
+pub fn read_anybodys(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    // A pipe that nobody writes to would be waited for.
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
+    }
+    at_most(file, most)
+}
+
+/// All that comes; an error if that is too much.
+fn at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn own(file: File) -> io::Result<File> {
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(refused("it is no plain file"));
+    }
+    check(&about)?;
+    Ok(file)
+}
+
+fn with(flags: OFlag) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags((flags | OFlag::O_NOFOLLOW).bits());
+    options
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_and_what_others_may_write_to_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mine, link, shared) =
+            (folder.path().join("mine"), folder.path().join("link"), folder.path().join("shared"));
+        fs::write(&mine, "x").unwrap();
+        fs::set_permissions(&mine, Permissions::from_mode(0o644)).unwrap();
+        symlink(&mine, &link).unwrap();
+        fs::write(&shared, "x").unwrap();
+        fs::set_permissions(&shared, Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(read(&mine, 1).unwrap(), b"x");
+        for path in [&link, &shared] {
+            assert!(file(path).is_err() && append(path).is_err(), "{}", path.display());
+        }
+        assert!(super::folder(folder.path()).is_ok());
+        symlink(folder.path(), folder.path().join("folder")).unwrap();
+        assert!(super::folder(&folder.path().join("folder")).is_err());
+    }
+
+    #[test]
+    fn what_a_link_leads_to_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (other, link) = (folder.path().join("other"), folder.path().join("link"));
+        fs::write(&other, "theirs").unwrap();
+        symlink(&other, &link).unwrap();
+        replace(&link, b"ours").unwrap();
+        assert_eq!((fs::read(&other).unwrap(), fs::read(&link).unwrap()), (b"theirs".into(), b"ours".into()));
+        assert_eq!(fs::symlink_metadata(&link).unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_folder_becomes_private_whether_or_not_it_was_there() {
+        let room = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        let (old, new) = (room.path().join("a/b"), room.path().join("c/d"));
+        fs::create_dir_all(&old).unwrap();
+        fs::set_permissions(&old, Permissions::from_mode(0o755)).unwrap();
+        make_private(&old).unwrap();
+        make_private(&new).unwrap();
+        assert_eq!((mode(&old), mode(&new)), (0o700, 0o700));
+        assert_eq!(new_folder(&new).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn what_has_no_end_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (long, pipe) = (folder.path().join("long"), folder.path().join("pipe"));
+        fs::write(&long, "xx").unwrap();
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        assert_eq!(read_anybodys(&long, 2).unwrap(), b"xx");
+        assert_eq!(read_anybodys(&long, 1).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        for path in [pipe.as_path(), Path::new("/dev/zero")] {
+            assert!(read_anybodys(path, 100).is_err(), "{}", path.display());
+        }
+    }
+}
