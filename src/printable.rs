@@ -16,9 +16,9 @@ fn steers(c: char) -> bool {
         )
 }
 
-/// A text of several lines.
+/// A text of several lines. Tabs become spaces.
 pub fn printable(text: &str) -> String {
-    text.lines().map(visible).collect::<Vec<_>>().join("\n")
+    text.lines().map(|line| visible(&line.replace('\t', "    "))).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -30,6 +30,6 @@ mod tests {
         assert_eq!(visible("\x1b[2Ja\u{9b}\nñ"), "\\u{1b}[2Ja\\u{9b}\\nñ");
         assert_eq!(visible("\u{202e}gpj.c"), "\\u{202e}gpj.c");
         assert_eq!(visible("a\u{2028}b\u{200b}\u{feff}é"), "a\\u{2028}b\\u{200b}\\u{feff}é");
-        assert_eq!(printable("a\n\x07b\n"), "a\n\\u{7}b");
+        assert_eq!(printable("a\n\x07b\tc\n"), "a\n\\u{7}b    c");
     }
 }

@@ -71,7 +71,7 @@ pub struct Unbuilt {
 impl Unbuilt {
     fn of(build: &Build) -> Option<Self> {
         let how = format!("{DID_NOT_COMPILE}: {}", build.how_it_failed()?);
-        let words = printable(&build.output.trim_end().replace('\t', "    "));
+        let words = printable(build.output.trim_end());
         Some(Self { how: cut(&visible(&how), MOST_HOW), words: cut(&words, MOST_WORDS) })
     }
 }

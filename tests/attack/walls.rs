@@ -194,9 +194,9 @@ fn a_judged_program_has_no_privilege(ground: &Ground) {
     let attack = "gcc -w -o trace trace.c && ./trace; grep -E 'Cap|NoNewPrivs' /proc/self/status; id -u";
     let (said, _lab, _) = judged(ground, &[("trace.c", TRACE)], attack);
     for name in ["CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"] {
-        assert!(said.contains(&format!("{name}:\t0000000000000000")), "{said}");
+        assert!(said.contains(&format!("{name}:    0000000000000000")), "{said}");
     }
-    assert!(said.contains("NoNewPrivs:\t1"), "{said}");
+    assert!(said.contains("NoNewPrivs:    1"), "{said}");
     for way in ["attach", "seize", "mem", "environ", "exe", "root", "fd", "vm", "getfd"] {
         assert!(said.lines().any(|line| line.starts_with(&format!("{way}: "))), "{way}: {said}");
         assert!(!said.contains(&format!("{way}: had")), "{said}");
