@@ -299,7 +299,7 @@ mod tests {
         let (host, row) = run.timeline.events().iter().find_map(row).unwrap();
         let (on, process) = run.timeline.events().iter().find_map(process).unwrap();
         let process = ProcessRow { argv: vec!["x".repeat(1000)], ..process };
-        (0..20).flat_map(move |_| {
+        (0..8).flat_map(move |_| {
             [
                 What::Sockets { host: host.clone(), rows: vec![row.clone(); 1000] },
                 What::Processes { host: on.clone(), rows: vec![process.clone(); 180] },
@@ -310,7 +310,7 @@ mod tests {
     fn prints() -> impl Iterator<Item = What> {
         let text = "a line that a server prints\n".repeat(2000) + &"x".repeat(1 << 20);
         let print = What::Printed { program: "server".into(), host: "server".into(), text };
-        std::iter::repeat_n(print, 40)
+        std::iter::repeat_n(print, 8)
     }
 
     /// What each form makes of it.
@@ -323,11 +323,11 @@ mod tests {
 
     #[test]
     fn a_report_stays_small_and_says_what_it_leaves_out() {
-        let mut long = run_with(packets(false, 30_000).chain(prints()).chain(tables()));
+        let mut long = run_with(packets(false, 10_000).chain(prints()).chain(tables()));
         long.programs.insert("server".into(), "x".repeat(900_000));
         long.conversations = long.conversations.iter().cycle().take(2000).cloned().collect();
         for (evidence, said) in [
-            (run_with(packets(true, 30_000)), "more packets, in the capture"),
+            (run_with(packets(true, 20_000)), "more packets, in the capture"),
             (run_with(packets(false, 190_000)), "more packets, in the capture"),
             (run_with(prints()), "(1104576 bytes)"),
             (run_with(tables()), "\"left_out\""),
