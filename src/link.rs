@@ -83,8 +83,8 @@ fn commands(device: &str, change: &Change) -> Vec<String> {
 }
 
 async fn run(runtime: &dyn Runtime, lab: &str, host: &str, command: &str) -> Result<()> {
-    let Process { mut stderr, mut handle, .. } =
-        runtime.exec(lab, host, &Command::new(command.split_whitespace())).await?;
+    let words = Command { changes_network: true, ..Command::new(command.split_whitespace()) };
+    let Process { mut stderr, mut handle, .. } = runtime.exec(lab, host, &words).await?;
     let mut why = String::new();
     // Whoever is root of the host may have put another program in its place, which never ends to tell why.
     let heard = (&mut stderr).take(MOST_SAID).read_to_string(&mut why).await;

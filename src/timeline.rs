@@ -2,7 +2,7 @@
 //!
 //! Whatever shows a run (terminal, JSON, HTML) reads this and nothing else.
 
-use std::fmt;
+use std::{fmt, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,15 @@ impl LeftOut {
     /// Whether all is shown.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl AddAssign for LeftOut {
+    fn add_assign(&mut self, more: Self) {
+        self.packets += more.packets;
+        self.prints += more.prints;
+        self.tables += more.tables;
+        self.rows += more.rows;
     }
 }
 

@@ -29,6 +29,9 @@ fn main() {
             on.trial(name, move || case(&Lab::up(kind, common::ROOM)))
         };
         trials.extend(CASES.iter().map(alone));
+        trials.push(on.trial("links_of_strangers_hosts_are_cut_from_outside", move || {
+            links_of_strangers_hosts_are_cut_from_outside(&Lab::of_strangers(kind, common::ROOM));
+        }));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -41,6 +44,20 @@ fn netlab(lab: &Lab, arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// Nobody on such a host has the right to change its links, and netlab does it.
+fn links_of_strangers_hosts_are_cut_from_outside(lab: &Lab) {
+    let reaches = || netlab(lab, &["exec", "client1", "--", "tcpecho", "server", "8007"]).0 == 0;
+    assert!(reaches());
+    let own = netlab(lab, &["exec", "client1", "--", "ip", "link", "set", "dev", "eth0", "down"]);
+    assert!(own.0 != 0 && own.2.contains("not permitted"), "{own:?}");
+    let (code, _, err) = netlab(lab, &["link", "client1", "--down"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(!reaches());
+    let (code, _, err) = netlab(lab, &["link", "client1", "--up"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(reaches());
 }
 
 fn a_host_is_stopped_and_started_by_hand(lab: &Lab) {

@@ -577,3 +577,43 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_path_need_not_be_utf8() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"l\xff.yaml");
+    std::fs::copy("topology/lab.yaml", folder.path().join(name)).unwrap();
+    let netlab = |arguments: &[&str]| {
+        let mut command = assert_cmd::cargo::cargo_bin_cmd!("netlab");
+        command.current_dir(folder.path()).args(arguments);
+        command
+    };
+    let said = netlab(&["validate", "--json"]).arg(name).assert().success();
+    let rows: serde_json::Value = serde_json::from_slice(&said.get_output().stdout).unwrap();
+    assert_eq!(rows[0]["file"], "l\u{fffd}.yaml");
+    netlab(&["init", "--json"]).arg(std::ffi::OsStr::from_bytes(b"d\xff")).assert().success();
+    std::fs::create_dir(folder.path().join("captures")).unwrap();
+    std::fs::write(folder.path().join("captures").join(std::ffi::OsStr::from_bytes(b"n\xff.pcapng")), "")
+        .unwrap();
+    netlab(&["capture", "list", "--json"]).assert().success();
+}
+
+#[test]
+fn hosts_that_say_nothing_are_counted_too() {
+    let hosts: String = (0..1001).map(|n| format!("  h{n}:\n")).collect::<Vec<_>>().concat();
+    let problems =
+        Problems::of(&parse(format!("hosts:\n{hosts}").as_bytes()).unwrap_err()).unwrap().to_json();
+    assert_eq!(problems[0]["message"], "1001 hosts", "{problems}");
+}
+
+#[test]
+fn a_thousand_segments_too_many_are_one_problem() {
+    let segments =
+        (0..30_000).map(|n| format!("  s{n}: {{subnet: 10.0.0.0/30}}\n")).collect::<Vec<_>>().concat();
+    let begun = std::time::Instant::now();
+    let text = format!("segments:\n{segments}hosts:\n  a:\n");
+    let problems = Problems::of(&parse(text.as_bytes()).unwrap_err()).unwrap().to_json();
+    assert_eq!((problems.as_array().unwrap().len(), &problems[0]["message"]), (1, &"30000 segments".into()));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+}

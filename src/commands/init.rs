@@ -24,10 +24,15 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let laid = workspace::lay_out(&self.folder)?;
-        let of = |wanted| laid.iter().filter(move |(_, laid)| *laid == wanted).map(|(path, _)| path);
+        let of = |wanted| {
+            laid.iter().filter(move |(_, laid)| *laid == wanted).map(|(path, _)| path.to_string_lossy())
+        };
         if self.json {
             let (written, kept): (Vec<_>, Vec<_>) = (of(Laid::Written).collect(), of(Laid::Kept).collect());
-            ui::print(&format!("{}\n", json!({"folder": self.folder, "written": written, "kept": kept})))?;
+            ui::print(&format!(
+                "{}\n",
+                json!({"folder": self.folder.to_string_lossy(), "written": written, "kept": kept})
+            ))?;
             return Ok(ExitCode::SUCCESS);
         }
         let lines = laid.iter().map(|(path, laid)| match laid {

@@ -115,6 +115,8 @@ fn count(n: usize, what: &str) -> String {
 }
 
 fn row(file: &Path, result: &netlab::Result<Made>) -> Value {
+    // A path need not be UTF-8; JSON is.
+    let file = file.to_string_lossy();
     let problems = match result {
         Ok(Made::Lab(plan)) => {
             return json!({"file": file, "valid": true, "segments": plan.segments, "hosts": plan.hosts,

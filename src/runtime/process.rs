@@ -24,6 +24,10 @@ pub struct Command {
     /// capability and with no_new_privs, so that nothing it executes can gain one.
     #[serde(default)]
     pub unprivileged: bool,
+    /// Whether it is netlab's own and changes the host's network: it has the right to, also where nobody on
+    /// the host has.
+    #[serde(default)]
+    pub changes_network: bool,
 }
 
 impl Command {

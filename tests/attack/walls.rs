@@ -237,7 +237,8 @@ fn files_in_a_workspace_belong_to_its_owner(ground: &Ground) {
 /// another root; nor has whatever a submission starts.
 fn roots_rights_are_few_where_strangers_are_graded(ground: &Ground) {
     let class = super::ground::unique();
-    let manifest = "build: grep CapBnd /proc/1/status; false\nserver: /lab/x {port}\n";
+    let manifest = "build: |\n  cd /lab; touch made && echo made it; grep CapBnd /proc/1/status\n  \
+                    echo uid-$(id -u)-; false\nserver: /lab/x {port}\n";
     ground.write(&format!("{class}/class/eve/netlab.yaml"), manifest);
     ground.write(&format!("{class}/class/eve/x.c"), "int main(void) { return 0; }\n");
     let course = "title: T\nsections: {\"2\": {}}\nlimits: {seconds: 30, disk: 16MiB, pids: 50}\n";
@@ -255,6 +256,8 @@ fn roots_rights_are_few_where_strangers_are_graded(ground: &Ground) {
         assert!(!ground.is_root() && graded.stderr.contains("nothing would stop"), "{graded:?}");
         return;
     };
+    // Its copy of the workspace is its own, and it is nobody's root.
+    assert!(record.contains("uid-1000-") && record.contains("made it"), "{record}");
     let bound = record.split("CapBnd:").nth(1).expect(&record);
     let digits: String = bound
         .trim_start_matches(|c: char| !c.is_ascii_hexdigit())

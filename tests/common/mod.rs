@@ -59,6 +59,18 @@ impl Lab {
         block_on(Self::start(kind, topology))
     }
 
+    /// The same for programs of people whom nobody knows.
+    pub fn of_strangers(kind: RuntimeKind, topology: &str) -> Self {
+        block_on(async {
+            let name = unique("t");
+            let runtime = open(kind).await.unwrap();
+            let mut topology = parse(topology);
+            topology.distrust();
+            let plan = build_it(runtime.as_ref(), &name, &topology).await;
+            Self { runtime, name, plan }
+        })
+    }
+
     /// The same within a case.
     pub async fn start(kind: RuntimeKind, topology: &str) -> Self {
         let name = unique("t");
@@ -81,9 +93,16 @@ impl Drop for Lab {
 
 /// Builds a lab of that name, clearing first what is left of one.
 pub async fn build(runtime: &dyn Runtime, name: &str, topology: &str) -> Plan {
+    build_it(runtime, name, &parse(topology)).await
+}
+
+fn parse(topology: &str) -> Topology {
     let document = Document::parse("test.yaml", topology.as_bytes()).unwrap();
-    let topology = Topology::from_document(document, Path::new("")).unwrap();
-    let build = runtime::build(runtime, &topology, name, &|_| ());
+    Topology::from_document(document, Path::new("")).unwrap()
+}
+
+async fn build_it(runtime: &dyn Runtime, name: &str, topology: &Topology) -> Plan {
+    let build = runtime::build(runtime, topology, name, &|_| ());
     match tokio::time::timeout(START, build).await.expect("a lab within ten minutes") {
         Ok(plan) => plan,
         Err(error) => panic!("{error}: {:?} ({:?})", std::error::Error::source(&error), error.hint),

@@ -78,7 +78,7 @@ impl StartArgs {
         let runtime = block_on(async { Ok(self.lab.open().await?.0.kind()) })?;
         self.spawn(&file, runtime)?;
         if self.json {
-            println!("{}", json!({ "capture": file }));
+            println!("{}", json!({ "capture": file.to_string_lossy() }));
         } else {
             println!("recording to {}\n`netlab capture stop` ends it", file.display());
         }
@@ -140,7 +140,10 @@ impl StopArgs {
             Ok(())
         })?;
         if self.json {
-            println!("{}", json!({ "stopped": running.iter().map(|r| &r.path).collect::<Vec<_>>() }));
+            println!(
+                "{}",
+                json!({ "stopped": running.iter().map(|r| r.path.to_string_lossy()).collect::<Vec<_>>() })
+            );
         } else if running.is_empty() {
             println!("nothing was being recorded in {}", self.folder.path.display());
         }
@@ -158,7 +161,7 @@ impl ListArgs {
         if self.json {
             let rows = all.iter().map(|r| {
                 json!({
-                    "capture": r.path,
+                    "capture": r.path.to_string_lossy(),
                     "bytes": r.size,
                     "modified": time(r).to_string(),
                     "recording": r.writer.is_some(),

@@ -9,11 +9,13 @@ use super::{
 };
 use crate::report::{
     Evidence,
+    fold::drawable,
     ladder::{Activity, Item, Ladder},
 };
 
 /// The ladder, drawn twice: the page shows the one that fits.
 pub fn section(evidence: &Evidence) -> Markup {
+    let evidence = &*drawable(evidence);
     let wide = Ladder::new(evidence, WIDE.density);
     if wide.is_empty() {
         return html! {};

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +15,7 @@ use bollard::{
 use futures_util::future::{join_all, try_join_all};
 
 use super::{answer::Answered, changes::Changes, names};
-use crate::{Result, error::Context, topology::Plan};
+use crate::{Result, error::Context, privileges::STUDENT_ID, topology::Plan};
 
 /// The engine's driver of volumes that knows tmpfs.
 const DRIVER: &str = "local";
@@ -47,7 +48,10 @@ fn labels(plan: &Plan) -> HashMap<String, String> {
 
 /// What makes a volume one in memory that holds so many bytes.
 fn in_memory(bytes: u64) -> HashMap<String, String> {
-    let options = format!("size={bytes},nr_inodes={},mode=755,nosuid,nodev", 1024 + bytes / 4096);
+    let options = format!(
+        "size={bytes},nr_inodes={},mode=755,uid={STUDENT_ID},gid={STUDENT_ID},nosuid,nodev",
+        1024 + bytes / 4096
+    );
     let all = [("type", "tmpfs"), ("device", "tmpfs"), ("o", &options)];
     all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
@@ -90,11 +94,7 @@ pub async fn fill(engine: &Engine, plan: &Plan) -> Result<()> {
     for (source, _, host, target) in all(plan) {
         let what = || format!("cannot copy {} to {host}", source.display());
         let folder = source.clone();
-        let pack = move || {
-            let mut tar = tar::Builder::new(Vec::new());
-            tar.append_dir_all(".", folder)?;
-            tar.into_inner()
-        };
+        let pack = move || pack(&folder);
         let bytes = tokio::task::spawn_blocking(pack).await.or_lab(what)?.or_lab(what)?;
         let options = UploadToContainerOptionsBuilder::default().path(&target.display().to_string()).build();
         let container = names::host(&plan.lab, host);
@@ -102,6 +102,30 @@ pub async fn fill(engine: &Engine, plan: &Plan) -> Result<()> {
         sent.or_engine(what)?;
     }
     Ok(())
+}
+
+/// A folder's files and folders as an archive, in which all belongs to the hosts' student; what is neither is left
+/// out.
+fn pack(folder: &Path) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut folders = vec![PathBuf::new()];
+    while let Some(inside) = folders.pop() {
+        for entry in fs::read_dir(folder.join(&inside))? {
+            let entry = entry?;
+            let (name, about) = (inside.join(entry.file_name()), entry.metadata()?);
+            let mut header = tar::Header::new_gnu();
+            header.set_metadata(&about);
+            header.set_uid(STUDENT_ID.into());
+            header.set_gid(STUDENT_ID.into());
+            if about.is_dir() {
+                archive.append_data(&mut header, &name, io::empty())?;
+                folders.push(name);
+            } else if about.is_file() {
+                archive.append_data(&mut header, &name, fs::File::open(entry.path())?)?;
+            }
+        }
+    }
+    archive.into_inner()
 }
 
 /// Removes a lab's volumes.

@@ -170,6 +170,26 @@ impl Docker {
         state.ok_or_else(|| Error::lab(format!("lab {lab} is not up")).hint("`netlab up` builds it"))
     }
 
+    /// Runs a command in the lab's observer, on a host's network: hosts themselves may not be allowed to change
+    /// it.
+    async fn exec_on_network(&self, lab: &str, host: &str, command: &Command) -> Result<Process> {
+        let host = observer::watched_host(&self.engine, lab, host);
+        let (host, image) = tokio::try_join!(host, self.image())?;
+        if let Ok(process) =
+            observer::run(&self.engine, lab, &image.tag, wire::on_network(&host, command)).await
+        {
+            return Ok(process);
+        }
+        self.start_observer(lab, &image).await?;
+        observer::run(&self.engine, lab, &image.tag, wire::on_network(&host, command)).await
+    }
+
+    /// Makes an observer where the lab has none of this netlab's, as after an upgrade.
+    async fn start_observer(&self, lab: &str, image: &Image) -> Result<()> {
+        image.ensure(&self.engine, &|_| ()).await?;
+        observer::start(&self.engine, &self.changes, lab, &image.tag).await
+    }
+
     async fn remove_container(&self, id: &str) -> Result<()> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let removed = self.engine.remove_container(id, Some(options)).await;
@@ -331,6 +351,9 @@ impl Runtime for Docker {
     }
 
     async fn exec(&self, lab: &str, host: &str, command: &Command) -> Result<Process> {
+        if command.changes_network {
+            return self.exec_on_network(lab, host, command).await;
+        }
         exec::exec(&self.engine, &names::host(lab, host), command).await
     }
 
@@ -358,8 +381,7 @@ impl Runtime for Docker {
         if let Ok(process) = observer::look(&self.engine, lab, &image.tag).await {
             return Ok((process, watch));
         }
-        image.ensure(&self.engine, &|_| ()).await?;
-        observer::start(&self.engine, &self.changes, lab, &image.tag).await?;
+        self.start_observer(lab, &image).await?;
         Ok((observer::look(&self.engine, lab, &image.tag).await?, watch))
     }
 }

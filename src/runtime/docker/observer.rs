@@ -50,9 +50,14 @@ pub async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Resul
     Ok(WatchedSegment { name: segment.into(), interface })
 }
 
-/// Runs `netlab observe` in the lab's observer of that image, if it has one that runs.
+/// Runs `netlab observe` in the lab's observer, if it has one that runs.
 pub async fn look(engine: &Engine, lab: &str, image: &str) -> Result<Process> {
-    let command = vec![format!("{PROGRAMS}/netlab"), "observe".into()];
+    run(engine, lab, image, vec!["observe".into()]).await
+}
+
+/// Runs `netlab` with these arguments there.
+pub async fn run(engine: &Engine, lab: &str, image: &str, arguments: Vec<String>) -> Result<Process> {
+    let command = [vec![format!("{PROGRAMS}/netlab")], arguments].concat();
     let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
     exec::run(engine, &names::observer(lab, image), config).await
 }

@@ -1,20 +1,16 @@
 //! The wire of a lab on Docker, closed: by `netlab wire` in the lab's observer, which is on the machine's
 //! network.
 
-use bollard::{Docker as Engine, models::ExecConfig};
+use bollard::Docker as Engine;
 use futures_util::future::try_join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{
-    bodies::{self, PROGRAMS},
-    changes::Changes,
-    exec, names, observer,
-};
+use super::{bodies, changes::Changes, observer};
 use crate::{
     Error, Result,
     error::Context,
     runtime::{
-        Process, Warning,
+        Command, Process, Warning, WatchedHost,
         wire::{
             is_open,
             machine::{Host, Order, Outcome},
@@ -27,9 +23,13 @@ use crate::{
 /// That takes about as long as a host, and so can be done meanwhile.
 pub async fn prepare(engine: &Engine, changes: &Changes, lab: &str, image: &str) -> Result<Process> {
     observer::start(engine, changes, lab, image).await?;
-    let command = vec![format!("{PROGRAMS}/netlab"), "wire".into()];
-    let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
-    exec::run(engine, &names::observer(lab, image), config).await
+    observer::run(engine, lab, image, vec!["wire".into()]).await
+}
+
+/// The arguments of a `netlab` that runs a command on a host's network.
+pub fn on_network(host: &WatchedHost, command: &Command) -> Vec<String> {
+    let wire = ["wire".into(), "--of".into(), host.init.to_string(), "--".into()];
+    [&wire[..], &command.argv].concat()
 }
 
 /// Has the lab's segments cut off from the machine and the ports of all its hosts locked. Gives what is to be

@@ -4,6 +4,7 @@
 //! bridge stands among the machine's own interfaces, as on Docker, it is cut off from the machine, too
 //! ([`machine`]).
 
+pub mod host;
 pub mod lock;
 pub mod machine;
 pub mod netlink;

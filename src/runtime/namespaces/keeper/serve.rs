@@ -187,7 +187,7 @@ impl Keeper {
             init: found.pidfd.as_fd(),
             membership: &found.membership,
             ids,
-            capabilities: Capabilities::of_root(self.plan.untrusted),
+            capabilities: Capabilities::of_root(self.plan.untrusted && !command.changes_network),
         };
         spawn::on_host(&place, command, streams)
     }
