@@ -409,7 +409,7 @@ fn no_link_leads_out_of_a_class_and_nobody_vanishes() {
 fn a_name_shows_as_what_it_is() {
     let class = tempfile::tempdir().unwrap();
     tarball(&class.path().join("a\u{202e}nim\u{2028}da\u{1b}[2J.tar.gz"), |tar| {
-        put(tar, "netlab.yaml", YAML)
+        put(tar, "netlab.yaml", YAML);
     });
     let class = Class::open(class.path(), Path::new("grades")).unwrap();
     assert_eq!(class.submissions[0].student, "a\\u{202e}nim\\u{2028}da\\u{1b}[2J");

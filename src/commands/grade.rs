@@ -4,7 +4,10 @@ use std::{
     num::NonZero,
     path::PathBuf,
     process::ExitCode,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::available_parallelism,
 };
 
@@ -17,12 +20,12 @@ use netlab::{
         report::{Grades, points},
     },
     printable::visible,
-    runtime::{self, Step},
+    runtime::{self, Runtime, Step},
     submission::Class,
     workspace,
 };
 
-use super::lab::{Choice, block_on, interrupted};
+use super::lab::{Choice, block_on_threads, interrupted};
 use crate::ui;
 
 /// Grade a class: replay every submission from its sources in a lab of its own.
@@ -65,7 +68,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let course = Course::load(self.course.as_deref())?;
+        let course = Arc::new(Course::load(self.course.as_deref())?);
         let class = Class::open(&self.class, &self.out)?;
         for name in &class.skipped {
             eprintln!("{name} is no submission, and left out");
@@ -76,10 +79,10 @@ impl Args {
             ui::print(&text)?;
             return Ok(ExitCode::SUCCESS);
         }
-        block_on(async {
-            let chosen = runtime::choose(self.runtime.kind()).await?;
-            let records = self.grade(&class, &course, chosen.runtime.as_ref()).await?;
-            let grades = Grades::new(&course, chosen.runtime.kind(), &records, &alike);
+        block_on_threads(async {
+            let runtime = Arc::from(runtime::choose(self.runtime.kind()).await?.runtime);
+            let records = self.grade(&class, &course, &runtime).await?;
+            let grades = Grades::new(&course, runtime.kind(), &records, &alike);
             let files = grades.write(&self.out)?;
             let text = if self.json {
                 grades.to_json().to_string() + "\n"
@@ -96,12 +99,12 @@ impl Args {
     async fn grade(
         &self,
         class: &Class,
-        course: &Course,
-        runtime: &dyn runtime::Runtime,
+        course: &Arc<Course>,
+        runtime: &Arc<dyn Runtime>,
     ) -> Result<Vec<Record>> {
         let cores = || available_parallelism().map_or(1, NonZero::get);
-        let settings =
-            Settings { course, runtime, out: &self.out, jobs: self.jobs.map_or_else(cores, NonZero::get) };
+        let jobs = self.jobs.map_or_else(cores, NonZero::get);
+        let settings = Settings { course: course.clone(), runtime: runtime.clone(), out: &self.out, jobs };
         let progress = ui::Progress::new();
         let (done, total) = (AtomicU64::new(0), class.submissions.len() as u64);
         let tell = |news: News<'_>| {

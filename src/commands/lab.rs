@@ -84,7 +84,19 @@ impl LabArgs {
 
 /// Runs a command's asynchronous part, and does not wait for a read of the terminal that may never end.
 pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    block_on_with(tokio::runtime::Builder::new_current_thread(), work)
+}
+
+/// The same of a command that looks after several labs at a time.
+pub fn block_on_threads<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    block_on_with(tokio::runtime::Builder::new_multi_thread(), work)
+}
+
+fn block_on_with<T>(
+    mut builder: tokio::runtime::Builder,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result

@@ -57,6 +57,10 @@ pub struct Options {
     pub step: bool,
 }
 
+/// So much is taken in at a time before whatever else this program does has its turn: a lab may have seen any number
+/// of packets, and others are looked at beside it.
+const TURN: usize = 256;
+
 /// An exercise while it runs.
 pub struct Run<'r> {
     pub(super) runtime: &'r dyn Runtime,
@@ -293,8 +297,11 @@ impl<'r> Run<'r> {
 
     /// Looks at every host now, and takes in everything that has happened until now.
     pub(super) async fn look_around(&mut self) -> Result<()> {
-        for seen in self.session.look().await? {
+        for (n, seen) in self.session.look().await?.into_iter().enumerate() {
             self.see(seen)?;
+            if n % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
         }
         while let Some((at, program, news)) = self.programs.try_next() {
             self.news(at, program, news)?;

@@ -6,10 +6,11 @@
 use std::{
     collections::BTreeSet,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures_util::future::join_all;
+use tokio::sync::Notify;
 
 use crate::{Result, digest::sha256, runtime::Runtime};
 
@@ -17,7 +18,18 @@ use crate::{Result, digest::sha256, runtime::Runtime};
 pub struct Labs {
     prefix: String,
     all: Vec<String>,
-    free: Mutex<Vec<String>>,
+    free: Arc<Free>,
+}
+
+struct Free {
+    names: Mutex<Vec<String>>,
+    given: Notify,
+}
+
+/// A lab's name that nobody else has, until dropped.
+pub struct Taken {
+    name: String,
+    free: Arc<Free>,
 }
 
 impl Labs {
@@ -26,18 +38,25 @@ impl Labs {
         let place = sha256(out.as_os_str().as_encoded_bytes());
         let prefix = format!("grade-{}-", &place[..8]);
         let all: Vec<String> = (1..=jobs.max(1)).map(|n| format!("{prefix}{n}")).collect();
-        Self { free: Mutex::new(all.clone()), all, prefix }
+        let free = Arc::new(Free { names: Mutex::new(all.clone()), given: Notify::new() });
+        Self { prefix, all, free }
     }
 
     /// One that nobody has now.
-    pub fn take(&self) -> String {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.pop().unwrap_or_else(|| unreachable!("there are as many labs as jobs"))
+    pub fn take(&self) -> Taken {
+        let name = self.free.names().pop().unwrap_or_else(|| unreachable!("there are as many labs as jobs"));
+        Taken { name, free: self.free.clone() }
     }
 
-    /// It is free again.
-    pub fn give(&self, lab: String) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(lab);
+    /// Waits until nobody has one any more.
+    pub async fn returned(&self) {
+        loop {
+            let given = self.free.given.notified();
+            if self.free.names().len() == self.all.len() {
+                return;
+            }
+            given.await;
+        }
     }
 
     /// Takes down every one that is up, also of a grading with more jobs that was ended by force.
@@ -47,5 +66,25 @@ impl Labs {
         all.extend(self.all.iter().cloned());
         let gone = join_all(all.iter().map(|lab| runtime.down(lab))).await;
         gone.into_iter().collect::<Result<Vec<_>>>().map(drop)
+    }
+}
+
+impl Free {
+    fn names(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// The lab's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.free.names().push(std::mem::take(&mut self.name));
+        self.free.given.notify_waiters();
     }
 }

@@ -16,10 +16,13 @@ use std::{
     fs::{self, File},
     future::Future,
     path::Path,
+    pin::pin,
+    sync::Arc,
     time::Instant,
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     Error, Kind, Result,
@@ -43,9 +46,9 @@ pub use record::{Record, Status};
 /// How a class is graded.
 pub struct Settings<'a> {
     /// By what.
-    pub course: &'a Course,
+    pub course: Arc<Course>,
     /// On what.
-    pub runtime: &'a dyn Runtime,
+    pub runtime: Arc<dyn Runtime>,
     /// Where the grades, and a folder for each student, go.
     pub out: &'a Path,
     /// How many submissions are replayed at a time.
@@ -79,17 +82,22 @@ pub async fn grade(
     // Other users of the machine have no business in there.
     own::make_private(&out).or_usage(|| format!("cannot keep {} from others", out.display()))?;
     let labs = Labs::new(&out, settings.jobs);
-    labs.clear(settings.runtime).await?;
-    let grader = Grader { settings, out: &out, labs: &labs, tell };
+    labs.clear(settings.runtime.as_ref()).await?;
+    let (end, is_over) = watch::channel(false);
+    let grader = Grader { settings, out: &out, labs: &labs, is_over, tell };
     let work = stream::iter(class.submissions.iter().enumerate())
         .map(async |(n, submission)| grader.grade(submission).await.map(|record| (n, record)))
         .buffer_unordered(settings.jobs.max(1))
         .try_collect::<BTreeMap<usize, Record>>();
+    let mut work = pin!(work);
     let records = tokio::select! {
-        records = work => records,
+        records = &mut work => records,
         () = stop => Err(Error::interrupted()),
     };
-    if let Err(error) = labs.clear(settings.runtime).await {
+    // Also where one error has ended the work on all.
+    let _ = end.send(true);
+    labs.returned().await;
+    if let Err(error) = labs.clear(settings.runtime.as_ref()).await {
         tell(News::Left(&error));
     }
     Ok(records?.into_values().collect())
@@ -117,7 +125,7 @@ fn turn(out: &Path) -> Result<File> {
 
 /// What was handed in, ready to be replayed.
 struct Opened {
-    sources: Sources,
+    sources: Arc<Sources>,
     manifest: Manifest,
     hash: String,
 }
@@ -130,7 +138,7 @@ async fn open(submission: &Submission, record: &mut Record) -> Result<Opened> {
     let (read, sources) = opened.await.or_lab(|| "cannot read a submission")??;
     record.note_left_out(&sources.left_out);
     let (manifest, hash) = read?;
-    Ok(Opened { sources, manifest, hash })
+    Ok(Opened { sources: Arc::new(sources), manifest, hash })
 }
 
 fn read(sources: &Sources) -> Result<(Manifest, String)> {
@@ -149,6 +157,7 @@ struct Grader<'a> {
     settings: &'a Settings<'a>,
     out: &'a Path,
     labs: &'a Labs,
+    is_over: watch::Receiver<bool>,
     tell: &'a dyn Fn(News<'_>),
 }
 
@@ -182,17 +191,14 @@ impl Grader<'_> {
         (self.tell)(News::Begun(submission));
         let started = Instant::now();
         let replay = Replay {
-            course: self.settings.course,
-            runtime: self.settings.runtime,
-            sources: &sources,
-            manifest: &manifest,
-            folder: &folder,
-            key: &submission.key,
+            course: self.settings.course.clone(),
+            runtime: self.settings.runtime.clone(),
+            sources: sources.clone(),
+            manifest: manifest.clone(),
+            folder: folder.clone(),
+            key: submission.key.clone(),
         };
-        let lab = self.labs.take();
-        let judged = replay.run(&lab).await;
-        self.labs.give(lab);
-        match judged? {
+        match self.replay(replay).await? {
             Tried::Told(told) => record.told(told),
             Tried::Lost(error) => {
                 record.broke(&error);
@@ -205,6 +211,22 @@ impl Grader<'_> {
         record.write(&folder)?;
         (self.tell)(News::Done(&record));
         Ok(record)
+    }
+
+    /// Replays a submission on a thread of its own. A program that floods its wire makes work for who looks at it,
+    /// which is to cost the other submissions nothing.
+    async fn replay(&self, replay: Replay) -> Result<Tried> {
+        let (lab, mut is_over) = (self.labs.take(), self.is_over.clone());
+        let here = Handle::current();
+        let run = move || {
+            here.block_on(async {
+                tokio::select! {
+                    tried = replay.run(lab.name()) => tried,
+                    _ = is_over.wait_for(|is_over| *is_over) => Err(Error::interrupted()),
+                }
+            })
+        };
+        tokio::task::spawn_blocking(run).await.or_lab(|| "a replay has ended without a word")?
     }
 
     /// The same for the same sources, judged by the same rules on the same runtime.

@@ -1,6 +1,11 @@
 //! One submission in a lab of its own, which nobody else uses and which goes away with it.
 
-use std::{fs, path::Path, sync::Mutex, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use indexmap::IndexMap;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -28,14 +33,14 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(15);
 
 /// A submission to replay.
-pub struct Replay<'a> {
-    pub course: &'a Course,
-    pub runtime: &'a dyn Runtime,
-    pub sources: &'a Sources,
-    pub manifest: &'a Manifest,
+pub struct Replay {
+    pub course: Arc<Course>,
+    pub runtime: Arc<dyn Runtime>,
+    pub sources: Arc<Sources>,
+    pub manifest: Manifest,
     /// Where what it leaves goes.
-    pub folder: &'a Path,
-    pub key: &'a str,
+    pub folder: PathBuf,
+    pub key: String,
 }
 
 /// What came of an attempt.
@@ -58,6 +63,8 @@ pub struct Told {
     pub ran_out: Option<String>,
     /// Whether something was not told, and another attempt may tell it.
     unclear: bool,
+    /// Whether something of the submission's own has been under way in the section that is judged.
+    has_run: bool,
 }
 
 /// Programs that did not compile.
@@ -90,7 +97,7 @@ const MOST_HOW: usize = 400;
 /// More than this of what a compiler says, in characters, no grader reads.
 const MOST_WORDS: usize = 8 << 10;
 
-impl Replay<'_> {
+impl Replay {
     /// Judges the submission. An error would be every submission's.
     ///
     /// What an attempt could not tell may be the program's fault or the lab's: a second lab decides. Where it was
@@ -108,9 +115,9 @@ impl Replay<'_> {
     }
 
     async fn attempt(&self, lab: &str) -> Result<Tried> {
-        let cleared = match fs::remove_dir_all(self.folder) {
+        let cleared = match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => own::make_private(self.folder),
+            _ => own::make_private(&self.folder),
         };
         cleared.or_usage(|| format!("cannot clear {}", self.folder.display()))?;
         let tried = match self.build(lab).await {
@@ -134,7 +141,6 @@ impl Replay<'_> {
             Ok(Ok(())) => Tried::Told(told),
             Ok(Err(error)) => Tried::Lost(error),
             Err(_) => {
-                told.unclear = true;
                 self.run_out(&mut told);
                 Tried::Told(told)
             }
@@ -153,7 +159,7 @@ impl Replay<'_> {
                 unlimited.get_or_insert(step.what);
             }
         };
-        runtime::build(self.runtime, &self.topology()?, lab, &tell).await?;
+        runtime::build(self.runtime.as_ref(), &self.topology()?, lab, &tell).await?;
         Ok(unlimited.into_inner().unwrap_or_default().map(|what| {
             Error::lab(what).hint(
                 "nothing would stop a program that takes all there is: grade as root, or with --runtime docker",
@@ -191,13 +197,13 @@ impl Replay<'_> {
                 continue;
             }
             let request = self.request(rule, build.take());
-            let mut has_run = false;
-            let mut tell = |news: News<'_>| has_run |= is_theirs(&news);
-            let report = check::run(&request, self.runtime, &state, sleep_until(deadline), &mut tell).await;
+            told.has_run = false;
+            let has_run = &mut told.has_run;
+            let mut tell = |news: News<'_>| *has_run |= is_theirs(&news);
+            let report =
+                check::run(&request, self.runtime.as_ref(), &state, sleep_until(deadline), &mut tell).await;
             let report = match report {
                 Err(error) if error.kind == Kind::Interrupted => {
-                    // Where nothing of the program's was under way, the lab or the machine was slow.
-                    told.unclear |= !has_run;
                     self.run_out(told);
                     break;
                 }
@@ -209,17 +215,22 @@ impl Replay<'_> {
         }
         // A lab that has lost a host, or that cannot be looked at, has told nothing.
         let state = self.whole(lab).await?;
-        Session::open(self.runtime, &state.plan.lab).await.map(drop)
+        Session::open(self.runtime.as_ref(), &state.plan.lab).await.map(drop)
     }
 
     /// The time of all sections is over: those that were not judged have no marks.
     fn run_out(&self, told: &mut Told) {
         let most = self.course.within.as_secs();
         let why = format!("your program was still running when its {most} s for all sections were over");
-        for rule in &self.course.sections[told.sections.len()..] {
+        let judged = told.sections.len();
+        for rule in &self.course.sections[judged..] {
             told.sections.push(Judged::unknown(rule, &why));
         }
-        told.ran_out = Some(why);
+        if told.sections.len() > judged {
+            told.ran_out = Some(why);
+        }
+        // Where nothing of the program's was under way, the lab or the machine was slow.
+        told.unclear |= !told.has_run;
     }
 
     fn request(&self, rule: &Rule, build: Option<String>) -> Request {
@@ -228,7 +239,7 @@ impl Replay<'_> {
             build_within: self.course.build_within,
             programs: self.programs(),
             sections: vec![rule.template.clone()],
-            captures: self.folder.to_owned(),
+            captures: self.folder.clone(),
         }
     }
 
@@ -236,7 +247,7 @@ impl Replay<'_> {
         if unbuilt {
             return Judged::unknown(rule, DID_NOT_COMPILE);
         }
-        Judged::of(rule, report.sections.first(), self.folder, self.course.borrowed)
+        Judged::of(rule, report.sections.first(), &self.folder, self.course.borrowed)
     }
 
     /// The submission's programs that count.

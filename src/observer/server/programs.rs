@@ -30,7 +30,7 @@ const MOST_OF_IT: f64 = 0.5;
 const NEARLY_ALL: f64 = 0.9;
 
 /// What functions have in their names that a server needs.
-const LISTENS: [&[u8]; 2] = [b"listen", b"accept"];
+const LISTENS: [&str; 2] = ["listen", "accept"];
 
 /// What so many files turned out to be is remembered: nobody runs more of their own.
 const MOST_FOUND: usize = 1000;
@@ -126,7 +126,8 @@ fn know_of_system(known: &mut Pieces, path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     let Some(elf) = Elf::read(&file) else { return Ok(()) };
     let names = elf.names(&file).unwrap_or_default();
-    let listens = LISTENS.iter().any(|word| names.windows(word.len()).any(|part| part == *word));
+    let names = String::from_utf8_lossy(&names);
+    let listens = LISTENS.iter().any(|word| names.contains(word));
     if !elf.is_static && !listens {
         return Ok(());
     }

@@ -130,27 +130,24 @@ impl Pieces {
     }
 }
 
-/// Gives the hash of every piece in that part of the file, at every place.
+/// Gives the hash of every piece in that part of the file, at every place. Before its beginning there are zeros.
 fn roll(file: &File, part: Range<u64>, mut give: impl FnMut(u64)) -> io::Result<()> {
-    let (mut at, mut filled, mut rolling) = (part.start, 0, 0u64);
-    let mut window = [0u8; PIECE];
-    let mut buffer = vec![0; CHUNK];
+    let (mut at, mut rolling) = (part.start, 0u64);
+    // The piece before what is read comes first.
+    let mut buffer = vec![0; PIECE + CHUNK];
     while at < part.end {
-        let n = file.read_at(&mut buffer, at)?;
+        let n = file.read_at(&mut buffer[PIECE..], at)?;
         if n == 0 {
             break;
         }
-        for &byte in &buffer[..n] {
-            let leaving = std::mem::replace(&mut window[filled % PIECE], byte);
-            filled += 1;
+        for (leaving, entering) in buffer.iter().zip(&buffer[PIECE..PIECE + n]) {
             rolling = rolling
                 .wrapping_mul(BASE)
-                .wrapping_add(u64::from(byte))
-                .wrapping_sub(LEAVES.wrapping_mul(u64::from(leaving)));
-            if filled >= PIECE {
-                give(rolling);
-            }
+                .wrapping_add(u64::from(*entering))
+                .wrapping_sub(LEAVES.wrapping_mul(u64::from(*leaving)));
+            give(rolling);
         }
+        buffer.copy_within(n..n + PIECE, 0);
         at += n as u64;
     }
     Ok(())
