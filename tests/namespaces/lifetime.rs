@@ -142,6 +142,30 @@ async fn a_keeper_told_to_go_by_the_system_clears_up() {
     assert!(!lab.down().await, "there is nothing left to take down");
 }
 
+/// As a last logout clears a user's runtime folder: nobody could reach the lab any more.
+#[tokio::test]
+async fn a_lab_whose_folder_goes_goes_with_it() {
+    let Some(mut lab) = Lab::planned().await else { return };
+    lab.plan.hosts[0].limits.pids = Some(100);
+    lab.build().await.unwrap();
+    let traces = Traces::of(&lab);
+    fs::remove_dir_all(lab.state.path().join("labs")).unwrap();
+    traces.are_gone(&lab).await;
+    assert!(!lab.down().await, "there is nothing left to take down");
+    lab.build().await.unwrap();
+    lab.down().await;
+}
+
+/// While its last processes still hold its socket.
+#[tokio::test]
+async fn down_at_once_after_a_keepers_end_finds_it_gone() {
+    for _ in 0..20 {
+        let Some(lab) = Lab::up().await else { return };
+        kill(keeper(&lab), Signal::SIGKILL).unwrap();
+        assert!(lab.down().await);
+    }
+}
+
 #[tokio::test]
 async fn a_keeper_that_hangs_is_made_to_go() {
     let Some(lab) = Lab::up().await else { return };

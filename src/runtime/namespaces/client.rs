@@ -61,12 +61,16 @@ impl Connection {
         Ok(Some(Self(sys::watch(socket).or_lab(|| "cannot wait for the keeper")?)))
     }
 
-    /// The keeper's life.
-    pub fn life(&self) -> Result<Life> {
+    /// The keeper's life; `None` if that is over, and only its children still hold the socket.
+    pub fn life(&self) -> Result<Option<Life>> {
         let watch = || {
             let peer = getsockopt(self.0.get_ref(), PeerCredentials)?;
             let pid = Pid::from_raw(peer.pid());
-            io::Result::Ok(Life { pid, pidfd: sys::watch(sys::pidfd_open(pid)?)? })
+            let pidfd = match sys::pidfd_open(pid) {
+                Err(Errno::ESRCH) => return Ok(None),
+                other => other?,
+            };
+            io::Result::Ok(Some(Life { pid, pidfd: sys::watch(pidfd)? }))
         };
         watch().or_lab(|| "cannot watch the lab's keeper")
     }

@@ -117,17 +117,21 @@ impl Runtime for Namespaces {
             let Some(folder) = self.base.lab(lab)? else { return Ok(found) };
             if let Some(mut keeper) = Connection::open(&folder)? {
                 found = true;
-                let life = keeper.life()?;
-                match timeout(GOING, send_away(&mut keeper)).await {
-                    Ok(Ok(left)) if left.is_empty() => return life.end().await.map(|()| true),
-                    Ok(Ok(left)) => {
-                        return Err(Error::lab(format!("lab {lab} is down, but for {}", left.join("; "))));
+                if let Some(life) = keeper.life()? {
+                    match timeout(GOING, send_away(&mut keeper)).await {
+                        Ok(Ok(left)) if left.is_empty() => return life.end().await.map(|()| true),
+                        Ok(Ok(left)) => {
+                            return Err(Error::lab(format!(
+                                "lab {lab} is down, but for {}",
+                                left.join("; ")
+                            )));
+                        }
+                        // It died over it: what it left is cleared like that of any dead keeper.
+                        Ok(Err(_)) => {}
+                        Err(_) => life.kill()?,
                     }
-                    // It died over it: what it left is cleared like that of any dead keeper.
-                    Ok(Err(_)) => {}
-                    Err(_) => life.kill()?,
+                    life.end().await?;
                 }
-                life.end().await?;
             }
             let clear = tokio::task::spawn_blocking(move || clear_dead(&folder));
             // None: its keeper was still building it when it was first looked for.

@@ -8,6 +8,7 @@
 
 pub mod cgroup;
 mod child;
+mod folder;
 mod host;
 mod ids;
 mod log;

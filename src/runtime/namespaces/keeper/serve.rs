@@ -28,6 +28,7 @@ use super::{
         sys,
     },
     Ground, Keeper,
+    folder::FolderWatch,
     host::Host,
     network,
     spawn::{self, Newborn, Place, Progress, Streams},
@@ -68,12 +69,19 @@ impl Keeper {
             self.take_down();
             return;
         };
+        // Without it the lab works as well; nobody could reach it any more.
+        let folder = FolderWatch::new(&self.folder).ok();
+        // It may have gone before it was watched.
+        if !self.folder.socket().exists() {
+            self.take_down();
+            return;
+        }
         // Children that ended before their signal was asked for.
         self.reap();
         loop {
             tell_begun(&mut clients);
             self.tell_ends(&clients);
-            let ready = wait(&signals, self.listener.as_fd(), &clients, &self.hosts);
+            let ready = wait(&signals, self.listener.as_fd(), folder.as_ref(), &clients, &self.hosts);
             if ready.signals {
                 while let Ok(Some(signal)) = signals.read_signal() {
                     if signal.ssi_signo == Signal::SIGTERM as u32 {
@@ -82,6 +90,10 @@ impl Keeper {
                     }
                 }
                 self.reap();
+            }
+            if ready.folder && folder.as_ref().is_some_and(FolderWatch::is_gone) {
+                self.take_down();
+                return;
             }
             for place in ready.logs {
                 self.hosts[place].log.take_in();
@@ -289,15 +301,24 @@ fn tell_begun(clients: &mut [Client]) {
 struct Ready {
     signals: bool,
     listener: bool,
+    folder: bool,
     /// Places in the list of clients.
     clients: Vec<usize>,
     /// Places in the list of hosts.
     logs: Vec<usize>,
 }
 
-fn wait(signals: &SignalFd, listener: BorrowedFd<'_>, clients: &[Client], hosts: &[Host]) -> Ready {
+fn wait(
+    signals: &SignalFd,
+    listener: BorrowedFd<'_>,
+    folder: Option<&FolderWatch>,
+    clients: &[Client],
+    hosts: &[Host],
+) -> Ready {
     let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
-    let mut fds = vec![watch(signals.as_fd()), watch(listener)];
+    // Whose third is the first again says nothing new.
+    let third = folder.map_or(signals.as_fd(), AsFd::as_fd);
+    let mut fds = vec![watch(signals.as_fd()), watch(listener), watch(third)];
     fds.extend(clients.iter().map(|c| watch(c.socket.as_fd())));
     fds.extend(hosts.iter().map(|h| watch(h.log.outlet())));
     let newborns = || clients.iter().filter_map(|c| c.newborn.as_ref());
@@ -309,12 +330,24 @@ fn wait(signals: &SignalFd, listener: BorrowedFd<'_>, clients: &[Client], hosts:
     // Fails by an interruption, after which nothing is ready, or for want of memory, after which it
     // is tried again.
     if poll(&mut fds, patience).is_err() {
-        return Ready { signals: false, listener: false, clients: Vec::new(), logs: Vec::new() };
+        return Ready {
+            signals: false,
+            listener: false,
+            folder: false,
+            clients: Vec::new(),
+            logs: Vec::new(),
+        };
     }
     let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
-    let (of_clients, rest) = ready[2..].split_at(clients.len());
+    let (of_clients, rest) = ready[3..].split_at(clients.len());
     let of_logs = &rest[..hosts.len()];
     let places =
         |ready: &[bool]| ready.iter().enumerate().filter(|(_, r)| **r).map(|(place, _)| place).collect();
-    Ready { signals: ready[0], listener: ready[1], clients: places(of_clients), logs: places(of_logs) }
+    Ready {
+        signals: ready[0],
+        listener: ready[1],
+        folder: ready[2],
+        clients: places(of_clients),
+        logs: places(of_logs),
+    }
 }

@@ -15,66 +15,89 @@ use crate::{Error, Result, error::Context, own};
 /// Where a user's labs are. What is there is not to be had but by [`Base::prepare`] and [`Base::lab`], which
 /// look whose it is: what somebody else has made there would otherwise be taken for what a keeper has left.
 #[derive(Clone, Debug)]
-pub struct Base(PathBuf);
+pub struct Base {
+    /// Where new ones are made.
+    place: PathBuf,
+    /// Where older ones may be, made by the same user with another environment.
+    others: Vec<PathBuf>,
+}
 
 impl Base {
     /// `NETLAB_STATE` if set; else for root `/run/netlab`; else `netlab` in the user's runtime folder
     /// (`XDG_RUNTIME_DIR`) where there is one; else `/tmp/netlab-UID`.
+    ///
+    /// Labs are also looked for where the same user would have them with another environment, as in a login of
+    /// its own, with `su` or in a job of cron.
     pub fn locate() -> Self {
         let user = geteuid();
         let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        if let Some(place) = variable("NETLAB_STATE") {
+            return Self::at(place);
+        }
+        if user.is_root() {
+            return Self::at("/run/netlab");
+        }
         let own = |path: &PathBuf| fs::metadata(path).is_ok_and(|m| m.uid() == user.as_raw());
-        Self(if let Some(path) = variable("NETLAB_STATE") {
-            path
-        } else if user.is_root() {
-            "/run/netlab".into()
-        } else if let Some(path) = variable("XDG_RUNTIME_DIR").filter(own) {
-            path.join("netlab")
-        } else {
-            format!("/tmp/netlab-{user}").into()
-        })
+        let runtime = variable("XDG_RUNTIME_DIR").into_iter().chain([format!("/run/user/{user}").into()]);
+        let runtime: Vec<_> = runtime.filter(own).map(|path| path.join("netlab")).collect();
+        let is_set = variable("XDG_RUNTIME_DIR").as_ref().is_some_and(own);
+        let shared = PathBuf::from(format!("/tmp/netlab-{user}"));
+        if is_set { Self::first_of(runtime, shared) } else { Self { place: shared, others: runtime } }
     }
 
-    /// That folder instead.
+    fn first_of(runtime: Vec<PathBuf>, shared: PathBuf) -> Self {
+        let mut all = runtime.into_iter().chain([shared]);
+        let place = all.next().unwrap_or_default();
+        Self { others: all.filter(|path| *path != place).collect(), place }
+    }
+
+    /// That folder instead, and no other.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self { place: path.into(), others: Vec::new() }
     }
 
     /// Makes the folder if it is not there.
     pub fn prepare(&self) -> Result<Prepared<'_>> {
-        let created = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
-        created.or_lab(|| format!("cannot keep the lab's state in {}", self.0.display()))?;
-        own::folder(&self.0).map_err(|e| refused(&self.0, e))?;
-        Ok(Prepared(&self.0))
+        let created = DirBuilder::new().recursive(true).mode(0o700).create(&self.place);
+        created.or_lab(|| format!("cannot keep the lab's state in {}", self.place.display()))?;
+        own::folder(&self.place).map_err(|e| refused(&self.place, e))?;
+        Ok(Prepared(&self.place))
     }
 
     /// The folder of a lab, if it is there.
     pub fn lab(&self, lab: &str) -> Result<Option<Found>> {
         check_name(lab)?;
-        if !self.is_there()? {
-            return Ok(None);
+        for place in self.places()? {
+            if let Some(found) = Found::open(place.join(lab))? {
+                return Ok(Some(found));
+            }
         }
-        Found::open(self.0.join(lab))
+        Ok(None)
     }
 
     /// The names of the labs that have a folder, dead or alive.
     pub fn labs(&self) -> Result<Vec<String>> {
-        if !self.is_there()? {
-            return Ok(Vec::new());
+        let mut names = Vec::new();
+        for place in self.places()? {
+            let entries = fs::read_dir(place).or_lab(|| format!("cannot read {}", place.display()))?;
+            let here = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
+            names.extend(here.filter(|name| check_name(name).is_ok()));
         }
-        let entries = fs::read_dir(&self.0).or_lab(|| format!("cannot read {}", self.0.display()))?;
-        let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
-        let mut names: Vec<_> = names.filter(|name| check_name(name).is_ok()).collect();
         names.sort();
+        names.dedup();
         Ok(names)
     }
 
-    fn is_there(&self) -> Result<bool> {
-        match own::folder(&self.0) {
-            Ok(_) => Ok(true),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(refused(&self.0, e)),
+    /// The folders for labs that are there. Somebody else's in place of an older one is none of this user's.
+    fn places(&self) -> Result<Vec<&Path>> {
+        let mut places = Vec::new();
+        match own::folder(&self.place) {
+            Ok(_) => places.push(self.place.as_path()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(refused(&self.place, e)),
         }
+        places.extend(self.others.iter().map(PathBuf::as_path).filter(|other| own::folder(other).is_ok()));
+        Ok(places)
     }
 }
 
@@ -138,6 +161,25 @@ mod tests {
             assert!(refused.iter().all(|hint| hint.contains("NETLAB_STATE")), "{refused:?}");
         }
         assert!(refusal(&Base::at(folder.path())).iter().all(String::is_empty));
+    }
+
+    #[test]
+    fn a_lab_is_found_where_another_environment_put_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [here, there, squatted] = ["here", "there", "squatted"].map(|name| folder.path().join(name));
+        for path in [&there.join("x"), &squatted.join("y")] {
+            fs::create_dir_all(path).unwrap();
+        }
+        for path in [&there, &there.join("x")] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        fs::set_permissions(&squatted, fs::Permissions::from_mode(0o777)).unwrap();
+        let base = Base { place: here.clone(), others: vec![squatted, there] };
+        assert_eq!(base.labs().unwrap(), ["x"]);
+        assert!(base.lab("x").unwrap().is_some() && base.lab("y").unwrap().is_none());
+        base.prepare().unwrap();
+        fs::create_dir(here.join("x")).unwrap();
+        assert_eq!(base.labs().unwrap(), ["x"]);
     }
 
     #[test]
