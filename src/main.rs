@@ -9,7 +9,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = commands::Cli::parse_from(commands::spelled_out(std::env::args_os()));
+    let cli = match commands::Cli::try_parse_from(commands::spelled_out(std::env::args_os())) {
+        Ok(cli) => cli,
+        Err(answer) => return ui::answer(&answer),
+    };
     match commands::run(cli).and_then(|code| ui::all_written().map(|()| code)) {
         Ok(code) => code,
         Err(error) => ui::fail(&error),

@@ -37,7 +37,7 @@ pub struct Conversation {
     /// each side's first RST. No retransmission is among them. Three are enough: a FIN, a FIN that
     /// also acknowledges, and an ACK.
     pub closing: Vec<Step>,
-    /// Segments that carried again what had passed before, both ways.
+    /// Segments sent again, both ways.
     pub retransmissions: u64,
     /// From the SYN that was answered to the end of the handshake, in nanoseconds.
     pub rtt_ns: Option<Nanos>,
@@ -78,10 +78,10 @@ pub struct Flow {
     pub bytes: u64,
     /// Bytes of data in them, without what was sent again.
     pub payload: u64,
-    /// Segments that carried again what had passed before.
+    /// Segments sent again: they carried what had passed before, or what was lost before the wire that was
+    /// watched, so that it fills a gap there.
     pub retransmissions: u64,
-    /// Segments that came late and filled a gap: lost before the wire that was watched and sent
-    /// again, or overtaken.
+    /// Segments that were overtaken: they filled a gap sooner than they could have been sent again.
     pub out_of_order: u64,
     /// Segments that only asked whether the other side is still there.
     pub keepalives: u64,

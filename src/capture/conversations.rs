@@ -33,9 +33,9 @@ pub struct Seen {
 pub enum Novelty {
     /// It did, or it only acknowledged.
     New,
-    /// It carried again what had passed before.
+    /// It carried again what had been sent before: it had passed, or came after a round trip to fill a gap.
     Retransmission,
-    /// It came late and filled a gap.
+    /// It was overtaken: it filled a gap before anybody could have noticed that.
     OutOfOrder,
     /// It asked whether the other side is still there.
     KeepAlive,
@@ -186,7 +186,7 @@ impl Tracked {
         sender.interface = Some(segment.interface);
         let was_closed = sender.fin_acked() && peer.fin_acked();
         let had_fin = sender.has_fin();
-        let (novelty, fresh) = sender.send(segment, peer.window());
+        let (novelty, fresh) = sender.send(segment, peer.window(), self.told.rtt_ns);
         flow.payload += u64::from(fresh);
         match novelty {
             Novelty::Retransmission => {
@@ -198,7 +198,7 @@ impl Tracked {
             Novelty::WindowProbe => flow.window_probes += 1,
             Novelty::New | Novelty::Copy => {}
         }
-        let acks_fin = segment.flags.has(Flags::ACK) && peer.acknowledge(segment.ack);
+        let acks_fin = segment.flags.has(Flags::ACK) && peer.acknowledge(segment);
         self.open(segment);
         if !was_closed {
             let is_fin = segment.flags.has(Flags::FIN) && !had_fin;

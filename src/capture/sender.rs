@@ -8,6 +8,12 @@ use crate::observer::protocol::Nanos;
 /// How many gaps are remembered; a stream that has more is not worth telling apart.
 const GAPS: usize = 32;
 
+/// How soon what fills a gap was only overtaken, where the connection's round-trip time is not known.
+const REORDERING: Nanos = 3_000_000;
+/// How many duplicate acknowledgments ask for what comes next. RFC 5681 waits for three, but one of them may have
+/// been lost before the wire that is watched.
+const REPEATS: u8 = 2;
+
 /// Whether sequence number `a` comes after `b`.
 pub(super) fn after(a: u32, b: u32) -> bool {
     a != b && a.wrapping_sub(b) < 1 << 31
@@ -30,14 +36,26 @@ pub(super) struct Sender {
     fin: Option<u32>,
     /// The last window it offered.
     window: u16,
-    /// What was skipped so far, as (first, after the last).
-    gaps: Vec<(u32, u32)>,
+    /// How often its peer acknowledged the same again, asking for what comes next.
+    repeats: u8,
+    /// What was skipped so far.
+    gaps: Vec<Gap>,
+}
+
+/// Sequence numbers that were skipped.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    from: u32,
+    /// The number after the last.
+    to: u32,
+    /// When they were skipped.
+    since: Nanos,
 }
 
 impl Sender {
     /// Takes note of a segment that this side sent; `peer_window` is what its peer offered last.
-    /// Gives how many bytes of data in it had not passed before.
-    pub fn send(&mut self, segment: &Segment<'_>, peer_window: u16) -> (Novelty, u32) {
+    /// `rtt` is the connection's round-trip time. Gives how many bytes of data in it had not passed before.
+    pub fn send(&mut self, segment: &Segment<'_>, peer_window: u16, rtt: Option<Nanos>) -> (Novelty, u32) {
         self.window = segment.window;
         if segment.flags.has(Flags::RST) {
             return (Novelty::New, 0);
@@ -63,56 +81,69 @@ impl Sender {
         if asks && !segment.flags.any(Flags::SYN | Flags::FIN) {
             return (if peer_window == 0 { Novelty::WindowProbe } else { Novelty::KeepAlive }, 0);
         }
-        let novelty = self.extend(next, segment.seq, end);
-        let fresh = match novelty {
-            Novelty::Retransmission if after(end, next) => end.wrapping_sub(next).min(segment.len),
-            Novelty::Retransmission => 0,
-            _ => segment.len,
-        };
-        (novelty, fresh)
+        self.extend(next, segment, end, rtt.unwrap_or(REORDERING))
     }
 
-    /// Moves `next` over the sequence numbers from `seq` to before `end`.
-    fn extend(&mut self, next: u32, seq: u32, end: u32) -> Novelty {
+    /// Moves `next` over the segment's sequence numbers, the last of which is before `end`.
+    fn extend(&mut self, next: u32, segment: &Segment<'_>, end: u32, rtt: Nanos) -> (Novelty, u32) {
+        let (seq, len) = (segment.seq, segment.len);
         if seq == end {
-            return Novelty::New;
+            return (Novelty::New, 0);
         }
-        if after(end, next) {
+        let is_further = after(end, next);
+        if is_further {
             self.next = Some(end);
         }
         if seq == next {
-            return Novelty::New;
+            return (Novelty::New, len);
         }
         if after(seq, next) {
             if self.gaps.len() < GAPS {
-                self.gaps.push((next, seq));
+                self.gaps.push(Gap { from: next, to: seq, since: segment.at });
             }
-            return Novelty::New;
+            return (Novelty::New, len);
         }
-        if self.fill(seq, end) { Novelty::OutOfOrder } else { Novelty::Retransmission }
+        let (filled, since) = self.fill(seq, end);
+        let beyond = if is_further { end.wrapping_sub(next) } else { 0 };
+        let fresh = filled.saturating_add(beyond).min(len);
+        // Nobody can know of a loss and send again sooner than after a round trip.
+        let overtaken = since.is_some_and(|since| segment.at.saturating_sub(since) < rtt);
+        let asked_for = self.repeats >= REPEATS && self.acked == Some(seq);
+        (if overtaken && !asked_for { Novelty::OutOfOrder } else { Novelty::Retransmission }, fresh)
     }
 
-    /// Takes the numbers from `seq` to before `end` out of the gaps; says whether any was in one.
-    fn fill(&mut self, seq: u32, end: u32) -> bool {
-        let mut filled = false;
-        for (from, to) in mem::take(&mut self.gaps) {
-            if !after(end, from) || !after(to, seq) {
-                self.gaps.push((from, to));
+    /// Takes the numbers from `seq` to before `end` out of the gaps. Gives how many of them were in one, and
+    /// since when the first of those gaps was there.
+    fn fill(&mut self, seq: u32, end: u32) -> (u32, Option<Nanos>) {
+        let (mut filled, mut first) = (0, None);
+        for gap in mem::take(&mut self.gaps) {
+            if !after(end, gap.from) || !after(gap.to, seq) {
+                self.gaps.push(gap);
                 continue;
             }
-            filled = true;
-            if after(seq, from) {
-                self.gaps.push((from, seq));
+            let from = if after(seq, gap.from) { seq } else { gap.from };
+            let to = if after(gap.to, end) { end } else { gap.to };
+            filled += to.wrapping_sub(from);
+            first = Some(first.map_or(gap.since, |first: Nanos| first.min(gap.since)));
+            if from != gap.from {
+                self.gaps.push(Gap { to: from, ..gap });
             }
-            if after(to, end) {
-                self.gaps.push((end, to));
+            if to != gap.to {
+                self.gaps.push(Gap { from: to, ..gap });
             }
         }
-        filled
+        (filled, first)
     }
 
     /// Takes note of an acknowledgment that this side got; says whether it is the first of its FIN.
-    pub fn acknowledge(&mut self, ack: u32) -> bool {
+    pub fn acknowledge(&mut self, segment: &Segment<'_>) -> bool {
+        let ack = segment.ack;
+        if self.acked == Some(ack)
+            && segment.len == 0
+            && !segment.flags.any(Flags::SYN | Flags::FIN | Flags::RST)
+        {
+            self.repeats = self.repeats.saturating_add(1);
+        }
         self.base.get_or_insert(ack.wrapping_sub(1));
         let news = self.acked.is_none_or(|acked| after(ack, acked));
         // What was never sent cannot be acknowledged: such a number is of an earlier connection.
@@ -121,6 +152,7 @@ impl Sender {
         }
         let had_fin = self.fin_acked();
         self.acked = Some(ack);
+        self.repeats = 0;
         self.fin_acked() && !had_fin
     }
 

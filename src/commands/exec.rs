@@ -26,7 +26,10 @@ use tokio::{
 };
 
 use super::lab::{LabArgs, block_on};
-use crate::ui::terminal::{self, RawMode};
+use crate::ui::{
+    self,
+    terminal::{self, RawMode},
+};
 
 /// Output that does not come for so long, after the program has ended, does not come any more.
 const QUIET: Duration = Duration::from_millis(500);
@@ -198,7 +201,8 @@ fn read_stdin() -> mpsc::Receiver<Vec<u8>> {
 async fn copy(mut from: netlab::runtime::ByteStream, mut to: impl Write, copied: Arc<AtomicUsize>) -> bool {
     let mut buffer = vec![0; 32 * 1024];
     while let Ok(n @ 1..) = from.read(&mut buffer).await {
-        if to.write_all(&buffer[..n]).and_then(|()| to.flush()).is_err() {
+        if let Err(error) = to.write_all(&buffer[..n]).and_then(|()| to.flush()) {
+            ui::lost(error);
             return false;
         }
         copied.fetch_add(n, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use anyhow::Result;
 use tokio::io::AsyncReadExt;
 
 use super::lab::{LabArgs, block_on, interrupted};
+use crate::ui;
 
 /// Show what a host's own programs have printed: those its topology runs, and those started with
 /// `exec --detach`.
@@ -33,7 +34,8 @@ impl Args {
                     n = log.read(&mut buffer) => n?,
                     () = stop.as_mut() => return Ok(ExitCode::from(130)),
                 };
-                if n == 0 || stdout.write_all(&buffer[..n]).and_then(|()| stdout.flush()).is_err() {
+                let written = stdout.write_all(&buffer[..n]).and_then(|()| stdout.flush());
+                if n == 0 || !ui::written(written)? {
                     return Ok(ExitCode::SUCCESS);
                 }
             }

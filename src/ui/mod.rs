@@ -13,7 +13,7 @@ use std::{
 
 use netlab::{Error, Kind, printable::printable, yaml::Problems};
 
-pub use output::{all_written, print, print_format, tell_format, written};
+pub use output::{all_written, lost, print, print_format, tell_format, written};
 pub use progress::Progress;
 pub use table::table;
 
@@ -36,6 +36,18 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
         let _ = writeln!(err, "{} {hint}", paint("36", "hint:"));
     }
     ExitCode::from(known.map_or(Kind::Lab, |e| e.kind).exit_code())
+}
+
+/// Shows what the arguments alone are answered with: help, the version, or what is wrong with them.
+pub fn answer(answer: &clap::Error) -> ExitCode {
+    let shown = answer.print().and_then(|()| std::io::stdout().flush());
+    if answer.use_stderr() {
+        return ExitCode::from(Kind::Usage.exit_code());
+    }
+    match written(shown) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
 }
 
 /// `text` in an SGR style where stderr is a terminal that wants colour, else as it is.

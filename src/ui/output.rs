@@ -27,8 +27,13 @@ static LOST: OnceLock<Error> = OnceLock::new();
 pub fn print_format(text: Arguments<'_>) {
     let mut out = stdout().lock();
     if let Err(error) = out.write_fmt(text).and_then(|()| out.flush()) {
-        let _ = LOST.set(error);
+        lost(error);
     }
+}
+
+/// Takes note of output that could not be written, for [`all_written`] to report.
+pub fn lost(error: Error) {
+    let _ = LOST.set(error);
 }
 
 /// What `eprintln!` does. Nothing sensible is left to do when stderr itself cannot be written.

@@ -273,6 +273,37 @@ fn late_is_not_again() {
     assert_eq!(all[0].retransmissions, 2);
 }
 
+/// Lost before the wire that was watched: only its second passage is seen, a round trip after the gap.
+#[test]
+fn lost_before_the_tap_is_sent_again() {
+    let mut rows = opened(&[
+        (C, "ACK", 101, 901, 10),
+        (C, "ACK", 121, 901, 10),
+        (S, "ACK", 901, 111, 0),
+        (C, "ACK", 131, 901, 10),
+        (S, "ACK", 901, 111, 0),
+        (C, "ACK", 111, 901, 10),
+    ]);
+    let (c, novelties) = all(&rows);
+    assert_eq!(novelties[3..], [New, New, New, New, New, Again]);
+    assert_eq!((c[0].retransmissions, c[0].to_server.out_of_order, c[0].to_server.payload), (1, 0, 40));
+
+    // The peer had asked for it, so that it was sent again, however soon after the gap.
+    let mut conversations = Conversations::new();
+    rows.insert(8, (S, "ACK", 901, 111, 0));
+    let at = |n: usize| 1_000_000 * n.min(3) as u64 + n as u64;
+    for (n, row) in rows.iter().enumerate() {
+        conversations.push(&Segment { at: at(n), ..segment(*row, n) });
+    }
+    assert_eq!(conversations.get(0).unwrap().retransmissions, 1);
+}
+
+#[test]
+fn what_covers_more_than_its_gap_counts_once() {
+    let c = one(&opened(&[(C, "ACK", 101, 901, 5), (C, "ACK", 111, 901, 10), (C, "ACK", 101, 901, 15)]));
+    assert_eq!(c.to_server.payload, 20);
+}
+
 #[test]
 fn a_fin_sent_again_is_one_closing_segment() {
     let c = one(&opened(&[(C, "FIN+ACK", 101, 901, 0); 3]));

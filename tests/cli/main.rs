@@ -29,6 +29,7 @@ const SHARED: &[(&str, Case)] = &[
     ("an_interrupt_reaches_the_program", programs::an_interrupt_reaches_the_program),
     ("an_interrupt_reaches_the_whole_group", programs::an_interrupt_reaches_the_whole_group),
     ("a_program_without_a_reader_ends", programs::a_program_without_a_reader_ends),
+    ("output_that_cannot_be_written_is_an_error", programs::output_that_cannot_be_written_is_an_error),
     ("a_terminal_can_be_typed_into_from_a_pipe", programs::a_terminal_can_be_typed_into_from_a_pipe),
     ("a_detached_program_prints_to_the_log", programs::a_detached_program_prints_to_the_log),
     ("a_reader_that_has_enough_is_no_failure", programs::a_reader_that_has_enough_is_no_failure),

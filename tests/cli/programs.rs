@@ -1,5 +1,8 @@
 //! `exec`, `shell` and `logs`.
 
+use std::fs::File;
+
+use netlab::capture::Recorder;
 use nix::sys::signal::Signal;
 
 use crate::bench::{Bench, text};
@@ -46,6 +49,35 @@ pub fn a_program_without_a_reader_ends(bench: &Bench) {
     running.read_until("y");
     drop(running.0.stdout.take());
     assert_eq!(running.0.wait().unwrap().code(), Some(128 + 13));
+}
+
+/// As on a full disk: no command may seem to have done its work.
+pub fn output_that_cannot_be_written_is_an_error(bench: &Bench) {
+    let file = tempfile::Builder::new().suffix(".pcapng").tempfile().unwrap();
+    Recorder::to_stream(file.reopen().unwrap(), &[], []).unwrap();
+    let capture = file.path().to_str().unwrap();
+    let commands: [&[&str]; 10] = [
+        &["--help"],
+        &["capture", "start", "--help"],
+        &["--version"],
+        &["exec", "client1", "--", "echo", "lost"],
+        &["logs", "server"],
+        &["status"],
+        &["status", "--json"],
+        &["signals"],
+        &["capture", "show", capture],
+        &["completions", "bash"],
+    ];
+    for command in commands {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = bench.command(command).stdout(full).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{command:?}: {said}");
+        assert!(
+            said.contains("cannot write the output") && said.contains("No space left"),
+            "{command:?}: {said}"
+        );
+    }
 }
 
 pub fn a_terminal_can_be_typed_into_from_a_pipe(bench: &Bench) {
