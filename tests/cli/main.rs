@@ -33,6 +33,7 @@ const SHARED: &[(&str, Case)] = &[
     ("a_detached_program_prints_to_the_log", programs::a_detached_program_prints_to_the_log),
     ("a_reader_that_has_enough_is_no_failure", programs::a_reader_that_has_enough_is_no_failure),
     ("a_signal_goes_to_whom_it_is_for", kill::a_signal_goes_to_whom_it_is_for),
+    ("a_processs_name_steers_no_terminal", kill::a_processs_name_steers_no_terminal),
     ("what_became_of_the_process_is_told", kill::what_became_of_the_process_is_told),
     ("a_wrong_target_or_signal_is_told", kill::a_wrong_target_or_signal_is_told),
     ("a_capture_is_started_listed_stopped_and_shown", captures::started_listed_stopped_and_shown),

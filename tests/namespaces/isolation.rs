@@ -1,6 +1,6 @@
 //! What a host sees, and what it does not.
 
-use std::fs;
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
 use netlab::{
     runtime::{ExitStatus, Runtime},
@@ -117,6 +117,21 @@ async fn what_leaves_a_host_has_a_checksum_from_the_start() {
     if said.status == ExitStatus::Exited(0) {
         assert!(said.stdout.contains("tx-checksumming: off"), "{}", said.stdout);
     }
+    lab.down().await;
+}
+
+#[tokio::test]
+async fn a_folder_may_be_called_anything() {
+    let Some(mut lab) = Lab::planned().await else { return };
+    let folder = lab.state.path().join(OsStr::from_bytes(b"pr\xe1ctica"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a"), "mine\n").unwrap();
+    let mount = Mount { source: folder, target: "/lab".into(), read_only: true, copy: None };
+    lab.plan.hosts.iter_mut().for_each(|host| host.mounts.push(mount.clone()));
+    lab.build().await.unwrap();
+    assert_eq!(lab.run("client", ["cat", "/lab/a"]).await.stdout, "mine\n");
+    let found = lab.runtime.lab(lab.name()).await.unwrap().unwrap();
+    assert_eq!(found.plan, lab.plan, "as it was written down");
     lab.down().await;
 }
 
