@@ -17,6 +17,7 @@ use netlab::{
 use serde_json::json;
 
 use super::{
+    exec::say_what_was_met,
     lab::{LabArgs, block_on, interrupted},
     up,
 };
@@ -61,6 +62,7 @@ impl Args {
         };
         block_on(async {
             let (runtime, lab) = up::ensure(&self.lab, None, up::Say::OnlyWork).await?;
+            let met = runtime.met(&lab.plan).await;
             let mut stop = pin!(interrupted());
             let mut outcomes = Vec::new();
             let mut broke = None;
@@ -87,6 +89,7 @@ impl Args {
                 [outcome] if self.json => println!("{}", to_json(outcome)),
                 _ => {}
             }
+            say_what_was_met(runtime.as_ref(), &lab.plan, &met).await;
             broke.map_or(Ok(ExitCode::from(verdict.exit_code())), Err)
         })
     }

@@ -46,6 +46,7 @@ const SHARED: &[(&str, Case)] = &[
 const ALONE: &[(&str, CaseAlone)] = &[
     ("an_answer_comes_with_its_evidence", exercises::an_answer_comes_with_its_evidence),
     ("an_interrupted_exercise_ends_what_it_started", exercises::an_interrupted_one_ends_what_it_started),
+    ("a_fork_bomb_stays_on_its_host", programs::a_fork_bomb_stays_on_its_host),
     ("every_host_is_looked_at", exercises::every_host_is_looked_at),
     ("a_link_is_made_bad_and_mended", exercises::a_link_is_made_bad_and_mended),
 ];
