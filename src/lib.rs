@@ -16,6 +16,7 @@ pub mod grade;
 pub mod link;
 pub mod observer;
 mod own;
+mod paths;
 pub mod printable;
 pub mod privileges;
 pub mod report;

@@ -3,6 +3,9 @@
 use std::{fs, path::Path};
 
 use assert_cmd::{Command, cargo::cargo_bin_cmd};
+use clap::ValueEnum;
+use netlab::report::Format;
+use serde_json::Value;
 
 const RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/run");
 
@@ -56,4 +59,66 @@ fn what_is_no_run_is_a_wrong_file() {
         let stderr = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
         assert!(stderr.contains(said) && stderr.contains("hint"), "{stderr}");
     }
+}
+
+/// Turns the direction of writing, names the terminal's window, and begins a new line.
+const HOSTILE: &str = "\u{202e}\x1b]0;mine\x07\u{9b}31m";
+
+/// Adds that to every string under the key; says whether there was one.
+fn spoil(value: &mut Value, key: &str, within: bool) -> bool {
+    match value {
+        Value::String(text) if within => {
+            text.push_str(HOSTILE);
+            true
+        }
+        Value::Array(all) => all.iter_mut().fold(false, |any, value| spoil(value, key, within) | any),
+        Value::Object(all) => {
+            all.iter_mut().fold(false, |any, (name, value)| spoil(value, key, within || name == key) | any)
+        }
+        _ => false,
+    }
+}
+
+fn keys(value: &Value, into: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|value| keys(value, into)),
+        Value::Object(all) => all.iter().for_each(|(name, value)| {
+            into.insert(name.clone());
+            keys(value, into);
+        }),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_text_of_a_run_steers_a_terminal_or_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let evidence: Value = serde_json::from_slice(&fs::read(format!("{RUN}/evidence.json")).unwrap()).unwrap();
+    let mut all = std::collections::BTreeSet::default();
+    keys(&evidence, &mut all);
+    let mut read = 0;
+    for key in &all {
+        let mut spoiled = evidence.clone();
+        if !spoil(&mut spoiled, key, false) {
+            continue;
+        }
+        fs::write(folder.path().join("evidence.json"), spoiled.to_string()).unwrap();
+        // Not every string may be anything.
+        let Ok(evidence) = netlab::report::read(folder.path()) else { continue };
+        read += 1;
+        for format in Format::value_variants() {
+            let text = format.render(&evidence).unwrap();
+            let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            // JSON is for programs.
+            if *format != Format::Json {
+                let at = text.find(steers);
+                assert_eq!(
+                    at.map(|at| text[at.saturating_sub(80)..].chars().take(100).collect::<String>()),
+                    None,
+                    "{key} as {format:?}"
+                );
+            }
+        }
+    }
+    assert!(read > 15, "{read} of {} keys", all.len());
 }

@@ -1,9 +1,10 @@
 //! `netlab submit`, and reading what is handed in, by whomever it was made.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{Read, Write},
-    os::unix::fs::symlink,
+    os::unix::{ffi::OsStrExt, fs::symlink},
     path::{Path, PathBuf},
 };
 
@@ -413,4 +414,15 @@ fn a_name_shows_as_what_it_is() {
     });
     let class = Class::open(class.path(), Path::new("grades")).unwrap();
     assert_eq!(class.submissions[0].student, "a\\u{202e}nim\\u{2028}da\\u{1b}[2J");
+}
+
+#[test]
+fn an_archive_may_be_called_anything() {
+    let (workspace, out) = (workspace(), tempfile::tempdir().unwrap());
+    let archive = out.path().join(OsStr::from_bytes(b"pr\xe1ctica.tar.gz"));
+    let mut command = cargo_bin_cmd!("netlab");
+    let output = command.args(["submit", "--json", "-o"]).arg(&archive).arg(workspace.path()).assert();
+    let packed: serde_json::Value = serde_json::from_slice(&output.success().get_output().stdout).unwrap();
+    assert_eq!(packed["archive"], out.path().join("pr\u{fffd}ctica.tar.gz").to_str().unwrap());
+    assert!(archive.exists());
 }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, path::Path, process::Command};
 use ipnet::Ipv4Net;
 use netlab::{
     Kind, Result,
-    topology::{self, Plan, Role, Topology},
+    topology::{self, Limits, Plan, Role, Topology},
     yaml::{Document, Problems},
 };
 use proptest::prelude::*;
@@ -112,6 +112,24 @@ hosts:
         (a1.limits.memory, a1.limits.millicpus, a1.limits.pids),
         (Some(256 << 20), Some(500), Some(200))
     );
+}
+
+#[test]
+fn a_host_is_bounded_unless_its_file_says_otherwise() {
+    let plan = plan(
+        "hosts:
+  usual:
+  own: {limits: {pids: 50, disk: 16MiB}}
+  free: {limits: {pids: none, memory: none, disk: none}}
+",
+    );
+    let limits = |name: &str| plan.host(name).unwrap().limits.clone();
+    let usual = limits("usual");
+    let (memory, disk) = (usual.memory.unwrap(), usual.disk.unwrap());
+    assert!((64 << 20..=1 << 30).contains(&memory) && disk == memory / 2, "{usual:?}");
+    assert_eq!((usual.pids, usual.millicpus), (Some(500), None));
+    assert_eq!(limits("own"), Limits { pids: Some(50), disk: Some(16 << 20), ..usual });
+    assert_eq!(limits("free"), Limits::default());
 }
 
 #[test]
@@ -265,7 +283,7 @@ fn the_schema_is_kept_to() {
         ),
         (
             "limits: {memory: 256M}",
-            "3:24 hosts.a.limits.memory: wrong value: the text `256M`; expected an amount of memory, as `256MiB`; the units are KiB, MiB and GiB",
+            "3:24 hosts.a.limits.memory: wrong value: the text `256M`; expected an amount of memory, as `256MiB`, or `none`; the units are KiB, MiB and GiB",
         ),
         (
             "limits: {cpus: 0}",

@@ -91,7 +91,12 @@ impl Alike {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Copied {
     /// Who has it, and what it is called there.
+    #[serde(serialize_with = "named")]
     pub by: Vec<(String, PathBuf)>,
+}
+
+fn named<S: serde::Serializer>(by: &[(String, PathBuf)], to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_seq(by.iter().map(|(who, path)| (who, path.to_string_lossy())))
 }
 
 /// What most of the class has, of one submission.

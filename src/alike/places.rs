@@ -27,6 +27,7 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Span {
     /// The file.
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub file: PathBuf,
     /// The first line.
     pub from: usize,

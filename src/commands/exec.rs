@@ -15,7 +15,8 @@ use anyhow::Result;
 use netlab::{
     observer::Session,
     report::in_lab,
-    runtime::{Command, ExitStatus, Process, Runtime},
+    runtime::{Command, ExitStatus, Met, Process, Runtime, met},
+    topology::Plan,
 };
 use nix::libc;
 use tokio::{
@@ -60,7 +61,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
         block_on(async {
-            let (runtime, _) = self.lab.open_host(&self.host).await?;
+            let (runtime, lab) = self.lab.open_host(&self.host).await?;
             let mut command = Command::new(self.command);
             if self.detach {
                 runtime.start(&self.lab.lab, &self.host, &command).await?;
@@ -71,8 +72,18 @@ impl Args {
             if self.tty {
                 command.terminal = Some(terminal::size());
             }
-            pass_through(runtime.as_ref(), &self.lab.lab, &self.host, &command).await
+            let before = runtime.met(&lab.plan).await;
+            let code = pass_through(runtime.as_ref(), &self.lab.lab, &self.host, &command).await;
+            say_what_was_met(runtime.as_ref(), &lab.plan, &before).await;
+            code
         })
+    }
+}
+
+/// Says which limits the lab's hosts have met meanwhile.
+pub(super) async fn say_what_was_met(runtime: &dyn Runtime, plan: &Plan, before: &[Met]) {
+    for met in met::since(before, runtime.met(plan).await) {
+        eprintln!("netlab: {met}");
     }
 }
 

@@ -17,6 +17,7 @@ use netlab::{
 use serde_json::json;
 
 use super::{
+    exec::say_what_was_met,
     lab::{LabArgs, block_on, interrupted},
     up,
 };
@@ -61,6 +62,7 @@ impl Args {
         };
         block_on(async {
             let (runtime, lab) = up::ensure(&self.lab, None, up::Say::OnlyWork).await?;
+            let met = runtime.met(&lab.plan).await;
             let mut stop = pin!(interrupted());
             let mut outcomes = Vec::new();
             let mut broke = None;
@@ -87,6 +89,7 @@ impl Args {
                 [outcome] if self.json => println!("{}", to_json(outcome)),
                 _ => {}
             }
+            say_what_was_met(runtime.as_ref(), &lab.plan, &met).await;
             broke.map_or(Ok(ExitCode::from(verdict.exit_code())), Err)
         })
     }
@@ -115,7 +118,9 @@ impl Args {
         if !self.json {
             println!(
                 "Exercise {}: {}\n\n{}",
-                template.exercise.id, template.exercise.title, template.exercise.asks
+                visible(&template.exercise.id),
+                visible(&template.exercise.title),
+                printable(&template.exercise.asks)
             );
         }
         let mut tell = |event: &Event| {
@@ -131,18 +136,18 @@ impl Args {
     fn sum_up(&self, template: &Template, outcome: &Outcome) {
         println!();
         for check in &outcome.checks {
-            println!("{} {}: {}", mark(check.verdict), check.id, check.expected);
+            println!("{} {}: {}", mark(check.verdict), visible(&check.id), visible(&check.expected));
             if check.verdict != Verdict::Pass || self.explain {
                 print!("{}", evidence(check));
             }
             if check.verdict != Verdict::Pass
                 && let Some(hint) = check.hints.first()
             {
-                println!("      {} {hint}", style().paint("36", "hint:"));
+                println!("      {} {}", style().paint("36", "hint:"), visible(hint));
             }
         }
         if self.explain {
-            println!("\n{}", template.exercise.explain);
+            println!("\n{}", printable(&template.exercise.explain));
         }
         println!(
             "\n{} exercise {} on {} in {} ms\nreport: {}\ncapture: {}",
@@ -150,8 +155,8 @@ impl Args {
             outcome.exercise,
             outcome.runtime,
             outcome.elapsed_ms,
-            outcome.artifacts.report.display(),
-            outcome.artifacts.capture.display()
+            visible(&outcome.artifacts.report.to_string_lossy()),
+            visible(&outcome.artifacts.capture.to_string_lossy())
         );
     }
 
@@ -166,8 +171,8 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         for Template { exercise, .. } in &all {
-            println!("{:<10} {}", exercise.id, style().paint("1", &exercise.title));
-            println!("           {}", exercise.asks);
+            println!("{:<10} {}", visible(&exercise.id), style().paint("1", &visible(&exercise.title)));
+            println!("           {}", visible(&exercise.asks));
         }
         println!("\n`netlab exercise ID` runs one.");
         Ok(ExitCode::SUCCESS)
@@ -176,7 +181,9 @@ impl Args {
 
 /// The form that graders rely on: evidence rows and hints are in the evidence file.
 fn to_json(outcome: &Outcome) -> serde_json::Value {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let absolute = |path: &Path| {
+        std::path::absolute(path).unwrap_or_else(|_| path.into()).to_string_lossy().into_owned()
+    };
     let checks = outcome
         .checks
         .iter()

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use netlab::workspace::{self, Laid};
+use netlab::{
+    printable::visible,
+    workspace::{self, Laid},
+};
 use serde_json::json;
 
 use crate::ui;
@@ -36,13 +39,13 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let lines = laid.iter().map(|(path, laid)| match laid {
-            Laid::Written => format!("wrote {}\n", path.display()),
-            Laid::Kept => format!("kept  {}\n", path.display()),
+            Laid::Written => format!("wrote {}\n", visible(&path.to_string_lossy())),
+            Laid::Kept => format!("kept  {}\n", visible(&path.to_string_lossy())),
         });
         ui::print(&lines.collect::<String>())?;
         eprintln!(
             "\ntry: cd {}\n     netlab up\n     netlab exec server -- make -C {}\n     netlab check all",
-            self.folder.display(),
+            visible(&self.folder.to_string_lossy()),
             workspace::ON_HOSTS
         );
         Ok(ExitCode::SUCCESS)

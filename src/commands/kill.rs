@@ -6,6 +6,7 @@ use anyhow::Result;
 use netlab::{
     Error,
     observer::{ProcessRow, Session, Tables},
+    printable::visible,
     signals::{self, Fate},
 };
 use serde_json::json;
@@ -92,7 +93,7 @@ impl Args {
                 json!({"host": self.host, "pid": process.pid, "name": process.name, "signal": name, "became": fate})
             );
         } else {
-            println!("{name} → {} (pid {}) on {}: {fate}", process.name, process.pid, self.host);
+            println!("{name} → {} (pid {}) on {}: {fate}", visible(&process.name), process.pid, self.host);
         }
     }
 }

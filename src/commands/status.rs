@@ -34,6 +34,9 @@ impl Args {
             }
             let (runtime, lab) = self.lab.open().await?;
             print(runtime.kind(), &lab, started.elapsed(), self.json)?;
+            if !self.json {
+                runtime.met(&lab.plan).await.iter().for_each(|met| println!("{met}"));
+            }
             Ok(if lab.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(3) })
         })
     }

@@ -9,6 +9,7 @@ use anyhow::Result;
 use netlab::{
     Error,
     error::Context,
+    printable::visible,
     submission::{self, Packed},
     workspace::MANIFEST,
 };
@@ -56,15 +57,15 @@ fn named_after(folder: &Path) -> PathBuf {
 fn in_words(packed: &Packed) -> String {
     let mut text = String::new();
     for name in packed.sources.keys() {
-        text += &format!("  {name}\n");
+        text += &format!("  {}\n", visible(name));
     }
     match &packed.run {
-        Some(run) => text += &format!("  and the evidence of {}\n", run.display()),
+        Some(run) => text += &format!("  and the evidence of {}\n", visible(&run.to_string_lossy())),
         None => text += "  no run's evidence: there is none in captures/\n",
     }
     text + &format!(
         "{}: {} files, {} KiB, sha256 {}\n",
-        packed.archive.display(),
+        visible(&packed.archive.to_string_lossy()),
         packed.sources.len(),
         packed.bytes.div_ceil(1024),
         packed.sha256

@@ -9,6 +9,7 @@ use anyhow::Result;
 use netlab::{
     course::Course,
     exercise::{self, model::Exercise},
+    printable::visible,
     topology::{Plan, Topology},
     workspace::{MANIFEST, Manifest},
     yaml::{Document, Problems},
@@ -80,24 +81,25 @@ fn read(file: &Path) -> netlab::Result<Made> {
 }
 
 fn show(file: &Path, made: &Made) {
+    let file = visible(&file.to_string_lossy());
     let plan = match made {
         Made::Lab(plan) => plan,
         Made::Exercise(exercise) => {
             let Exercise { id, title, steps, checks, .. } = &**exercise;
             let (steps, checks) = (count(steps.len(), "step"), count(checks.len(), "check"));
-            return println!("{}: exercise {id}, {title}: {steps}, {checks}", file.display());
+            return println!("{}: exercise {}, {}: {steps}, {checks}", file, visible(id), visible(title));
         }
         Made::Course(course) => {
             let (sections, points) = (count(course.sections.len(), "section"), course.points);
-            return println!("{}: course {}: {sections}, {points} points", file.display(), course.title);
+            return println!("{}: course {}: {sections}, {points} points", file, visible(&course.title));
         }
         Made::Workspace(manifest) => {
             let programs: Vec<_> = manifest.programs().into_keys().collect();
-            return println!("{}: workspace with {}", file.display(), programs.join(", "));
+            return println!("{}: workspace with {}", file, programs.join(", "));
         }
     };
     let hosts = count(plan.hosts.len(), "host");
-    println!("{}: {hosts} on {}", file.display(), count(plan.segments.len(), "segment"));
+    println!("{}: {hosts} on {}", file, count(plan.segments.len(), "segment"));
     let subnets = plan.segments.iter().map(|s| (&s.name, s.subnet.to_string()));
     let addresses = plan.hosts.iter().map(|h| {
         let addresses: Vec<_> = h.links.iter().map(|l| l.address.to_string()).collect();

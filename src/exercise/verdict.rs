@@ -171,10 +171,13 @@ pub struct Outcome {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Artifacts {
     /// The packets, as pcapng.
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub capture: PathBuf,
     /// Everything done and seen, as JSON.
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub evidence: PathBuf,
     /// The same for a person.
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub report: PathBuf,
 }
 

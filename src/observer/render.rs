@@ -6,6 +6,7 @@
 use std::{collections::HashMap, fmt::Write, net::SocketAddr};
 
 use super::{ProcessRow, SocketRow, TcpState};
+use crate::printable::as_ps_does;
 
 /// As `netstat -tn`: the connections, without who listens.
 pub fn netstat_tn(sockets: &[SocketRow]) -> String {
@@ -61,7 +62,7 @@ fn address(address: SocketAddr) -> String {
 fn program(process: &ProcessRow) -> String {
     let called = process.argv.first().map_or(process.name.as_str(), String::as_str);
     let name = called.rsplit('/').next().unwrap_or(called);
-    printable(&format!("{}/{name}", process.pid)).chars().take(19).collect()
+    as_ps_does(&format!("{}/{name}", process.pid)).chars().take(19).collect()
 }
 
 /// As `ps -eo pid,ppid,s,time,args`: the processes, a zombie as `[name] <defunct>`.
@@ -91,7 +92,7 @@ pub fn command(process: &ProcessRow) -> String {
         (false, true) => format!("[{}]", process.name),
         (false, false) => process.argv.join(" "),
     };
-    printable(&text)
+    as_ps_does(&text)
 }
 
 /// Processor time in seconds as `[days-]hours:minutes:seconds`.
@@ -99,11 +100,6 @@ fn time(seconds: u64) -> String {
     let (days, rest) = (seconds / 86400, seconds % 86400);
     let clock = format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
     if days > 0 { format!("{days}-{clock}") } else { clock }
-}
-
-/// A program chooses its own name; what would steer the terminal is shown as `?`, as `ps` does.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]

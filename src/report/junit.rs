@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::Evidence;
-use crate::exercise::{CheckResult, Verdict};
+use crate::{
+    exercise::{CheckResult, Verdict},
+    printable::steers,
+};
 
 /// Checks that belong together.
 pub(crate) struct Suite<'a> {
@@ -88,7 +91,7 @@ fn escape(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\n' => escaped.push_str("&#10;"),
             '\t' => escaped.push_str("&#9;"),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c if steers(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Evidence, Narrator, Style};
+use crate::printable::{printable, visible};
 
 /// The report of a run.
 pub fn render(evidence: &Evidence) -> String {
@@ -16,7 +17,7 @@ pub fn render(evidence: &Evidence) -> String {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} |",
-            check.id,
+            cell(&check.id),
             check.verdict,
             cell(&check.expected),
             cell(&check.observed)
@@ -30,9 +31,10 @@ pub fn render(evidence: &Evidence) -> String {
             let _ = writeln!(text, "{}", said.replace("```", "'''"));
         }
     }
-    text + "```\n"
+    // Nothing of this steers a terminal, so whatever does is of others.
+    printable(&text) + "\n```\n"
 }
 
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    visible(&text.replace('\n', " ")).replace('|', "\\|")
 }

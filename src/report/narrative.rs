@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::{
     observer::{Seen, SocketRow, Tables, TcpState, render},
-    printable::visible,
+    printable::{printable, visible},
     runtime::ExitStatus,
     timeline::{Event, What},
     topology,
@@ -80,23 +80,26 @@ impl Narrator {
         let milliseconds = format!("{:9.1} ms", since as f64 / 1e6);
         let at = self.style.paint("2", &milliseconds);
         Some(match &event.what {
-            What::Say { text } => format!("\n{}", self.style.paint("1", text)),
+            What::Say { text } => format!("\n{}", self.style.paint("1", &printable(text))),
             What::Started { redo, pid, .. } => {
                 let pid = pid.map_or(String::new(), |pid| format!("   # pid {pid}"));
                 self.command(redo, &pid)
             }
-            What::Typed { program, text } => format!("{at}  {program} ← {}", excerpt(text)),
-            What::EndOfFile { program } => format!("{at}  {program} ← ^D (end of file)"),
+            What::Typed { program, text } => format!("{at}  {} ← {}", visible(program), excerpt(text)),
+            What::EndOfFile { program } => format!("{at}  {} ← ^D (end of file)", visible(program)),
             What::Printed { program, host, text } => {
-                let lines = text.lines().map(|line| format!("{at}  {program} on {host} → {}", visible(line)));
+                let who = visible(&format!("{program} on {host}"));
+                let lines = text.lines().map(|line| format!("{at}  {who} → {}", visible(line)));
                 lines.collect::<Vec<_>>().join("\n")
             }
-            What::Ended { program, host, status } => format!("{at}  {program} on {host}: {}", ended(*status)),
+            What::Ended { program, host, status } => {
+                format!("{at}  {}: {}", visible(&format!("{program} on {host}")), ended(*status))
+            }
             What::Signaled { host, pid, name, signal, redo } => {
                 self.command(redo, &format!("   # {signal} → {name} (pid {pid}) on {host}"))
             }
             What::Switched { host, text, redo } => self.command(redo, &format!("   # {host}: {text}")),
-            What::Packet(packet) => format!("{at}  {}", self.style.paint("36", &packet.line)),
+            What::Packet(packet) => format!("{at}  {}", self.style.paint("36", &visible(&packet.line))),
             What::Sockets { host, rows } => {
                 self.tables.apply(&Seen::Sockets { at: event.at, host: host.clone(), rows: rows.clone() });
                 return None;
@@ -107,10 +110,12 @@ impl Narrator {
             }
             What::Look { .. } => self.look(),
             What::InVain { waited_ms, observed } => {
-                let what = observed.join("; ");
+                let what = visible(&observed.join("; "));
                 self.style.paint("33", &format!("           waited {waited_ms} ms in vain: {what}"))
             }
-            What::Blind { why } => self.style.paint("31", &format!("           out of sight: {why}")),
+            What::Blind { why } => {
+                self.style.paint("31", &format!("           out of sight: {}", visible(why)))
+            }
             What::CaptureFull { bytes } => {
                 self.style.paint("33", &format!("           the capture is full: {}", capture_full(*bytes)))
             }
@@ -119,8 +124,12 @@ impl Narrator {
     }
 
     fn command(&self, redo: &str, comment: &str) -> String {
-        let redo = in_lab(redo, &self.lab);
-        format!("{}{}", self.style.paint("32", &format!("$ {redo}")), self.style.paint("2", comment))
+        let redo = visible(&in_lab(redo, &self.lab));
+        format!(
+            "{}{}",
+            self.style.paint("32", &format!("$ {redo}")),
+            self.style.paint("2", &visible(comment))
+        )
     }
 
     /// What netstat and ps show on each host.

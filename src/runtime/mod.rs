@@ -5,6 +5,7 @@
 
 mod build;
 pub mod docker;
+pub mod met;
 pub mod namespaces;
 mod process;
 mod select;
@@ -20,6 +21,7 @@ use tokio::io::AsyncRead;
 use crate::{Result, topology::Plan};
 
 pub use build::build;
+pub use met::Met;
 pub use process::{Command, ExitStatus, Handle, Process, TerminalSize};
 pub use select::{Chosen, choose, expect, find, reachable};
 
@@ -200,4 +202,13 @@ pub trait Runtime: Send + Sync {
     /// Starts an observer of the whole lab: `netlab observe`, outside the hosts, which speaks
     /// [`crate::observer::protocol`] on its streams until its input ends.
     async fn observe(&self, lab: &str) -> Result<(Process, Watch)>;
+
+    /// Which limits the hosts of that plan have met since they are up, as far as can be told: an engine does not count
+    /// it, nor does a machine without control groups.
+    async fn met(&self, plan: &Plan) -> Vec<Met> {
+        match self.kind() {
+            RuntimeKind::Namespaces => met::of(plan),
+            RuntimeKind::Docker => Vec::new(),
+        }
+    }
 }

@@ -22,6 +22,7 @@ const LONGEST_CAPTURE: u64 = 16 << 20;
 #[derive(Clone, Debug, Serialize)]
 pub struct Packed {
     /// The archive.
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub archive: PathBuf,
     /// Its length in bytes.
     pub bytes: u64,
@@ -30,6 +31,7 @@ pub struct Packed {
     /// The sources' hashes by name.
     pub sources: BTreeMap<String, String>,
     /// The run whose evidence went along.
+    #[serde(serialize_with = "crate::paths::as_text_if_any")]
     pub run: Option<PathBuf>,
 }
 

@@ -122,26 +122,44 @@ pub(super) struct FullMount {
     pub read_only: bool,
 }
 
-/// What a host may use at most. What is not said has no limit.
+/// What a host may use at most. What is not said is bounded generously: 500 processes, 1GiB of memory or half of the
+/// machine's, and half of that for files. `none` is no limit.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
     /// Memory, as `256MiB`.
     #[schemars(extend(
-        "pattern" = "^[1-9][0-9]{0,8}(KiB|MiB|GiB)$",
-        "patternErrorMessage" = "an amount of memory, as `256MiB`; the units are KiB, MiB and GiB",
+        "pattern" = "^([1-9][0-9]{0,8}(KiB|MiB|GiB)|none)$",
+        "patternErrorMessage" = "an amount of memory, as `256MiB`, or `none`; the units are KiB, MiB and GiB",
     ))]
     pub memory: Option<String>,
     /// Processor cores, as `0.5`.
     #[schemars(range(min = 0.01, max = 1024))]
     pub cpus: Option<f64>,
     /// Processes and threads.
-    #[schemars(range(min = 8, max = 4_194_304))]
-    pub pids: Option<u64>,
-    /// Its own files, as `64MiB`; on Docker, as much in each of the folders that it may write to.
+    pub pids: Option<Pids>,
+    /// Its own files, as `64MiB`; on Docker, as much in each of `/tmp`, `/var/tmp` and `/dev/shm`.
     #[schemars(extend(
-        "pattern" = "^[1-9][0-9]{0,8}(KiB|MiB|GiB)$",
-        "patternErrorMessage" = "an amount of disk, as `64MiB`; the units are KiB, MiB and GiB",
+        "pattern" = "^([1-9][0-9]{0,8}(KiB|MiB|GiB)|none)$",
+        "patternErrorMessage" = "an amount of disk, as `64MiB`, or `none`; the units are KiB, MiB and GiB",
     ))]
     pub disk: Option<String>,
+}
+
+/// A number of processes and threads.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Pids {
+    /// At most so many.
+    Most(#[schemars(range(min = 8, max = 4_194_304))] u64),
+    /// Any.
+    Unlimited(Unlimited),
+}
+
+/// The word for no limit.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unlimited {
+    /// No limit.
+    None,
 }

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod file;
+mod limits;
 mod links;
 mod mounts;
 mod plan;
@@ -19,8 +20,8 @@ use ipnet::Ipv4Net;
 
 use crate::{Error, Result, yaml::Document};
 
+pub(crate) use limits::bytes;
 pub use plan::{HostPlan, Limits, LinkPlan, Mount, Plan, Role, Route, SegmentPlan};
-pub(crate) use resolve::bytes;
 
 /// The topology that is used where no file is named.
 const DEFAULT: &str = include_str!("../../topology/lab.yaml");

@@ -90,8 +90,10 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// Absolute path on the machine.
+    #[serde(with = "crate::paths")]
     pub source: PathBuf,
     /// Absolute path on the host.
+    #[serde(with = "crate::paths")]
     pub target: PathBuf,
     /// Whether the host may not change it.
     pub read_only: bool,

@@ -3,8 +3,9 @@
 use std::{collections::HashMap, fmt::Display, net::Ipv4Addr, path::Path as FilePath};
 
 use super::{
-    Host, Limits, Segment,
+    Host, Segment,
     file::{self, File},
+    limits::limits,
 };
 use crate::yaml::{Document, Path, Problems};
 
@@ -101,27 +102,4 @@ impl Resolver<'_> {
     pub(super) fn wrong(&mut self, path: &Path, message: impl Display, expected: &str) {
         self.problems.add(|| self.document.value(path, message).expected(expected));
     }
-}
-
-fn limits(given: Option<&file::Limits>) -> Limits {
-    let Some(given) = given else { return Limits::default() };
-    Limits {
-        memory: given.memory.as_deref().and_then(bytes),
-        // The schema keeps it between 0.01 and 1024.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        millicpus: given.cpus.map(|cpus| (cpus * 1000.0).round() as u32),
-        pids: given.pids,
-        disk: given.disk.as_deref().and_then(bytes),
-    }
-}
-
-/// The bytes of an amount as `256MiB`, which the schema has made sure of.
-pub(crate) fn bytes(amount: &str) -> Option<u64> {
-    let (number, unit) = amount.split_at(amount.find(|c: char| !c.is_ascii_digit())?);
-    let shift = match unit {
-        "KiB" => 10,
-        "MiB" => 20,
-        _ => 30,
-    };
-    Some(number.parse::<u64>().ok()? << shift)
 }

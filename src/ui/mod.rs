@@ -25,15 +25,16 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
     if let Some(problems) = Problems::of(error.as_ref()) {
         let _ = writeln!(
             err,
-            "{}\n\n{} {error}",
+            "{}\n\n{} {}",
             problems.render(colour(&std::io::stderr())),
-            paint("31;1", "error:")
+            paint("31;1", "error:"),
+            printable(&error.to_string())
         );
     } else {
         let _ = writeln!(err, "{} {}", paint("31;1", "error:"), printable(&format!("{error:#}")));
     }
     if let Some(hint) = known.and_then(|e| e.hint.as_ref()) {
-        let _ = writeln!(err, "{} {hint}", paint("36", "hint:"));
+        let _ = writeln!(err, "{} {}", paint("36", "hint:"), printable(hint));
     }
     ExitCode::from(known.map_or(Kind::Lab, |e| e.kind).exit_code())
 }

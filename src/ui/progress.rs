@@ -8,7 +8,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use netlab::runtime::Step;
+use netlab::{printable::printable, runtime::Step};
 
 /// Work that is done sooner than this shows no progress.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ impl Progress {
     /// Shows a step.
     pub fn step(&self, step: Step) {
         if step.lasting {
-            self.bar.suspend(|| eprintln!("  {}", step.what));
+            self.bar.suspend(|| eprintln!("  {}", printable(&step.what)));
             return;
         }
         if self.started.elapsed() < PATIENCE && step.total.is_none() {
@@ -41,7 +41,7 @@ impl Progress {
         } else if let Ok(mut last) = self.last.lock()
             && *last != step.what
         {
-            eprintln!("  {}", step.what);
+            eprintln!("  {}", printable(&step.what));
             *last = step.what;
         }
     }

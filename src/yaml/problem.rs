@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::Path;
+use crate::printable::{same_length, visible};
 
 /// More problems than this are counted, not shown: they have one cause, or none will read them.
 const SHOWN: usize = 20;
@@ -148,7 +149,7 @@ impl Problems {
     /// `lab.yaml: 3 problems`.
     pub fn summary(&self) -> String {
         let count = self.count();
-        format!("{}: {count} problem{}", self.file, if count == 1 { "" } else { "s" })
+        format!("{}: {count} problem{}", visible(&self.file), if count == 1 { "" } else { "s" })
     }
 
     /// How many there are.
@@ -203,13 +204,15 @@ impl Problems {
     }
 
     fn render_one(&self, problem: &Problem, renderer: &Renderer) -> String {
-        let label = problem.expected.as_ref().map(|e| format!("expected {e}"));
-        let help = problem.suggestion.as_ref().map(|s| format!("did you mean `{s}`?"));
+        let label = problem.expected.as_ref().map(|e| format!("expected {}", visible(e)));
+        let help = problem.suggestion.as_ref().map(|s| format!("did you mean `{}`?", visible(s)));
         let span = first_line(&self.text, problem.span.clone());
-        let snippet = Snippet::source(&*self.text)
-            .path(self.file.as_str())
+        let file = visible(&self.file);
+        let text = same_length(&self.text);
+        let snippet = Snippet::source(&*text)
+            .path(file.as_str())
             .annotation(AnnotationKind::Primary.span(span).label(label));
-        let title = Level::ERROR.primary_title(problem.title());
+        let title = Level::ERROR.primary_title(visible(&problem.title()));
         let help = help.map(|h| Level::HELP.message(h));
         renderer.render(&[title.element(snippet).elements(help)])
     }

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use crate::bench::Bench;
 
 /// A lab that is taken down also where the case fails.
-struct Own(Bench);
+pub struct Own(pub Bench);
 
 impl Own {
     fn up(bench: Bench) -> Self {

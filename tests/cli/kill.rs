@@ -33,6 +33,19 @@ pub fn a_signal_goes_to_whom_it_is_for(bench: &Bench) {
     eventually("sleep", || bench.run(&by_name).get_output().status.success().then_some(()));
 }
 
+pub fn a_processs_name_steers_no_terminal(bench: &Bench) {
+    // A program is called as its file is.
+    let name = "\x1b[31mx\u{202e}";
+    let script = format!("cp /bin/sleep '/tmp/{name}' && exec '/tmp/{name}' 1003");
+    bench.runs(&["exec", "--detach", "client2", "--", "sh", "-c", &script]);
+    let kill = ["kill", "client2", "--name", name, "--signal", "KILL"];
+    let said = eventually("the program", || {
+        let output = bench.run(&kill).get_output().clone();
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    });
+    assert!(said.starts_with("SIGKILL → \\u{1b}[31mx\\u{202e} (pid "), "{said:?}");
+}
+
 pub fn what_became_of_the_process_is_told(bench: &Bench) {
     let script = "trap '' USR1; echo pid $$; exec sleep 1002";
     let mut running = bench.start(&["exec", "client2", "--", "sh", "-c", script]);

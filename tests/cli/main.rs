@@ -34,6 +34,7 @@ const SHARED: &[(&str, Case)] = &[
     ("a_detached_program_prints_to_the_log", programs::a_detached_program_prints_to_the_log),
     ("a_reader_that_has_enough_is_no_failure", programs::a_reader_that_has_enough_is_no_failure),
     ("a_signal_goes_to_whom_it_is_for", kill::a_signal_goes_to_whom_it_is_for),
+    ("a_processs_name_steers_no_terminal", kill::a_processs_name_steers_no_terminal),
     ("what_became_of_the_process_is_told", kill::what_became_of_the_process_is_told),
     ("a_wrong_target_or_signal_is_told", kill::a_wrong_target_or_signal_is_told),
     ("a_capture_is_started_listed_stopped_and_shown", captures::started_listed_stopped_and_shown),
@@ -46,6 +47,7 @@ const SHARED: &[(&str, Case)] = &[
 const ALONE: &[(&str, CaseAlone)] = &[
     ("an_answer_comes_with_its_evidence", exercises::an_answer_comes_with_its_evidence),
     ("an_interrupted_exercise_ends_what_it_started", exercises::an_interrupted_one_ends_what_it_started),
+    ("a_fork_bomb_stays_on_its_host", programs::a_fork_bomb_stays_on_its_host),
     ("every_host_is_looked_at", exercises::every_host_is_looked_at),
     ("a_link_is_made_bad_and_mended", exercises::a_link_is_made_bad_and_mended),
 ];

@@ -2,10 +2,13 @@
 
 use std::fs::File;
 
-use netlab::capture::Recorder;
+use netlab::{capture::Recorder, runtime::RuntimeKind};
 use nix::sys::signal::Signal;
 
-use crate::bench::{Bench, text};
+use crate::{
+    bench::{Bench, text},
+    exercises::Own,
+};
 
 pub fn streams_and_exit_code_pass_through(bench: &Bench) {
     let script = "read line; echo \"out $line\"; echo err >&2; exit 7";
@@ -109,4 +112,26 @@ pub fn a_reader_that_has_enough_is_no_failure(bench: &Bench) {
         let output = bench.command(arguments).stdout(writer).output().unwrap();
         assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{arguments:?}");
     }
+}
+
+/// Root's; an ordinary user may have no control groups.
+pub fn a_fork_bomb_stays_on_its_host(bench: Bench) {
+    let Own(bench) = &Own(bench);
+    let up = bench.command(&["up"]).output().unwrap();
+    let bounded = !String::from_utf8_lossy(&up.stderr).contains("without a limit on");
+    let bomb =
+        "i=0; while [ $i -lt 600 ]; do sleep 1004 >/dev/null 2>&1 </dev/null & i=$((i+1)); done; echo all";
+    let output = bench.command(&["exec", "client1", "--", "sh", "-c", bomb]).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stdout.contains("all"), !bounded, "{stderr}");
+    bench.runs(&["exec", "client2", "--", "true"]);
+    if bounded && bench.kind == RuntimeKind::Namespaces {
+        let told = "client1 has reached its 500 processes\n";
+        assert!(stderr.ends_with(&format!("netlab: {told}")), "{stderr}");
+        assert!(bench.runs(&["status"]).ends_with(told));
+        bench.runs(&["host", "client1", "--reboot"]);
+    }
+    let full = bench.fails(1, &["exec", "client2", "--", "fallocate", "-l", "700M", "/tmp/file"]);
+    assert!(full.contains("No space left"), "{full}");
+    bench.runs(&["exec", "client2", "--", "touch", "/root/mine", "/var/mine"]);
 }

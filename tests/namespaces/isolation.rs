@@ -1,6 +1,6 @@
 //! What a host sees, and what it does not.
 
-use std::fs;
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
 use netlab::{
     runtime::{ExitStatus, Runtime},
@@ -121,6 +121,21 @@ async fn what_leaves_a_host_has_a_checksum_from_the_start() {
 }
 
 #[tokio::test]
+async fn a_folder_may_be_called_anything() {
+    let Some(mut lab) = Lab::planned().await else { return };
+    let folder = lab.state.path().join(OsStr::from_bytes(b"pr\xe1ctica"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("a"), "mine\n").unwrap();
+    let mount = Mount { source: folder, target: "/lab".into(), read_only: true, copy: None };
+    lab.plan.hosts.iter_mut().for_each(|host| host.mounts.push(mount.clone()));
+    lab.build().await.unwrap();
+    assert_eq!(lab.run("client", ["cat", "/lab/a"]).await.stdout, "mine\n");
+    let found = lab.runtime.lab(lab.name()).await.unwrap().unwrap();
+    assert_eq!(found.plan, lab.plan, "as it was written down");
+    lab.down().await;
+}
+
+#[tokio::test]
 async fn mounts_are_seen_where_they_were_asked_for() {
     let Some(mut lab) = Lab::planned().await else { return };
     let (folder, file) = (lab.state.path().join("code"), lab.state.path().join("file"));
@@ -173,10 +188,16 @@ async fn limits_hold_or_are_told_of() {
     let warnings = std::sync::Mutex::new(Vec::new());
     let note = |step: netlab::runtime::Step| warnings.lock().unwrap().push(step.what);
     lab.runtime.up(&lab.plan, &note).await.unwrap();
-    let warned = warnings.into_inner().unwrap().iter().any(|w| w.contains("limit on pids"));
+    let warned = warnings
+        .into_inner()
+        .unwrap()
+        .iter()
+        .any(|w| w.contains("server runs without a limit on") && w.contains("pids"));
     let forks = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 100 >/dev/null 2>&1 & done; echo all";
     assert_eq!(lab.sh("server", forks).await.stdout.contains("all"), warned, "warned: {warned}");
     assert!(lab.sh("client", forks).await.stdout.contains("all"), "the client has no limit");
+    let met: Vec<_> = lab.runtime.met(&lab.plan).await.iter().map(ToString::to_string).collect();
+    assert_eq!(met, if warned { vec![] } else { vec!["server has reached its 8 processes"] });
     lab.down().await;
 }
 

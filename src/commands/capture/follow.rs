@@ -11,6 +11,7 @@ use netlab::{
     Error,
     capture::{Decoder, Frame, Recorder, recordings, show::Lines},
     observer::{Seen, Session, protocol::RawPacket},
+    printable::visible,
     topology::Plan,
 };
 
@@ -109,7 +110,7 @@ impl Sink {
         match seen {
             Seen::Packet(packet) => self.packet(packet),
             Seen::Blind { why, .. } => {
-                eprintln!("not everything can be seen: {why}");
+                eprintln!("not everything can be seen: {}", visible(why));
                 Ok(())
             }
             _ => Ok(()),

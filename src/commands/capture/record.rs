@@ -12,6 +12,7 @@ use netlab::{
     Error,
     capture::{Recording, recordings},
     error::Context,
+    printable::visible,
     runtime::RuntimeKind,
 };
 use serde_json::json;
@@ -80,7 +81,7 @@ impl StartArgs {
         if self.json {
             println!("{}", json!({ "capture": file.to_string_lossy() }));
         } else {
-            println!("recording to {}\n`netlab capture stop` ends it", file.display());
+            println!("recording to {}\n`netlab capture stop` ends it", visible(&file.to_string_lossy()));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -148,7 +149,8 @@ impl StopArgs {
             println!("nothing was being recorded in {}", self.folder.path.display());
         }
         for Recording { path, .. } in running.iter().filter(|_| !self.json) {
-            println!("stopped: {}\n`netlab capture show {}` shows it", path.display(), path.display());
+            let path = visible(&path.to_string_lossy());
+            println!("stopped: {path}\n`netlab capture show {path}` shows it");
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -22,6 +22,7 @@ use netlab::{
 
 use self::{show::Show, watch::Watch};
 use super::{
+    exec::say_what_was_met,
     lab::{LabArgs, block_on, interrupted},
     up,
 };
@@ -134,7 +135,10 @@ impl Args {
         stop: impl Future<Output = ()>,
     ) -> Result<Report> {
         let show = Show { lab: &lab.plan.lab, json: self.json, hints: usize::from(self.hint) };
-        let report = check::run(request, runtime, lab, stop, &mut |news| show.news(&news)).await?;
+        let met = runtime.met(&lab.plan).await;
+        let report = check::run(request, runtime, lab, stop, &mut |news| show.news(&news)).await;
+        say_what_was_met(runtime, &lab.plan, &met).await;
+        let report = report?;
         show.report(&report)?;
         Ok(report)
     }

@@ -64,7 +64,7 @@ impl Show<'_> {
                 let _ = writeln!(text, "note: what ran as {name} is not your own program: {what}");
             }
             for run in &section.runs {
-                let _ = writeln!(text, "report: {}", run.report.display());
+                let _ = writeln!(text, "report: {}", visible(&run.report.to_string_lossy()));
             }
         }
         if let [section] = report.sections.as_slice() {

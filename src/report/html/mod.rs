@@ -17,7 +17,7 @@ use std::path::Path;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Evidence;
-use crate::exercise::Verdict;
+use crate::{exercise::Verdict, printable::steers};
 
 const STYLE: &str = include_str!("style.css");
 const NOTHING_FROM_OUTSIDE: &str = "default-src 'none'; style-src 'unsafe-inline'";
@@ -69,8 +69,8 @@ pub(crate) fn page(title: &str, body: &Markup) -> String {
             body { (body) }
         }
     };
-    // Where a template has not made them visible, control characters have no business in a page.
-    page.into_string().replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
+    // Where a template has not made them visible, they have no business in a page.
+    page.into_string().replace(|c: char| steers(c) && c != '\n', "\u{fffd}")
 }
 
 fn summary(evidence: &Evidence) -> Markup {

@@ -1,6 +1,6 @@
 //! What the engine is told of a lab's parts.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig, Ipam,
@@ -191,8 +191,9 @@ fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
         nano_cpus: host.limits.millicpus.map(|n| i64::from(n) * 1_000_000),
         pids_limit: host.limits.pids.and_then(|n| i64::try_from(n).ok()),
         mounts: Some(mounts(plan, host)),
-        readonly_rootfs: host.limits.disk.map(|_| true),
-        tmpfs: host.limits.disk.map(writable),
+        // An image's own files cannot be bounded. Where people look around, they may still change them.
+        readonly_rootfs: host.limits.disk.map(|_| plan.untrusted),
+        tmpfs: host.limits.disk.map(|bytes| bounded_folders(host, bytes, plan.untrusted)),
         shm_size: host.limits.disk.and_then(|bytes| i64::try_from(bytes).ok()),
         log_config: Some(bounded_log()),
         ..HostConfig::default()
@@ -214,12 +215,16 @@ fn bounded_log() -> HostConfigLogConfig {
     }
 }
 
-/// The folders that a host whose disk is limited may write to, each of that size.
-fn writable(bytes: u64) -> HashMap<String, String> {
+/// The folders of a host whose disk is limited that are of that size each. Where its programs are strangers', it may
+/// write to no other.
+fn bounded_folders(host: &HostPlan, bytes: u64, untrusted: bool) -> HashMap<String, String> {
     let options = |mode: &str| format!("rw,exec,nosuid,nodev,size={bytes},mode={mode}");
-    let folders =
-        [("/tmp", "1777"), ("/var/tmp", "1777"), ("/run", "755"), ("/root", "700"), ("/home", "755")];
-    folders.into_iter().map(|(folder, mode)| (folder.to_owned(), options(mode))).collect()
+    let always = [("/tmp", "1777"), ("/var/tmp", "1777")];
+    let instead = [("/run", "755"), ("/root", "700"), ("/home", "755")];
+    let is_free = |folder: &str| host.mounts.iter().all(|mount| mount.target != Path::new(folder));
+    let folders = always.into_iter().chain(instead.into_iter().filter(|_| untrusted));
+    let folders = folders.filter(|(folder, _)| is_free(folder));
+    folders.map(|(folder, mode)| (folder.to_owned(), options(mode))).collect()
 }
 
 fn mounts(plan: &Plan, host: &HostPlan) -> Vec<Mount> {

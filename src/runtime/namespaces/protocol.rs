@@ -31,6 +31,7 @@ pub struct Order {
     /// What to build.
     pub plan: Plan,
     /// The folder that holds the lab's state.
+    #[serde(with = "crate::paths")]
     pub folder: PathBuf,
 }
 

@@ -115,6 +115,41 @@ fn is_missing(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32)
 }
 
+/// Which limits could not be had. There is one cause as a rule, and it is told in one line.
+#[derive(Default)]
+struct Lacking {
+    hosts: Vec<String>,
+    controllers: Vec<&'static str>,
+    cause: Option<io::Error>,
+}
+
+impl Lacking {
+    fn add(&mut self, host: &str, controller: &'static str, cause: io::Error) {
+        if self.hosts.last().is_none_or(|last| last != host) {
+            self.hosts.push(host.to_owned());
+        }
+        if !self.controllers.contains(&controller) {
+            self.controllers.push(controller);
+        }
+        self.cause.get_or_insert(cause);
+    }
+
+    fn told(self) -> Option<Warning> {
+        let who = match self.hosts.as_slice() {
+            [] => return None,
+            [one] => format!("{one} runs"),
+            [first, .., last] if self.hosts.len() > 3 => format!("{first} … {last} run"),
+            [others @ .., last] => format!("{} and {last} run", others.join(", ")),
+        };
+        let what = self.controllers.join(", ");
+        let cause = self.cause.map_or(String::new(), |e| format!(": {e}"));
+        Some(Warning {
+            lacks: Lack::Limit,
+            text: format!("{who} without a limit on {what}: control groups{cause}"),
+        })
+    }
+}
+
 /// The groups of a lab.
 #[derive(Default)]
 pub struct Cgroups {
@@ -139,22 +174,18 @@ impl Cgroups {
     pub fn build(plan: &Plan, record: &Path, warnings: &mut Vec<Warning>) -> Result<(Self, Vec<Membership>)> {
         let mut groups = Self::default();
         let mut memberships = Vec::new();
+        let mut lacking = Lacking::default();
         for host in &plan.hosts {
             let mut membership = Membership::default();
             for setting in settings(&host.limits) {
                 match groups.bound(&plan.lab, &host.name, &setting, record) {
                     Ok(procs) => membership.0.push(procs),
-                    Err(e) => warnings.push(Warning {
-                        lacks: Lack::Limit,
-                        text: format!(
-                            "{} runs without its limit on {}: control groups: {e}",
-                            host.name, setting.controller
-                        ),
-                    }),
+                    Err(e) => lacking.add(&host.name, setting.controller, e),
                 }
             }
             memberships.push(membership);
         }
+        warnings.extend(lacking.told());
         Ok((groups, memberships))
     }
 
@@ -176,7 +207,9 @@ impl Cgroups {
         }
         self.make(&group, record)?;
         set(&group, if unified { &setting.v2 } else { &setting.v1 })?;
-        File::options().write(true).open(group.join("cgroup.procs"))
+        // Version 1 lets a single thread in without halting every fork on the machine, which takes milliseconds. Who
+        // joins has one.
+        File::options().write(true).open(group.join(if unified { "cgroup.procs" } else { "tasks" }))
     }
 
     /// The group of the lab's observers, which bounds their memory; none where that cannot be had, as each bounds its
@@ -189,8 +222,8 @@ impl Cgroups {
     fn make(&mut self, group: &Path, record: &Path) -> io::Result<()> {
         if !self.made.iter().any(|known| known == group) {
             write_down(group, record)?;
-            self.made.push(group.to_owned());
             fs::create_dir(group)?;
+            self.made.push(group.to_owned());
         }
         Ok(())
     }
@@ -233,6 +266,23 @@ impl Cgroups {
 /// stays as it is.
 fn write_down(group: &Path, record: &Path) -> io::Result<()> {
     own::append(record)?.write_all(format!("{}\n", group.display()).as_bytes())
+}
+
+/// The groups of labs of that name, of whomever they are, by looking.
+pub fn of_lab(lab: &str) -> Vec<PathBuf> {
+    let unified = Path::new(ROOT).join("cgroup.controllers").exists();
+    let parents = if unified {
+        unified_parent().into_iter().collect()
+    } else {
+        vec![Path::new(ROOT).join("pids"), Path::new(ROOT).join("memory")]
+    };
+    let prefix = format!("{NAME}{lab}-");
+    let is_its = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.strip_prefix(&prefix).is_some_and(|pid| pid.parse::<u32>().is_ok())
+    };
+    let entries = parents.iter().filter_map(|parent| fs::read_dir(parent).ok()).flatten().flatten();
+    entries.map(|entry| entry.path()).filter(is_its).collect()
 }
 
 /// What a lab's groups are called.
