@@ -5,10 +5,10 @@ use nix::sys::signal::Signal;
 use crate::bench::Bench;
 
 /// A lab that is taken down also where the case fails.
-struct Own(Bench);
+pub struct Own(pub Bench);
 
 impl Own {
-    fn up(bench: Bench) -> Self {
+    pub fn up(bench: Bench) -> Self {
         bench.runs(&["up"]);
         Self(bench)
     }
