@@ -136,7 +136,7 @@ impl Recorder {
 
     /// Ends the recording with what became of each interface's packets, and in words with why it ended early, if it
     /// did.
-    pub fn end(mut self, counts: &[Counts], why: Option<&str>) -> Result<()> {
+    pub fn end(&mut self, counts: &[Counts], why: Option<&str>) -> Result<()> {
         self.reserve = 0;
         let why = why.map(|why| &why[..why.floor_char_boundary(MOST_WORDS)]);
         for (interface, counts) in counts.iter().enumerate().take(self.interfaces) {

@@ -108,15 +108,25 @@ fn gather(folder: &Path, deeper: bool, into: &mut Vec<Recording>) -> Result<()> 
         if meta.is_dir() && deeper {
             gather(&path, false, into)?;
         } else if path.extension().is_some_and(|e| e == "pcapng" || e == "pcap") {
-            // In this order: a recorder removes its marker before it goes.
-            let (is_marked, writer) = (marker(&path).exists(), writer(&path));
+            let (writer, is_abandoned) = look(&path);
             let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
             let ending = writer.map_or_else(|| Ending::of(&path), |_| None);
-            let ended_early = (is_marked && writer.is_none()).then(|| why(ending.as_ref()));
+            let ended_early = is_abandoned.then(|| why(ending.as_ref()));
             into.push(Recording { path, size: meta.len(), modified, writer, ending, ended_early });
         }
     }
     Ok(())
+}
+
+/// Who writes the capture, and whether a recording to it ended early. A recorder locks the file before it makes the
+/// marker, and removes the marker before it gives up the lock; so that the lock is looked at before and after.
+fn look(path: &Path) -> (Option<i32>, bool) {
+    if let Some(writer) = writer(path) {
+        return (Some(writer), false);
+    }
+    let is_marked = marker(path).exists();
+    let writer = if is_marked { writer(path) } else { None };
+    (writer, is_marked && writer.is_none())
 }
 
 /// Why a recording ended early: as it says itself, unless it had no time for that.

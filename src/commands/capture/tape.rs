@@ -47,13 +47,14 @@ pub async fn record(
     let (pieces, received) = mpsc::channel(WAITING);
     let writer = tokio::task::spawn_blocking(move || write(recorder, received));
     let watched = pass_on(&mut tape, pieces, &watch.segments, &mut counts).await;
-    let (recorder, written) = writer.await?;
+    let (mut recorder, written) = writer.await?;
     let with_lab = written.is_ok() && watched.is_err() && is_gone(runtime, name).await;
     let result = written.map_err(anyhow::Error::from).and(watched);
 
     let early = result.as_ref().err().filter(|_| !with_lab).map(|why| format!("{ENDED_EARLY}{why:#}"));
     let packets = recorder.count();
     let ended = recorder.end(&counts, early.as_deref());
+    // Before the recorder goes: closing any descriptor of the file gives up the lock on it.
     if let (Some(mark), None, Ok(())) = (&mark, &early, &ended) {
         mark.settle()?;
     }
@@ -61,6 +62,7 @@ pub async fn record(
         let dropped: u64 = counts.iter().map(|counts| counts.dropped).sum();
         eprintln!("{packets} packets in {}{}", path.display(), super::dropped(dropped));
     }
+    drop(recorder);
     result.and(ended.map_err(Into::into))
 }
 

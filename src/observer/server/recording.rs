@@ -35,7 +35,9 @@ use crate::{
 
 /// How long the kernel collects packets at most, in milliseconds.
 const COLLECT: u16 = 50;
-const RECORDING: Manner = Manner { immediate: false, collect: COLLECT as i32, ring: 64 << 20 };
+/// The kernel's rings together, in bytes, and the least for one segment: half a second at two gigabits a second, and an eighth.
+const RINGS: i32 = 128 << 20;
+const RING: i32 = 32 << 20;
 /// How much is passed on in one piece, in bytes: about what the kernel collects in one.
 const PIECE: usize = 256 << 10;
 /// How long the last packets may take to be passed on.
@@ -43,12 +45,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Records until `input` ends, and passes on what has passed by then.
 pub fn serve(segments: &[WatchedSegment], mut input: impl Read, output: &Output) -> Result<()> {
-    let mut taps: Vec<Tap> = (0..).zip(segments).map(|(i, s)| Tap::open(i, s)).collect::<Result<_>>()?;
+    let ring = RINGS / i32::try_from(segments.len().max(1)).unwrap_or(i32::MAX);
+    let manner = Manner { immediate: false, collect: COLLECT.into(), ring: ring.max(RING) };
+    let mut taps: Vec<Tap> =
+        (0..).zip(segments).map(|(i, s)| Tap::open(i, s, &manner)).collect::<Result<_>>()?;
     tell(output, &Message::Ready { at: now() });
     let bell = Arc::new(EventFd::new().or_lab(|| "cannot make an event descriptor")?);
-    let (rung, out) = (bell.clone(), output.clone());
+    let (end, out) = (bell.clone(), output.clone());
     let recording = thread::spawn(move || {
-        while !wait(&taps, Some(&rung), PollTimeout::NONE).rung {
+        while !wait(&taps, Some(&end), PollTimeout::NONE).rung {
             taps.iter_mut().for_each(|tap| tap.pass_on(&out));
         }
         finish(&mut taps, &out);
@@ -106,11 +111,11 @@ struct Tap {
 }
 
 impl Tap {
-    fn open(index: u16, segment: &WatchedSegment) -> Result<Self> {
+    fn open(index: u16, segment: &WatchedSegment, manner: &Manner) -> Result<Self> {
         Ok(Self {
             index,
             name: segment.name.clone(),
-            capture: open(segment, &RECORDING)?,
+            capture: open(segment, manner)?,
             latest: 0,
             over: false,
             counted: Counted::default(),
