@@ -119,6 +119,17 @@ pub fn a_killed_recorder_leaves_a_readable_file(bench: &Bench) {
     assert!(shown["packets"].as_u64().unwrap() > 0 && shown["damage"].is_null(), "{shown}");
 }
 
+/// Neither the signal nor the last look may come between a recording's steps.
+pub fn a_stop_at_once_is_no_early_end(bench: &Bench) {
+    let folder = tempfile::tempdir().unwrap();
+    let captures = folder.path().to_str().unwrap();
+    for number in 0..12 {
+        bench.runs(&["capture", "start", &number.to_string(), "--captures", captures]);
+        let stopped = bench.json(&["capture", "stop", "--captures", captures, "--json"]);
+        assert_eq!(stopped["stopped"].as_array().map(Vec::len), Some(1), "{number}: {stopped}");
+    }
+}
+
 /// As many as came, or the difference is told.
 pub fn every_packet_is_recorded_or_counted(bench: Bench) {
     let own = Own::up(bench);

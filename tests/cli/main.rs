@@ -39,6 +39,7 @@ const SHARED: &[(&str, Case)] = &[
     ("a_capture_is_started_listed_stopped_and_shown", captures::started_listed_stopped_and_shown),
     ("what_is_followed_is_read_by_the_tools_of_the_field", captures::followed_is_read_by_tools),
     ("a_killed_recorder_leaves_a_readable_file", captures::a_killed_recorder_leaves_a_readable_file),
+    ("a_stop_at_once_is_no_early_end", captures::a_stop_at_once_is_no_early_end),
     ("a_full_disk_is_told", captures::a_full_disk_is_told),
     ("a_recording_that_filled_the_disk_says_so", captures::a_recording_that_filled_the_disk_says_so),
 ];

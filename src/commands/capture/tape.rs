@@ -35,6 +35,8 @@ pub async fn record(
     open: impl FnOnce(&[WatchedSegment]) -> Result<Recorder>,
 ) -> Result<()> {
     let name = &lab.plan.lab;
+    // From here on, so that nobody who was told of the recording can end it too soon.
+    let asked = interrupted();
     let (process, watch) = runtime.observe(name).await?;
     let mut tape = Tape::open(process, &watch.segments).await?;
     let recorder = open(&watch.segments)?.reserving();
@@ -46,7 +48,7 @@ pub async fn record(
     let mut counts = vec![Counts::default(); watch.segments.len()];
     let (pieces, received) = mpsc::channel(WAITING);
     let writer = tokio::task::spawn_blocking(move || write(recorder, received));
-    let watched = pass_on(&mut tape, pieces, &watch.segments, &mut counts).await;
+    let watched = pass_on(&mut tape, pieces, &watch.segments, &mut counts, asked).await;
     let (mut recorder, written) = writer.await?;
     let with_lab = written.is_ok() && watched.is_err() && is_gone(runtime, name).await;
     let result = written.map_err(anyhow::Error::from).and(watched);
@@ -72,8 +74,9 @@ async fn pass_on(
     pieces: mpsc::Sender<(u64, Bytes)>,
     segments: &[WatchedSegment],
     counts: &mut [Counts],
+    asked: impl Future<Output = ()>,
 ) -> Result<()> {
-    let mut asked = pin!(interrupted());
+    let mut asked = pin!(asked);
     let mut ends = false;
     loop {
         let taped = tokio::select! {
