@@ -10,7 +10,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use netlab::{capture::Recorder, observer::protocol::RawPacket, runtime::WatchedSegment};
+use netlab::{
+    capture::{Counts, Ending, Recorder},
+    observer::protocol::RawPacket,
+    runtime::WatchedSegment,
+};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
@@ -190,6 +194,64 @@ fn a_full_disk_is_an_error_and_the_file_stays_whole() {
         let bytes = fs::read(&path).unwrap();
         assert_eq!(read_back(&bytes).len() as u64, kept);
         assert!(bytes.len() < 16 << 10, "the torn packet is gone");
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn what_was_dropped_is_told_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pcapng");
+    let mut recorder = Recorder::create(&path, &segments(), NAMES).unwrap().reserving();
+    recorder.packets([(&packet(0), None), (&packet(1), None)]).unwrap();
+    assert_eq!(Ending::of(&path), None, "while it goes on");
+    let counts = [Counts { received: 5, dropped: 3 }, Counts { received: 1 << 40, dropped: 1 }];
+    recorder.end(&counts, Some("for a reason")).unwrap();
+    let told = Ending::of(&path).expect("an ending");
+    assert_eq!(told.counts, Counts { received: (1 << 40) + 5, dropped: 4 });
+    assert_eq!(told.comment.as_deref(), Some("for a reason"));
+    assert_eq!(read_back(&fs::read(&path).unwrap()).len(), 2);
+    if let Some(text) = tool(&["capinfos", path.to_str().unwrap()]) {
+        assert!(text.contains("Number of stat entries = 1"), "{text}");
+    }
+    // Whatever is cut off or put in, it is no panic and no endless search.
+    let bytes = fs::read(&path).unwrap();
+    for end in 0..bytes.len() {
+        fs::write(&path, &bytes[..end]).unwrap();
+        let _ = Ending::of(&path);
+    }
+    for at in bytes.len() - 120..bytes.len() {
+        for byte in [0, 1, 0x7f, 0xff] {
+            let mut bytes = bytes.clone();
+            bytes[at] = byte;
+            fs::write(&path, bytes).unwrap();
+            let _ = Ending::of(&path);
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_has_room_for_the_reason() {
+    if !nix::unistd::geteuid().is_root() {
+        return skipped("a small disk of one's own needs root");
+    }
+    // A mount namespace is a thread's own.
+    std::thread::spawn(|| {
+        let folder = tempfile::tempdir().unwrap();
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
+        mount(Some("none"), folder.path(), Some("tmpfs"), MsFlags::empty(), Some("size=64k")).unwrap();
+        let path = folder.path().join("a.pcapng");
+        let mut recorder = Recorder::create(&path, &segments(), NAMES).unwrap().reserving();
+        let error = (0..9000).find_map(|n| recorder.packet(&packet(n)).err()).expect("the disk is full");
+        let kept = recorder.count();
+        let mut rest = fs::File::create(folder.path().join("rest")).unwrap();
+        while io::Write::write_all(&mut rest, &[0; 512]).is_ok() {}
+        recorder.end(&[Counts::default(); 2], Some(&error.with_causes())).unwrap();
+        let comment = Ending::of(&path).and_then(|ending| ending.comment).expect("a comment");
+        assert!(comment.contains("No space left on device"), "{comment}");
+        assert_eq!(read_back(&fs::read(&path).unwrap()).len() as u64, kept);
     })
     .join()
     .unwrap();

@@ -3,10 +3,12 @@
 //! The way in is straight: a file's bytes → [`Reader`] → [`Frame`] → [`Decoder`] → [`Segment`] →
 //! [`Conversations`]. Live packets join at [`Frame`].
 
+pub(crate) mod blocks;
 mod conversation;
 mod conversations;
 mod decode;
 mod describe;
+mod ending;
 mod fragments;
 mod frame;
 mod input;
@@ -26,11 +28,12 @@ mod states;
 pub use conversation::{Close, Conversation, Flow, Handshake, Side, Step};
 pub use conversations::{Conversations, Novelty, Seen};
 pub use decode::{Datagram, Decoder, Network, network};
+pub use ending::Ending;
 pub use frame::{Frame, LinkType};
 pub use names::Names;
 pub use newest::newest;
 pub use read::{Damage, Reader};
-pub use record::Recorder;
+pub use record::{Counts, Recorder};
 pub use recordings::Recording;
 pub use segment::{Flags, Segment};
 pub use states::States;

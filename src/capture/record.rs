@@ -11,21 +11,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::{
+    errno::Errno,
+    fcntl::{FallocateFlags, fallocate},
+};
+
+use super::blocks::{self, Packet};
 use crate::{Error, Result, error::Context, observer::protocol::RawPacket, runtime::WatchedSegment};
 
-const SECTION_HEADER: u32 = 0x0A0D_0D0A;
-const INTERFACE: u32 = 1;
-const NAME_RESOLUTION: u32 = 4;
-const INTERFACE_STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
+/// How much room is kept for the statistics in the end: those of some fifty interfaces and the words.
+const RESERVE: u64 = 4096;
+/// How long the words may be.
+const MOST_WORDS: usize = 512;
 
 /// What is told at the end of a capture that is full.
 const FULL: &str = "netlab: this capture is full, and packets from now on are not in it";
-
-/// `LINKTYPE_ETHERNET`.
-const ETHERNET: u16 = 1;
-/// The most that a packet record of ours holds, in bytes.
-const SNAPLEN: u32 = 262_144;
 
 /// A capture being written.
 pub struct Recorder {
@@ -38,6 +38,17 @@ pub struct Recorder {
     most: Option<u64>,
     /// Whether there would have been more.
     full: bool,
+    /// How much room is kept for what is told in the end, in bytes.
+    reserve: u64,
+}
+
+/// What became of the packets of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How many came, those that were dropped included.
+    pub received: u64,
+    /// How many of them there was no room for.
+    pub dropped: u64,
 }
 
 enum Out {
@@ -89,14 +100,21 @@ impl Recorder {
         segments: &[WatchedSegment],
         names: impl IntoIterator<Item = (Ipv4Addr, &'n str)>,
     ) -> Result<Self> {
-        let mut blocks = Vec::new();
-        section_header(&mut blocks);
+        let mut begun = Vec::new();
+        blocks::section_header(&mut begun);
         for segment in segments {
-            interface(&mut blocks, segment);
+            blocks::interface(&mut begun, segment);
         }
-        name_resolution(&mut blocks, names);
-        let mut recorder =
-            Self { out, interfaces: segments.len(), packets: 0, blocks, most: None, full: false };
+        blocks::name_resolution(&mut begun, names);
+        let mut recorder = Self {
+            out,
+            interfaces: segments.len(),
+            packets: 0,
+            blocks: begun,
+            most: None,
+            full: false,
+            reserve: 0,
+        };
         recorder.flush(0)?;
         Ok(recorder)
     }
@@ -107,6 +125,29 @@ impl Recorder {
     pub fn bounded(mut self, most: u64) -> Self {
         self.most = Some(most);
         self
+    }
+
+    /// Keeps room on the disk for [`Recorder::end`], so that a full disk can still be told of.
+    #[must_use]
+    pub fn reserving(mut self) -> Self {
+        self.reserve = RESERVE;
+        self
+    }
+
+    /// Ends the recording with what became of each interface's packets, and in words with why it ended early, if it
+    /// did.
+    pub fn end(&mut self, counts: &[Counts], why: Option<&str>) -> Result<()> {
+        self.reserve = 0;
+        let why = why.map(|why| &why[..why.floor_char_boundary(MOST_WORDS)]);
+        for (interface, counts) in counts.iter().enumerate().take(self.interfaces) {
+            blocks::statistics(&mut self.blocks, interface, Some(*counts), why.filter(|_| interface == 0));
+        }
+        self.flush(0)?;
+        if let Out::File { file, whole, .. } = &self.out {
+            // Gives back what was kept; where that fails the file is as good.
+            let _ = file.set_len(*whole);
+        }
+        Ok(())
     }
 
     /// Whether a packet was not recorded for want of room.
@@ -130,7 +171,9 @@ impl Recorder {
                 self.blocks.clear();
                 return Err(Error::lab(format!("a packet of an unknown segment, number {}", packet.segment)));
             }
-            enhanced_packet(&mut self.blocks, packet, comment);
+            let RawPacket { segment, at, original_len, data } = packet;
+            let packet = Packet { segment: *segment, at: *at, original_len: *original_len, data };
+            blocks::enhanced_packet(&mut self.blocks, &packet, comment);
             count += 1;
         }
         let room = match (&self.out, self.most) {
@@ -147,9 +190,15 @@ impl Recorder {
     fn fill(&mut self) -> Result<()> {
         self.blocks.clear();
         if !std::mem::replace(&mut self.full, true) {
-            (0..self.interfaces).for_each(|interface| statistics(&mut self.blocks, interface, FULL));
+            (0..self.interfaces).for_each(|i| blocks::statistics(&mut self.blocks, i, None, Some(FULL)));
         }
         self.flush(0)
+    }
+
+    /// Records packets that are blocks already, whole ones.
+    pub fn blocks(&mut self, blocks: &[u8], packets: u64) -> Result<()> {
+        self.blocks.extend(blocks);
+        self.flush(packets)
     }
 
     /// How many packets were recorded.
@@ -161,7 +210,7 @@ impl Recorder {
     fn flush(&mut self, packets: u64) -> Result<()> {
         let written = match &mut self.out {
             Out::Stream(stream) => stream.write_all(&self.blocks).and_then(|()| stream.flush()),
-            Out::File { file, whole, .. } => append(file, whole, &self.blocks),
+            Out::File { file, whole, .. } => append(file, whole, &self.blocks, self.reserve),
         };
         self.blocks.clear();
         written.map_err(|e| self.failure(e))?;
@@ -184,8 +233,13 @@ impl Recorder {
     }
 }
 
-/// Writes after the last whole block; on failure takes away the part that was written.
-fn append(file: &File, whole: &mut u64, blocks: &[u8]) -> io::Result<()> {
+/// Writes after the last whole block and keeps room for as much as `reserve`; on failure takes away the part that was
+/// written.
+fn append(file: &File, whole: &mut u64, blocks: &[u8], reserve: u64) -> io::Result<()> {
+    if reserve > 0 {
+        // Where this fails nothing was written, and the room that was kept before stays.
+        allocate(file, *whole, blocks.len() as u64 + reserve)?;
+    }
     if let Err(e) = file.write_all_at(blocks, *whole) {
         // If that fails as well, a reader still gets every whole block.
         let _ = file.set_len(*whole);
@@ -195,105 +249,11 @@ fn append(file: &File, whole: &mut u64, blocks: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn section_header(out: &mut Vec<u8>) {
-    block(out, SECTION_HEADER, |body| {
-        body.extend(0x1A2B_3C4Du32.to_le_bytes());
-        body.extend(1u16.to_le_bytes());
-        body.extend(0u16.to_le_bytes());
-        // The section's length is not known while it grows.
-        body.extend(u64::MAX.to_le_bytes());
-        if let Ok(uname) = nix::sys::utsname::uname() {
-            let os = [uname.sysname(), uname.release()].map(|part| part.to_string_lossy()).join(" ");
-            option(body, 3, os.as_bytes());
-        }
-        option(body, 4, concat!("netlab ", env!("CARGO_PKG_VERSION")).as_bytes());
-        option(body, 0, b"");
-    });
-}
-
-fn interface(out: &mut Vec<u8>, segment: &WatchedSegment) {
-    block(out, INTERFACE, |body| {
-        body.extend(ETHERNET.to_le_bytes());
-        body.extend(0u16.to_le_bytes());
-        body.extend(SNAPLEN.to_le_bytes());
-        option(body, 2, segment.interface.as_bytes());
-        option(body, 3, segment.name.as_bytes());
-        // if_tsresol: times are in 10^-9 s.
-        option(body, 9, &[9]);
-        option(body, 0, b"");
-    });
-}
-
-fn name_resolution<'n>(out: &mut Vec<u8>, names: impl IntoIterator<Item = (Ipv4Addr, &'n str)>) {
-    block(out, NAME_RESOLUTION, |body| {
-        for (address, name) in names {
-            let record = [&address.octets(), name.as_bytes(), b"\0"].concat();
-            option(body, 1, &record);
-        }
-        option(body, 0, b"");
-    });
-}
-
-/// What became of an interface's packets, in words.
-fn statistics(out: &mut Vec<u8>, interface: usize, comment: &str) {
-    let now = jiff::Timestamp::now().as_nanosecond();
-    let at = u64::try_from(now).unwrap_or_default().to_be_bytes();
-    block(out, INTERFACE_STATISTICS, |body| {
-        body.extend(u32::try_from(interface).unwrap_or(u32::MAX).to_le_bytes());
-        for half in at.chunks(4) {
-            body.extend(half.iter().rev());
-        }
-        option(body, 1, comment.as_bytes());
-        option(body, 0, b"");
-    });
-}
-
-fn enhanced_packet(out: &mut Vec<u8>, packet: &RawPacket, comment: Option<&str>) {
-    let at = packet.at.to_be_bytes();
-    let data = &packet.data[..packet.data.len().min(SNAPLEN as usize)];
-    block(out, ENHANCED_PACKET, |body| {
-        body.extend(u32::from(packet.segment).to_le_bytes());
-        // The time's upper half comes first, whatever the byte order.
-        for half in at.chunks(4) {
-            body.extend(half.iter().rev());
-        }
-        body.extend(length(data).to_le_bytes());
-        body.extend(packet.original_len.to_le_bytes());
-        body.extend(data);
-        pad(body);
-        if let Some(comment) = comment {
-            option(body, 1, comment.as_bytes());
-            option(body, 0, b"");
-        }
-    });
-}
-
-/// A block: type, length, body, length again.
-fn block(out: &mut Vec<u8>, kind: u32, fill: impl FnOnce(&mut Vec<u8>)) {
-    let mut body = Vec::new();
-    fill(&mut body);
-    let total = (length(&body) + 12).to_le_bytes();
-    out.extend(kind.to_le_bytes());
-    out.extend(total);
-    out.extend(body);
-    out.extend(total);
-}
-
-/// An option, or a name record, which is laid out alike: code, length, value, padding. One with
-/// code 0 ends the list. A value that is too long for its length field is cut.
-fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
-    let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
-    body.extend(code.to_le_bytes());
-    body.extend(len.to_le_bytes());
-    body.extend(&value[..usize::from(len)]);
-    pad(body);
-}
-
-/// Everything starts at a multiple of four.
-fn pad(body: &mut Vec<u8>) {
-    body.resize(body.len().next_multiple_of(4), 0);
-}
-
-fn length(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+/// Has the disk keep room for so many bytes from there on, where its file system can.
+fn allocate(file: &File, from: u64, len: u64) -> io::Result<()> {
+    let offset = |n: u64| i64::try_from(n).map_err(io::Error::other);
+    match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, offset(from)?, offset(len)?) {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+        kept => Ok(kept?),
+    }
 }

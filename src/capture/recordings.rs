@@ -1,9 +1,11 @@
 //! Captures in a folder, and which of them are still being written, and by whom.
 //!
 //! Whoever writes one holds a POSIX lock on it, which names its process to whoever asks and goes with
-//! that process, however it ends. So there is no list of recordings that could be wrong.
+//! that process, however it ends. So there is no list of recordings that could be wrong. A hidden file beside the
+//! capture stays until the recording has ended as it was to: one without a writer ended early.
 
 use std::{
+    ffi::OsString,
     fs::{self, File, OpenOptions},
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -17,7 +19,11 @@ use nix::{
     unistd::Pid,
 };
 
+use super::Ending;
 use crate::{Error, Result, error::Context};
+
+/// What precedes the reason in the comment of a capture that ended early.
+pub const ENDED_EARLY: &str = "netlab: this recording ended early: ";
 
 /// How long a writer may take to end after it was told to.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,14 +39,53 @@ pub struct Recording {
     pub modified: SystemTime,
     /// The process that writes it, if one does.
     pub writer: Option<i32>,
+    /// What its statistics say, if it has any.
+    pub ending: Option<Ending>,
+    /// Why it ended before anybody asked for that, if it did.
+    pub ended_early: Option<String>,
+}
+
+/// A recording of this process. Dropping it gives the capture free.
+#[derive(Debug)]
+pub struct Marked {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Marked {
+    /// Notes that the recording ends as it was to.
+    pub fn settle(&self) -> Result<()> {
+        acknowledge(&self.path)
+    }
 }
 
 /// Shows others that this process writes the capture, for as long as what is returned is kept.
-pub fn mark(path: &Path) -> Result<File> {
+pub fn mark(path: &Path) -> Result<Marked> {
     let file = OpenOptions::new().read(true).write(true).open(path);
     let file = file.or_lab(|| format!("cannot open {}", path.display()))?;
     fcntl(&file, FcntlArg::F_SETLK(&whole_file())).or_lab(|| format!("cannot lock {}", path.display()))?;
-    Ok(file)
+    let marker = marker(path);
+    File::create(&marker).or_lab(|| format!("cannot create {}", marker.display()))?;
+    Ok(Marked { path: path.to_owned(), _lock: file })
+}
+
+/// Forgets that a recording ended early: somebody was told.
+pub fn acknowledge(path: &Path) -> Result<()> {
+    let marker = marker(path);
+    match fs::remove_file(&marker) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::lab(format!("cannot remove {}", marker.display())).caused_by(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is beside a capture that is being recorded.
+fn marker(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".recording");
+    path.with_file_name(name)
 }
 
 /// The captures of a folder and of the run folders in it, the newest first. No folder, no captures.
@@ -63,12 +108,31 @@ fn gather(folder: &Path, deeper: bool, into: &mut Vec<Recording>) -> Result<()> 
         if meta.is_dir() && deeper {
             gather(&path, false, into)?;
         } else if path.extension().is_some_and(|e| e == "pcapng" || e == "pcap") {
-            let writer = writer(&path);
+            let (writer, is_abandoned) = look(&path);
             let modified = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            into.push(Recording { path, size: meta.len(), modified, writer });
+            let ending = writer.map_or_else(|| Ending::of(&path), |_| None);
+            let ended_early = is_abandoned.then(|| why(ending.as_ref()));
+            into.push(Recording { path, size: meta.len(), modified, writer, ending, ended_early });
         }
     }
     Ok(())
+}
+
+/// Who writes the capture, and whether a recording to it ended early. A recorder locks the file before it makes the
+/// marker, and removes the marker before it gives up the lock; so that the lock is looked at before and after.
+fn look(path: &Path) -> (Option<i32>, bool) {
+    if let Some(writer) = writer(path) {
+        return (Some(writer), false);
+    }
+    let is_marked = marker(path).exists();
+    let writer = if is_marked { writer(path) } else { None };
+    (writer, is_marked && writer.is_none())
+}
+
+/// Why a recording ended early: as it says itself, unless it had no time for that.
+fn why(ending: Option<&Ending>) -> String {
+    let said = ending.and_then(|ending| ending.comment.as_deref());
+    said.map_or("its recorder was killed".into(), |said| said.trim_start_matches(ENDED_EARLY).to_owned())
 }
 
 /// Tells the writer to end, and waits until it has.

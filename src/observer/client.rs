@@ -30,11 +30,11 @@ use crate::{
 };
 
 /// How long an observer may take until it watches.
-const READY: Duration = Duration::from_secs(10);
+pub(super) const READY: Duration = Duration::from_secs(10);
 /// How long an observer may take to answer. Hosts that are short of everything can be slow to look at.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How many requests may wait to be written. Each has somebody who waits for its answer.
-const REQUESTS: usize = 16;
+pub(super) const REQUESTS: usize = 16;
 /// How long an observer that has ended may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -183,7 +183,10 @@ impl Observer {
 }
 
 /// Writes frames until the observer is dropped, then ends its input.
-async fn write(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, mut frames: mpsc::Receiver<Vec<u8>>) {
+pub(super) async fn write(
+    mut stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    mut frames: mpsc::Receiver<Vec<u8>>,
+) {
     while let Some(frame) = frames.recv().await {
         if stdin.write_all(&frame).await.is_err() || stdin.flush().await.is_err() {
             return;
@@ -193,7 +196,7 @@ async fn write(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, mut frames: mpsc::
 }
 
 /// What the observer says on its standard error, at most some lines of it.
-async fn read_text(stderr: ByteStream) -> String {
+pub(super) async fn read_text(stderr: ByteStream) -> String {
     let mut text = Vec::new();
     let _ = stderr.take(16 << 10).read_to_end(&mut text).await;
     String::from_utf8_lossy(&text).trim().to_owned()
@@ -253,6 +256,8 @@ impl Reader {
                 self.ready.take().map(|ready| ready.send(()));
                 return;
             }
+            // Only a recording observer counts.
+            Frame::Message(Message::Counted { .. }) => return,
             Frame::Message(Message::Done { id }) => return self.shared.answer(id, Ok(None)),
             Frame::Message(Message::Pid { id, pid }) => return self.shared.answer(id, Ok(Some(pid))),
             Frame::Message(Message::Failed { id, why }) => return self.shared.answer(id, Err(why)),
@@ -262,7 +267,7 @@ impl Reader {
 }
 
 /// Why an observer ended: what it said last, or else how it ended.
-async fn epitaph(last_words: JoinHandle<String>, mut handle: Box<dyn Handle>) -> String {
+pub(super) async fn epitaph(last_words: JoinHandle<String>, mut handle: Box<dyn Handle>) -> String {
     let said = timeout(LAST_WORDS, last_words).await;
     if let Ok(Ok(text)) = said
         && !text.is_empty()

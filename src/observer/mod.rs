@@ -12,6 +12,7 @@ mod server;
 mod session;
 mod sightings;
 mod tables;
+mod tape;
 
 pub use client::{Observer, Seen};
 pub use rows::{ProcessRow, SocketRow, TcpState, is_of_the_system};
@@ -19,3 +20,4 @@ pub use server::serve;
 pub use session::Session;
 pub use sightings::Sightings;
 pub use tables::Tables;
+pub use tape::{Tape, Taped};

@@ -4,7 +4,10 @@
 //! payload. Tag `J` is one JSON message; tag `P` is a packet: segment index (`u16`), time (`u64`,
 //! nanoseconds since the epoch), original length (`u32`), all big-endian, then the captured bytes.
 //!
-//! The reader's first frame is the [`crate::runtime::Watch`]; the observer answers
+//! Tag `B` is packets that are to be recorded: three zeros, how many (`u32`, big-endian), then the Enhanced Packet
+//! Blocks of a pcapng file.
+//!
+//! The reader's first frame is the [`Task`]; the observer answers
 //! [`Message::Ready`] once every capture is open and every host was sampled, so that nothing that
 //! happens afterwards is missed. It ends when its input ends.
 
@@ -13,7 +16,11 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{ProcessRow, SocketRow};
-use crate::{Error, Result, error::Context, runtime::WatchedHost};
+use crate::{
+    Error, Result,
+    error::Context,
+    runtime::{Watch, WatchedHost, WatchedSegment},
+};
 
 /// No frame is longer, in bytes; a length beyond it means that the stream is not ours. The largest
 /// frame is a process table, of which an observer tells no more than fits.
@@ -22,9 +29,23 @@ pub const MAX_FRAME: usize = 32 << 20;
 const JSON: u8 = b'J';
 const PACKET: u8 = b'P';
 const PACKET_HEADER: usize = 2 + 8 + 4;
+const BLOCKS: u8 = b'B';
+/// What comes before the blocks in a frame of them, its length included: a multiple of four, as they are.
+pub const BLOCKS_HEADER: usize = 4 + 1 + 3 + 4;
 
 /// Nanoseconds since the epoch, on the clock of the machine that the lab runs on.
 pub type Nanos = u64;
+
+/// What an observer is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Task {
+    /// Pass on these segments' packets as blocks of a file, in large pieces and with nothing else, until the reader's
+    /// stream ends. Then everything until that moment follows, and [`Message::Done`].
+    Record { record: Vec<WatchedSegment> },
+    /// Tell at once of everything that is seen.
+    Watch(Watch),
+}
 
 /// What the reader asks. `id` comes back in the [`Message::Done`] or [`Message::Failed`] of the answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,6 +82,8 @@ pub enum Message {
     Failed { id: u64, why: String },
     /// A host's PID 1 is gone, and everything on the host with it.
     Gone { at: Nanos, host: String },
+    /// How many packets of a segment to be recorded came until now, and how many of them were dropped.
+    Counted { segment: u16, received: u64, dropped: u64 },
     /// Something could not be seen, and why: packets dropped, a segment gone.
     Blind { at: Nanos, why: String },
 }
@@ -140,6 +163,22 @@ pub fn encode_packet(segment: u16, at: Nanos, original_len: u32, data: &[u8], ou
     out.extend(at.to_be_bytes());
     out.extend(original_len.to_be_bytes());
     out.extend(data);
+}
+
+/// What begins a frame of blocks, which is `len` bytes with this.
+pub fn blocks_header(len: usize, packets: u32) -> [u8; BLOCKS_HEADER] {
+    let mut header = [0; BLOCKS_HEADER];
+    let len = u32::try_from(len.saturating_sub(4)).unwrap_or(u32::MAX);
+    header[..4].copy_from_slice(&len.to_be_bytes());
+    header[4] = BLOCKS;
+    header[8..].copy_from_slice(&packets.to_be_bytes());
+    header
+}
+
+/// How many packets are in a frame of blocks, given without its length, and the blocks; none if it is another one.
+pub fn decode_blocks(frame: &[u8]) -> Option<(u32, &[u8])> {
+    let ([BLOCKS, _, _, _, count @ ..], blocks) = frame.split_first_chunk::<8>()? else { return None };
+    Some((u32::from_be_bytes(*count), blocks))
 }
 
 /// Reads the next frame from a blocking stream, without its length. `None` at the stream's end.

@@ -8,7 +8,7 @@ use crate::bench::Bench;
 pub struct Own(pub Bench);
 
 impl Own {
-    fn up(bench: Bench) -> Self {
+    pub fn up(bench: Bench) -> Self {
         bench.runs(&["up"]);
         Self(bench)
     }

@@ -40,7 +40,9 @@ const SHARED: &[(&str, Case)] = &[
     ("a_capture_is_started_listed_stopped_and_shown", captures::started_listed_stopped_and_shown),
     ("what_is_followed_is_read_by_the_tools_of_the_field", captures::followed_is_read_by_tools),
     ("a_killed_recorder_leaves_a_readable_file", captures::a_killed_recorder_leaves_a_readable_file),
+    ("a_stop_at_once_is_no_early_end", captures::a_stop_at_once_is_no_early_end),
     ("a_full_disk_is_told", captures::a_full_disk_is_told),
+    ("a_recording_that_filled_the_disk_says_so", captures::a_recording_that_filled_the_disk_says_so),
 ];
 
 /// Cases on a lab of their own.
@@ -48,6 +50,8 @@ const ALONE: &[(&str, CaseAlone)] = &[
     ("an_answer_comes_with_its_evidence", exercises::an_answer_comes_with_its_evidence),
     ("an_interrupted_exercise_ends_what_it_started", exercises::an_interrupted_one_ends_what_it_started),
     ("a_fork_bomb_stays_on_its_host", programs::a_fork_bomb_stays_on_its_host),
+    ("every_packet_is_recorded_or_counted", captures::every_packet_is_recorded_or_counted),
+    ("a_recording_ends_with_its_lab", captures::a_recording_ends_with_its_lab),
     ("every_host_is_looked_at", exercises::every_host_is_looked_at),
     ("a_link_is_made_bad_and_mended", exercises::a_link_is_made_bad_and_mended),
 ];

@@ -9,12 +9,14 @@ use std::{
 use anyhow::Result;
 use netlab::{
     Error,
-    capture::{Decoder, Frame, Recorder, recordings, show::Lines},
+    capture::{Decoder, Frame, Recorder, show::Lines},
     observer::{Seen, Session, protocol::RawPacket},
     printable::visible,
+    runtime::WatchedSegment,
     topology::Plan,
 };
 
+use super::tape;
 use crate::commands::lab::{LabArgs, block_on, interrupted};
 
 /// Show a lab's packets as they pass, one a line as tcpdump does, until ^C.
@@ -37,75 +39,69 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        block_on(async {
+        let followed = block_on(async {
             let (runtime, lab) = self.lab.open().await?;
-            let mut session = Session::open(runtime.as_ref(), &self.lab.lab).await?;
-            let mut sink = self.open_sink(&session, &lab.plan)?;
-            let mark = match &self.write {
-                Some(path) if self.announce => {
-                    let mark = recordings::mark(path)?;
-                    println!("{}", super::record::RECORDING);
-                    Some(mark)
-                }
-                _ => None,
+            let Some(path) = &self.write else {
+                return self
+                    .tell(&mut Session::open(runtime.as_ref(), &self.lab.lab).await?, &lab.plan)
+                    .await;
             };
-            let followed = tokio::select! {
-                result = follow(&mut session, &mut sink) => result,
-                () = interrupted() => finish(&mut session, &mut sink).await,
-            };
-            drop(mark);
-            if !self.announce
-                && let (Some(path), Sink::File(recorder)) = (&self.write, &sink)
-            {
-                eprintln!("{} packets in {}", recorder.count(), path.display());
-            }
-            match followed {
-                // Whoever read the packets has gone (`| head`), which is an end like ^C.
-                Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-                followed => followed.map(|()| ExitCode::SUCCESS),
-            }
-        })
+            let open = |segments: &[WatchedSegment]| create(path, segments, &lab.plan);
+            tape::record(runtime.as_ref(), &lab, path, self.announce, open).await
+        });
+        match followed {
+            // Whoever read the packets has gone (`| head`), which is an end like ^C.
+            Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+            followed => followed.map(|()| ExitCode::SUCCESS),
+        }
     }
 
-    fn open_sink(&self, session: &Session, plan: &Plan) -> Result<Sink> {
-        let segments = &session.watch.segments;
-        let Some(path) = &self.write else {
-            return Ok(Sink::Lines {
-                lines: Lines::new(plan.addresses().collect()),
-                decoder: Decoder::new(),
-                port: self.port,
-            });
+    /// Tells packets as they pass, and in the end what has passed until then.
+    async fn tell(&self, session: &mut Session, plan: &Plan) -> Result<()> {
+        let mut teller = Teller {
+            lines: Lines::new(plan.addresses().collect()),
+            decoder: Decoder::new(),
+            port: self.port,
         };
-        if path != Path::new("-") {
-            return Ok(Sink::File(Recorder::create(path, segments, plan.addresses())?));
+        tokio::select! {
+            result = follow(session, &mut teller) => result,
+            () = interrupted() => finish(session, &mut teller).await,
         }
-        if std::io::stdout().is_terminal() {
-            return Err(Error::usage("a capture is no text for a terminal")
-                .hint("pipe it on, as `| wireshark -k -i -`, or name a file")
-                .into());
-        }
-        Ok(Sink::File(Recorder::to_stream(std::io::stdout(), segments, plan.addresses())?))
     }
 }
 
-/// Where packets go.
-enum Sink {
-    Lines { lines: Lines, decoder: Decoder, port: Option<u16> },
-    File(Recorder),
+/// Makes the file, or writes to the standard output.
+fn create(path: &Path, segments: &[WatchedSegment], plan: &Plan) -> Result<Recorder> {
+    if path != Path::new("-") {
+        return Ok(Recorder::create(path, segments, plan.addresses())?);
+    }
+    if std::io::stdout().is_terminal() {
+        return Err(Error::usage("a capture is no text for a terminal")
+            .hint("pipe it on, as `| wireshark -k -i -`, or name a file")
+            .into());
+    }
+    Ok(Recorder::to_stream(std::io::stdout(), segments, plan.addresses())?)
 }
 
-async fn follow(session: &mut Session, sink: &mut Sink) -> Result<()> {
+/// Tells packets, a line each.
+struct Teller {
+    lines: Lines,
+    decoder: Decoder,
+    port: Option<u16>,
+}
+
+async fn follow(session: &mut Session, teller: &mut Teller) -> Result<()> {
     loop {
-        sink.take(&session.next().await?)?;
+        teller.take(&session.next().await?)?;
     }
 }
 
 /// Takes in what has passed until now.
-async fn finish(session: &mut Session, sink: &mut Sink) -> Result<()> {
-    session.look().await?.iter().try_for_each(|seen| sink.take(seen))
+async fn finish(session: &mut Session, teller: &mut Teller) -> Result<()> {
+    session.look().await?.iter().try_for_each(|seen| teller.take(seen))
 }
 
-impl Sink {
+impl Teller {
     fn take(&mut self, seen: &Seen) -> Result<()> {
         match seen {
             Seen::Packet(packet) => self.packet(packet),
@@ -118,10 +114,7 @@ impl Sink {
     }
 
     fn packet(&mut self, packet: &RawPacket) -> Result<()> {
-        let (lines, decoder, port) = match self {
-            Self::File(recorder) => return Ok(recorder.packet(packet)?),
-            Self::Lines { lines, decoder, port } => (lines, decoder, *port),
-        };
+        let Self { lines, decoder, port } = self;
         let frame = Frame::from(packet);
         let (line, is_wanted) = match decoder.segment(&frame) {
             // Told in any case, so that sequence numbers count from the connection's start.

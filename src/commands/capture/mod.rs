@@ -3,6 +3,7 @@
 mod follow;
 mod record;
 mod show;
+mod tape;
 
 use std::process::ExitCode;
 
@@ -34,5 +35,14 @@ impl Args {
             Verb::Show(args) => args.run(),
             Verb::Follow(args) => args.run(),
         }
+    }
+}
+
+/// What is added about a capture of which so many packets are missing.
+fn dropped(packets: u64) -> String {
+    match packets {
+        0 => String::new(),
+        1 => "; 1 more was dropped, for it came faster than it could be recorded".into(),
+        n => format!("; {n} more were dropped, for they came faster than they could be recorded"),
     }
 }

@@ -39,14 +39,14 @@ pub struct StartArgs {
     lab: LabArgs,
 }
 
-/// Stop recording.
+/// Stop recording, and say if a recording lost packets or ended early.
 #[derive(Debug, clap::Args)]
 pub struct StopArgs {
     /// Which recording, by its file's name; without it, every one in the folder.
     name: Option<String>,
     #[command(flatten)]
     folder: Folder,
-    /// Print JSON: {"stopped":[files]}.
+    /// Print JSON: {"stopped":[files],"dropped","ended_early":[files]}.
     #[arg(long)]
     json: bool,
 }
@@ -56,7 +56,7 @@ pub struct StopArgs {
 pub struct ListArgs {
     #[command(flatten)]
     folder: Folder,
-    /// Print JSON: an array of {"capture","bytes","modified","recording"}.
+    /// Print JSON: an array of {"capture","bytes","modified","recording","dropped","ended_early"}.
     #[arg(long)]
     json: bool,
 }
@@ -118,41 +118,82 @@ impl StartArgs {
 
 impl StopArgs {
     pub fn run(self) -> Result<ExitCode> {
-        let mut running: Vec<Recording> =
-            recordings::list(&self.folder.path)?.into_iter().filter(|r| r.writer.is_some()).collect();
-        if let Some(name) = &self.name {
-            let wanted = with_extension(name);
-            running.retain(|r| r.path.file_name() == Path::new(&wanted).file_name());
-            if running.is_empty() {
-                let error =
-                    Error::usage(format!("nothing records to {wanted} in {}", self.folder.path.display()));
-                let hint = if self.folder.path.join(&wanted).exists() {
-                    "its recorder has ended by itself: the lab went down, or there was no room left for it"
-                } else {
-                    "`netlab capture list` shows what does"
-                };
-                return Err(error.hint(hint).into());
-            }
-        }
+        let running: Vec<Recording> = self.named()?.into_iter().filter(|r| r.writer.is_some()).collect();
         block_on(async {
             for recording in &running {
                 recordings::stop(recording).await?;
             }
             Ok(())
         })?;
+        // Looked at once more: one may have failed at the last packet.
+        let all = self.named()?;
+        let (early, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|r| r.ended_early.is_some());
+        let stopped: Vec<_> =
+            others.into_iter().filter(|r| running.iter().any(|stopped| stopped.path == r.path)).collect();
+        if stopped.is_empty() && early.is_empty() && self.name.is_some() {
+            return Err(self.nothing_records());
+        }
+        self.tell(&stopped, &early);
+        early.iter().try_for_each(|r| recordings::acknowledge(&r.path))?;
+        ended_early(&early)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The captures that are meant.
+    fn named(&self) -> Result<Vec<Recording>> {
+        let mut all = recordings::list(&self.folder.path)?;
+        if let Some(name) = &self.name {
+            let wanted = with_extension(name);
+            all.retain(|r| r.path.file_name() == Path::new(&wanted).file_name());
+        }
+        Ok(all)
+    }
+
+    fn nothing_records(&self) -> anyhow::Error {
+        let wanted = with_extension(self.name.as_deref().unwrap_or_default());
+        let hint = if self.folder.path.join(&wanted).exists() {
+            "its recording has ended already, with its lab or by another `netlab capture stop`"
+        } else {
+            "`netlab capture list` shows what does"
+        };
+        Error::usage(format!("nothing records to {wanted} in {}", self.folder.path.display()))
+            .hint(hint)
+            .into()
+    }
+
+    fn tell(&self, stopped: &[Recording], early: &[Recording]) {
         if self.json {
-            println!(
-                "{}",
-                json!({ "stopped": running.iter().map(|r| r.path.to_string_lossy()).collect::<Vec<_>>() })
-            );
-        } else if running.is_empty() {
+            let files = |all: &[Recording]| all.iter().map(|r| r.path.to_string_lossy().into()).collect();
+            let (files, early): (Vec<String>, Vec<String>) = (files(stopped), files(early));
+            let dropped: u64 = stopped.iter().filter_map(lost).sum();
+            println!("{}", json!({ "stopped": files, "dropped": dropped, "ended_early": early }));
+            return;
+        }
+        if stopped.is_empty() && early.is_empty() {
             println!("nothing was being recorded in {}", self.folder.path.display());
         }
-        for Recording { path, .. } in running.iter().filter(|_| !self.json) {
-            let path = visible(&path.to_string_lossy());
-            println!("stopped: {path}\n`netlab capture show {path}` shows it");
+        for recording in stopped {
+            let path = visible(&recording.path.to_string_lossy());
+            let dropped = super::dropped(lost(recording).unwrap_or(0));
+            println!("stopped: {path}{dropped}\n`netlab capture show {path}` shows it");
         }
-        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// How many packets a capture's own statistics say are not in it.
+fn lost(recording: &Recording) -> Option<u64> {
+    recording.ending.as_ref().map(|ending| ending.counts.dropped)
+}
+
+/// The failure that recordings are which ended before anybody asked for it.
+fn ended_early(early: &[Recording]) -> Result<()> {
+    let told = early.iter().filter_map(|r| {
+        let why = r.ended_early.as_ref()?;
+        Some(format!("the recording to {} ended early: {why}", r.path.display()))
+    });
+    match told.collect::<Vec<_>>() {
+        told if told.is_empty() => Ok(()),
+        told => Err(Error::lab(told.join("; ")).hint("what had been recorded until then can be read").into()),
     }
 }
 
@@ -167,6 +208,8 @@ impl ListArgs {
                     "bytes": r.size,
                     "modified": time(r).to_string(),
                     "recording": r.writer.is_some(),
+                    "dropped": lost(r),
+                    "ended_early": r.ended_early,
                 })
             });
             println!("{}", json!(rows.collect::<Vec<_>>()));
@@ -176,13 +219,24 @@ impl ListArgs {
             let zone = jiff::tz::TimeZone::system();
             let rows = all.iter().map(|r| {
                 let when = time(r).to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
-                let now = r.writer.map_or(String::new(), |pid| format!("recording (pid {pid})"));
-                [r.path.display().to_string(), r.size.to_string(), when, now]
+                [r.path.display().to_string(), r.size.to_string(), when, state(r)]
             });
             print!("{}", ui::table(["capture", "bytes", "modified", ""], rows));
         }
+        let early: Vec<_> = all.into_iter().filter(|r| r.ended_early.is_some()).collect();
+        ended_early(&early)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What is to be known of a capture, in words.
+fn state(recording: &Recording) -> String {
+    if let Some(pid) = recording.writer {
+        return format!("recording (pid {pid})");
+    }
+    let early = recording.ended_early.as_ref().map(|_| "ended early".to_owned());
+    let dropped = lost(recording).filter(|n| *n > 0).map(|n| format!("{n} packets dropped"));
+    [early, dropped].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn with_extension(name: &str) -> String {

@@ -10,10 +10,11 @@ use anyhow::Result;
 use netlab::{
     Error,
     capture::{
-        self, Conversation, Damage, Decoder, Frame, Reader, Segment,
+        self, Conversation, Damage, Decoder, Ending, Frame, Reader, Segment,
         ladder::{self, Charset, Ladder},
         show::Lines,
     },
+    printable::printable,
 };
 use serde::Serialize;
 
@@ -30,7 +31,7 @@ const RUNGS: u64 = 500;
 pub struct Args {
     /// A pcap or pcapng file, the name of a recording, or - for the standard input [default: the newest under captures/]
     file: Option<PathBuf>,
-    /// Print JSON instead: {"packets","conversations","damage"}.
+    /// Print JSON instead: {"packets","dropped","conversations","damage"}.
     #[arg(long)]
     json: bool,
     /// Only TCP from or to this port.
@@ -50,6 +51,8 @@ pub struct Args {
 #[derive(Serialize)]
 struct Summary<'a> {
     packets: u64,
+    /// How many more passed, as far as the file says.
+    dropped: Option<u64>,
     conversations: Vec<&'a Conversation>,
     damage: Option<&'a Damage>,
 }
@@ -62,7 +65,7 @@ impl Args {
         };
         let mut reader = Reader::open(&file)?;
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        let shown = self.show(&mut reader, &mut out).and_then(|()| out.flush());
+        let shown = self.show(&mut reader, Ending::of(&file), &mut out).and_then(|()| out.flush());
         if !ui::written(shown)? {
             return Ok(ExitCode::SUCCESS);
         }
@@ -74,7 +77,12 @@ impl Args {
         }
     }
 
-    fn show(&self, reader: &mut Reader<Box<dyn io::Read>>, out: &mut impl Write) -> io::Result<()> {
+    fn show(
+        &self,
+        reader: &mut Reader<Box<dyn io::Read>>,
+        ending: Option<Ending>,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
         let (mut decoder, mut lines, mut ladder) = (Decoder::new(), Lines::default(), Ladder::new());
         let most = self.limit.unwrap_or(if self.ladder { RUNGS } else { u64::MAX });
         let (mut packets, mut told, mut left) = (0, 0, 0);
@@ -102,7 +110,9 @@ impl Args {
         lines.conversations.name(&lines.names);
         if self.json {
             let conversations = lines.conversations.iter().collect();
-            serde_json::to_writer(&mut *out, &Summary { packets, conversations, damage: reader.damage() })?;
+            let dropped = ending.map(|ending| ending.counts.dropped);
+            let summary = Summary { packets, dropped, conversations, damage: reader.damage() };
+            serde_json::to_writer(&mut *out, &summary)?;
             return writeln!(out);
         }
         if self.ladder {
@@ -112,7 +122,8 @@ impl Args {
         if left > 0 {
             writeln!(out, "… and {left} more")?;
         }
-        table(packets, &lines, out)
+        table(packets, &lines, out)?;
+        ending.map_or(Ok(()), |ending| tell_ending(&ending, out))
     }
 
     fn wants(&self, segment: Option<&Segment<'_>>) -> bool {
@@ -130,6 +141,18 @@ fn tell(lines: &mut Lines, frame: &Frame<'_>, segment: Option<&Segment<'_>>) -> 
     match segment {
         Some(segment) => lines.segment(segment),
         None => lines.frame(frame),
+    }
+}
+
+/// Says what is not in the file, and why.
+fn tell_ending(ending: &Ending, out: &mut impl Write) -> io::Result<()> {
+    match ending.counts.dropped {
+        0 => {}
+        n => writeln!(out, "\nnot everything is here{}", super::dropped(n))?,
+    }
+    match &ending.comment {
+        Some(comment) => writeln!(out, "\n{}", printable(comment)),
+        None => Ok(()),
     }
 }
 

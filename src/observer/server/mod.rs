@@ -14,6 +14,7 @@ mod output;
 mod parse;
 mod proc;
 mod programs;
+mod recording;
 mod sampler;
 mod wire;
 
@@ -26,7 +27,7 @@ use std::{
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::protocol::{Message, Nanos, Request, decode_json, encode_json, read_frame};
+use super::protocol::{Message, Nanos, Request, Task, decode_json, encode_json, read_frame};
 use crate::{Result, error::Context, runtime::Watch};
 use hosts::Host;
 use output::Output;
@@ -47,7 +48,10 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
     limit_memory().or_lab(|| "cannot limit the observer's memory")?;
     let output = Output::new(output);
     let Some(frame) = next(&mut input)? else { return Ok(()) };
-    let watch: Watch = decode_json(&frame)?;
+    let watch = match decode_json(&frame)? {
+        Task::Record { record } => return recording::serve(&record, input, &output),
+        Task::Watch(watch) => watch,
+    };
 
     let taps: Vec<Tap> =
         (0u16..).zip(&watch.segments).map(|(i, s)| Tap::open(i, s)).collect::<Result<_>>()?;

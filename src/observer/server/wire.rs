@@ -24,8 +24,6 @@ use crate::{
 /// its checksum offload is off. With the ring's own header that is a slot of 2 KiB, so that the ring holds
 /// sixteen thousand frames, and not the five hundred that it would with room for any length.
 const SNAPLEN: i32 = 1900;
-/// The kernel's ring for one segment, in bytes: how much may pass while the reader is busy.
-const RING: i32 = 32 << 20;
 /// Frames collected before they are written though more packets wait, in bytes.
 const BATCH: usize = 256 << 10;
 
@@ -37,21 +35,22 @@ pub struct Tap {
     dropped: u32,
 }
 
+/// A way to capture.
+pub struct Manner {
+    /// Whether each packet is to be had as soon as it has passed.
+    pub immediate: bool,
+    /// Otherwise, how long the kernel may hold packets back to collect more, in milliseconds.
+    pub collect: i32,
+    /// The kernel's ring for one segment, in bytes: how much may pass while the reader is busy.
+    pub ring: i32,
+}
+
+const LIVE: Manner = Manner { immediate: true, collect: 0, ring: 32 << 20 };
+
 impl Tap {
     /// Opens the capture; from here on no packet is missed.
     pub fn open(index: u16, segment: &WatchedSegment) -> Result<Self> {
-        super::no_dbus::keep();
-        let what = || format!("cannot capture segment {} on {}", segment.name, segment.interface);
-        let capture = Capture::from_device(segment.interface.as_str())
-            // A bridge hands on what is not for itself: only promiscuous it shows that.
-            .map(|c| c.promisc(true).immediate_mode(true).precision(Precision::Nano))
-            .and_then(|c| c.snaplen(SNAPLEN).buffer_size(RING).open())
-            .and_then(Capture::setnonblock)
-            .or_lab(what)?;
-        if capture.get_datalink() != Linktype::ETHERNET {
-            return Err(Error::lab(what()).caused_by("it is not an Ethernet interface"));
-        }
-        Ok(Self { index, segment: segment.clone(), capture, dropped: 0 })
+        Ok(Self { index, segment: segment.clone(), capture: open(segment, &LIVE)?, dropped: 0 })
     }
 
     /// Takes up to a batch of the packets that wait. Says whether there may be more.
@@ -78,18 +77,35 @@ impl Tap {
             encode_json(&Message::Blind { at: now(), why }, out);
         }
     }
+}
 
-    /// The capture's descriptor, readable when a packet waits.
-    #[allow(unsafe_code)]
-    fn readable(&self) -> PollFd<'_> {
-        // SAFETY: the capture owns the descriptor and keeps it open for as long as `self` is borrowed.
-        let fd = unsafe { BorrowedFd::borrow_raw(self.capture.as_raw_fd()) };
-        PollFd::new(fd, PollFlags::POLLIN)
+/// Opens a capture; from here on no packet is missed.
+pub fn open(segment: &WatchedSegment, manner: &Manner) -> Result<Capture<Active>> {
+    super::no_dbus::keep();
+    let what = || format!("cannot capture segment {} on {}", segment.name, segment.interface);
+    let capture = Capture::from_device(segment.interface.as_str())
+        // A bridge hands on what is not for itself: only promiscuous it shows that.
+        .map(|c| c.promisc(true).immediate_mode(manner.immediate).timeout(manner.collect))
+        .map(|c| c.precision(Precision::Nano).snaplen(SNAPLEN).buffer_size(manner.ring))
+        .and_then(Capture::open)
+        .and_then(Capture::setnonblock)
+        .or_lab(what)?;
+    if capture.get_datalink() != Linktype::ETHERNET {
+        return Err(Error::lab(what()).caused_by("it is not an Ethernet interface"));
     }
+    Ok(capture)
+}
+
+/// A capture's descriptor, readable when a packet waits.
+#[allow(unsafe_code)]
+pub fn readable(capture: &Capture<Active>) -> PollFd<'_> {
+    // SAFETY: the capture owns the descriptor and keeps it open for as long as it is borrowed.
+    let fd = unsafe { BorrowedFd::borrow_raw(capture.as_raw_fd()) };
+    PollFd::new(fd, PollFlags::POLLIN)
 }
 
 /// Nanoseconds: with that precision libpcap keeps them where microseconds would be.
-fn time(header: &pcap::PacketHeader) -> Nanos {
+pub fn time(header: &pcap::PacketHeader) -> Nanos {
     let (seconds, nanos) = (header.ts.tv_sec, header.ts.tv_usec);
     let seconds = Nanos::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000);
     seconds.saturating_add(Nanos::try_from(nanos).unwrap_or(0))
@@ -146,7 +162,7 @@ pub fn run(mut taps: Vec<Tap>, asked: &Asked, wakes: &mpsc::SyncSender<Wake>, ou
 
 /// Waits for a packet on any segment, or for the bell; says whether it was the bell.
 fn wait(taps: &[Tap], bell: &EventFd) -> bool {
-    let mut fds: Vec<_> = taps.iter().map(Tap::readable).collect();
+    let mut fds: Vec<_> = taps.iter().map(|tap| readable(&tap.capture)).collect();
     fds.push(PollFd::new(std::os::fd::AsFd::as_fd(bell), PollFlags::POLLIN));
     match poll(&mut fds, PollTimeout::NONE) {
         Ok(_) | Err(Errno::EINTR) => fds.last().and_then(PollFd::any).unwrap_or(false),

@@ -1,0 +1,68 @@
+//! What a capture file says at its end, found without reading the rest.
+
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
+
+use super::Counts;
+
+const INTERFACE_STATISTICS: u32 = 5;
+/// A block's type and length before its body and its length again behind, and the interface and the time that a
+/// statistics block's body begins with.
+const AROUND: usize = 12;
+const FIXED: usize = 12;
+/// No statistics block is longer, in bytes.
+const LONGEST: u32 = 64 << 10;
+
+/// What the interface statistics blocks at the end of a capture say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// Over all interfaces.
+    pub counts: Counts,
+    /// In words, if there are any.
+    pub comment: Option<String>,
+}
+
+impl Ending {
+    /// Looks at the end of a pcapng file; none where no such block ends it, or one that is not little-endian.
+    pub fn of(path: &Path) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        let mut end = file.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
+        let mut ending = None;
+        while let Ok(Some(block)) = block_before(&file, end) {
+            end -= block.len() as u64;
+            ending.get_or_insert_with(Self::default).take_in(&block[8 + FIXED..block.len() - 4]);
+        }
+        ending
+    }
+
+    fn take_in(&mut self, mut options: &[u8]) {
+        while let Some(([c0, c1, l0, l1], rest)) = options.split_first_chunk() {
+            let (code, len) = (u16::from_le_bytes([*c0, *c1]), usize::from(u16::from_le_bytes([*l0, *l1])));
+            let Some(value) = rest.get(..len) else { return };
+            let number = || value.try_into().map_or(0, u64::from_le_bytes);
+            match code {
+                1 => self.comment = Some(String::from_utf8_lossy(value).into_owned()),
+                4 => self.counts.received = self.counts.received.saturating_add(number()),
+                5 => self.counts.dropped = self.counts.dropped.saturating_add(number()),
+                _ => {}
+            }
+            options = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
+        }
+    }
+}
+
+/// The statistics block that ends there, if one does.
+fn block_before(file: &File, end: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut len = [0; 4];
+    let Some(at) = end.checked_sub(4) else { return Ok(None) };
+    file.read_exact_at(&mut len, at)?;
+    let len = u32::from_le_bytes(len);
+    let start = end.checked_sub(len.into());
+    let (Some(start), true) = (start, len as usize >= AROUND + FIXED && len % 4 == 0 && len <= LONGEST)
+    else {
+        return Ok(None);
+    };
+    let mut block = vec![0; len as usize];
+    file.read_exact_at(&mut block, start)?;
+    let head = [INTERFACE_STATISTICS.to_le_bytes(), len.to_le_bytes()].concat();
+    Ok(block.starts_with(&head).then_some(block))
+}

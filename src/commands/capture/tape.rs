@@ -1,0 +1,136 @@
+//! A lab's packets into a file, as many as the machine can take.
+
+use std::{path::Path, pin::pin, time::Duration};
+
+use anyhow::Result;
+use bytes::Bytes;
+use netlab::{
+    capture::{
+        Counts, Recorder,
+        recordings::{self, ENDED_EARLY},
+    },
+    observer::{Tape, Taped},
+    runtime::{LabState, Runtime, WatchedSegment},
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+
+use crate::commands::lab::interrupted;
+
+/// How many pieces may wait while the disk is slow: some 32 MiB.
+const WAITING: usize = 128;
+/// How long a lab may take to be gone once it can no longer be seen, and how often that is looked at.
+const LAB_ENDS: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Records until somebody asks for the end, or the lab ends. `open` makes the file once everything is watched; with
+/// `announce` it is said on standard output that the recording has begun.
+pub async fn record(
+    runtime: &dyn Runtime,
+    lab: &LabState,
+    path: &Path,
+    announce: bool,
+    open: impl FnOnce(&[WatchedSegment]) -> Result<Recorder>,
+) -> Result<()> {
+    let name = &lab.plan.lab;
+    // From here on, so that nobody who was told of the recording can end it too soon.
+    let asked = interrupted();
+    let (process, watch) = runtime.observe(name).await?;
+    let mut tape = Tape::open(process, &watch.segments).await?;
+    let recorder = open(&watch.segments)?.reserving();
+    let mark = if announce { Some(recordings::mark(path)?) } else { None };
+    if announce {
+        println!("{}", super::record::RECORDING);
+    }
+
+    let mut counts = vec![Counts::default(); watch.segments.len()];
+    let (pieces, received) = mpsc::channel(WAITING);
+    let writer = tokio::task::spawn_blocking(move || write(recorder, received));
+    let watched = pass_on(&mut tape, pieces, &watch.segments, &mut counts, asked).await;
+    let (mut recorder, written) = writer.await?;
+    let with_lab = written.is_ok() && watched.is_err() && is_gone(runtime, name).await;
+    let result = written.map_err(anyhow::Error::from).and(watched);
+
+    let early = result.as_ref().err().filter(|_| !with_lab).map(|why| format!("{ENDED_EARLY}{why:#}"));
+    let packets = recorder.count();
+    let ended = recorder.end(&counts, early.as_deref());
+    // Before the recorder goes: closing any descriptor of the file gives up the lock on it.
+    if let (Some(mark), None, Ok(())) = (&mark, &early, &ended) {
+        mark.settle()?;
+    }
+    if !announce {
+        let dropped: u64 = counts.iter().map(|counts| counts.dropped).sum();
+        eprintln!("{packets} packets in {}{}", path.display(), super::dropped(dropped));
+    }
+    drop(recorder);
+    result.and(ended.map_err(Into::into))
+}
+
+/// Passes on packets until the end was asked for and everything until then has come, or until nobody takes them.
+async fn pass_on(
+    tape: &mut Tape,
+    pieces: mpsc::Sender<(u64, Bytes)>,
+    segments: &[WatchedSegment],
+    counts: &mut [Counts],
+    asked: impl Future<Output = ()>,
+) -> Result<()> {
+    let mut asked = pin!(asked);
+    let mut ends = false;
+    loop {
+        let taped = tokio::select! {
+            taped = tape.next() => taped?,
+            () = asked.as_mut(), if !ends => {
+                tape.finish();
+                ends = true;
+                continue;
+            }
+        };
+        match taped {
+            Taped::Packets(count, blocks) => {
+                if pieces.send((count, blocks)).await.is_err() {
+                    // The writer has failed, and says why.
+                    return Ok(());
+                }
+            }
+            Taped::Counted(segment, now) => {
+                let (Some(counts), Some(segment)) = (counts.get_mut(segment), segments.get(segment)) else {
+                    continue;
+                };
+                let lost = now.dropped.saturating_sub(counts.dropped);
+                if lost > 0 {
+                    eprintln!(
+                        "not everything can be seen: {lost} packets on segment {} were dropped",
+                        segment.name
+                    );
+                }
+                *counts = now;
+            }
+            Taped::Blind(why) => eprintln!("not everything can be seen: {why}"),
+            Taped::Done => return Ok(()),
+        }
+    }
+}
+
+/// Writes what comes, on a thread that may wait for the disk. Gives the recorder back in any case.
+fn write(mut recorder: Recorder, mut pieces: mpsc::Receiver<(u64, Bytes)>) -> (Recorder, netlab::Result<()>) {
+    while let Some((count, blocks)) = pieces.blocking_recv() {
+        if let Err(error) = recorder.blocks(&blocks, count) {
+            return (recorder, Err(error));
+        }
+    }
+    (recorder, Ok(()))
+}
+
+/// Whether the lab is gone, which its observer notices first.
+async fn is_gone(runtime: &dyn Runtime, lab: &str) -> bool {
+    let deadline = Instant::now() + LAB_ENDS;
+    while Instant::now() < deadline {
+        if let Ok(None) = runtime.lab(lab).await {
+            return true;
+        }
+        sleep(LOOK).await;
+    }
+    false
+}

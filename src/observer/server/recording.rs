@@ -1,0 +1,191 @@
+//! Packets that are to be recorded, in large pieces.
+//!
+//! Nobody waits for a single packet here, so the kernel collects them (`TPACKET_V3`) and wakes this end once for
+//! many, and they cross to the reader as the blocks that the file is made of. Where the reader is slow this end waits
+//! for it, and the ring fills; what there is no room for then is counted.
+
+use std::{
+    io::Read,
+    os::fd::AsFd,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::eventfd::EventFd,
+};
+use pcap::{Active, Capture};
+
+use super::{
+    next, now,
+    output::Output,
+    tell,
+    wire::{Manner, open, readable, time},
+};
+use crate::{
+    Error, Result,
+    capture::blocks::{Packet, enhanced_packet},
+    error::Context,
+    observer::protocol::{BLOCKS_HEADER, Message, Nanos, blocks_header, encode_json},
+    runtime::WatchedSegment,
+};
+
+/// How long the kernel collects packets at most, in milliseconds.
+const COLLECT: u16 = 50;
+/// The kernel's rings together, in bytes, and the least for one segment: half a second at two gigabits a second, and an eighth.
+const RINGS: i32 = 128 << 20;
+const RING: i32 = 32 << 20;
+/// How much is passed on in one piece, in bytes: about what the kernel collects in one.
+const PIECE: usize = 256 << 10;
+/// How long the last packets may take to be passed on.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Records until `input` ends, and passes on what has passed by then.
+pub fn serve(segments: &[WatchedSegment], mut input: impl Read, output: &Output) -> Result<()> {
+    let ring = RINGS / i32::try_from(segments.len().max(1)).unwrap_or(i32::MAX);
+    let manner = Manner { immediate: false, collect: COLLECT.into(), ring: ring.max(RING) };
+    let mut taps: Vec<Tap> =
+        (0..).zip(segments).map(|(i, s)| Tap::open(i, s, &manner)).collect::<Result<_>>()?;
+    tell(output, &Message::Ready { at: now() });
+    let bell = Arc::new(EventFd::new().or_lab(|| "cannot make an event descriptor")?);
+    let (end, out) = (bell.clone(), output.clone());
+    let recording = thread::spawn(move || {
+        while !wait(&taps, Some(&end), PollTimeout::NONE).rung {
+            taps.iter_mut().for_each(|tap| tap.pass_on(&out));
+        }
+        finish(&mut taps, &out);
+    });
+    while next(&mut input)?.is_some() {}
+    // It fails only when the counter is full, and then the bell rings already.
+    let _ = bell.write(1);
+    recording.join().map_err(|_| Error::lab("the recording failed"))
+}
+
+/// Passes on what is in the rings, or in what the kernel still collects.
+fn finish(taps: &mut [Tap], output: &Output) {
+    let (until, deadline) = (now(), Instant::now() + PATIENCE);
+    while Instant::now() < deadline && wait(taps, None, PollTimeout::from(2 * COLLECT)).ready {
+        for tap in taps.iter_mut().filter(|tap| !tap.over) {
+            tap.pass_on(output);
+            tap.over |= tap.latest > until;
+        }
+    }
+    taps.iter_mut().for_each(|tap| tap.count(output, true));
+    tell(output, &Message::Done { id: 0 });
+}
+
+/// What was waited for.
+struct Woken {
+    rung: bool,
+    ready: bool,
+}
+
+/// Waits for packets on a segment that is not over, or for the bell.
+fn wait(taps: &[Tap], bell: Option<&EventFd>, timeout: PollTimeout) -> Woken {
+    let mut fds: Vec<_> = taps.iter().filter(|tap| !tap.over).map(|tap| readable(&tap.capture)).collect();
+    fds.extend(bell.map(|bell| PollFd::new(bell.as_fd(), PollFlags::POLLIN)));
+    match poll(&mut fds, timeout) {
+        Ok(ready) => {
+            let rung = bell.is_some() && fds.last().and_then(PollFd::any).unwrap_or(false);
+            Woken { rung, ready: ready > 0 }
+        }
+        Err(Errno::EINTR) => Woken { rung: false, ready: true },
+        Err(_) => std::process::exit(3),
+    }
+}
+
+/// One segment.
+struct Tap {
+    index: u16,
+    name: String,
+    capture: Capture<Active>,
+    /// When the last packet passed that was passed on.
+    latest: Nanos,
+    /// Nothing more is to come from it.
+    over: bool,
+    counted: Counted,
+    piece: Vec<u8>,
+}
+
+impl Tap {
+    fn open(index: u16, segment: &WatchedSegment, manner: &Manner) -> Result<Self> {
+        Ok(Self {
+            index,
+            name: segment.name.clone(),
+            capture: open(segment, manner)?,
+            latest: 0,
+            over: false,
+            counted: Counted::default(),
+            piece: Vec::with_capacity(PIECE + (4 << 10)),
+        })
+    }
+
+    /// Passes on one piece of what waits.
+    fn pass_on(&mut self, output: &Output) {
+        if self.over {
+            return;
+        }
+        self.piece.clear();
+        self.piece.resize(BLOCKS_HEADER, 0);
+        let mut count = 0;
+        while self.piece.len() < PIECE {
+            match self.capture.next_packet() {
+                Ok(pcap::Packet { header, data }) => {
+                    self.latest = time(header);
+                    let packet =
+                        Packet { segment: self.index, at: self.latest, original_len: header.len, data };
+                    enhanced_packet(&mut self.piece, &packet, None);
+                    count += 1;
+                }
+                Err(pcap::Error::TimeoutExpired) => break,
+                Err(error) => {
+                    self.over = true;
+                    let why = format!("segment {} can no longer be seen: {error}", self.name);
+                    tell(output, &Message::Blind { at: now(), why });
+                    break;
+                }
+            }
+        }
+        if count > 0 {
+            let header = blocks_header(self.piece.len(), count);
+            self.piece[..BLOCKS_HEADER].copy_from_slice(&header);
+            output.send(&self.piece);
+            self.count(output, false);
+        }
+    }
+
+    /// Tells how many came and were dropped, if more were dropped than told or if it is to be told `anyway`.
+    fn count(&mut self, output: &Output, anyway: bool) {
+        let Ok(stat) = self.capture.stats() else { return };
+        let news = self.counted.take_in(stat.received, stat.dropped);
+        if news || anyway {
+            let (received, dropped) = (self.counted.received, self.counted.dropped);
+            let mut out = Vec::new();
+            encode_json(&Message::Counted { segment: self.index, received, dropped }, &mut out);
+            output.send(&out);
+        }
+    }
+}
+
+/// libpcap's counts, which wrap around at 2^32, without that.
+#[derive(Default)]
+struct Counted {
+    received: u64,
+    dropped: u64,
+}
+
+impl Counted {
+    /// Takes in libpcap's; says whether more were dropped.
+    fn take_in(&mut self, received: u32, dropped: u32) -> bool {
+        let more = [(&mut self.received, received), (&mut self.dropped, dropped)].map(|(count, now)| {
+            #[allow(clippy::cast_possible_truncation)] // it is this half that libpcap has
+            let more = now.wrapping_sub(*count as u32);
+            *count += u64::from(more);
+            more
+        });
+        more[1] > 0
+    }
+}

@@ -1,0 +1,106 @@
+//! The end of a recording observer that is told: packets in large pieces, ready to be written.
+
+use bytes::{Buf, Bytes};
+use futures_util::StreamExt;
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
+
+use super::{
+    client::{READY, REQUESTS, epitaph, read_text, write},
+    protocol::{self, MAX_FRAME, Message, Task, decode_json, encode_json},
+};
+use crate::{
+    Error, Result,
+    capture::Counts,
+    runtime::{ByteStream, Handle, Process, WatchedSegment},
+};
+
+/// A lab's wires under recording. Unlike what an [`super::Observer`] sees, nothing is dropped here: whoever does not
+/// take it holds up the observer, which counts what then gets lost.
+pub struct Tape {
+    frames: FramedRead<ByteStream, LengthDelimitedCodec>,
+    /// Gone once the end was asked for.
+    requests: Option<mpsc::Sender<Vec<u8>>>,
+    /// For its last words, taken when it has ended.
+    observer: Option<(JoinHandle<String>, Box<dyn Handle>)>,
+}
+
+/// What comes from it.
+#[derive(Debug)]
+pub enum Taped {
+    /// So many packets, as Enhanced Packet Blocks.
+    Packets(u64, Bytes),
+    /// What became of that segment's packets until now.
+    Counted(usize, Counts),
+    /// A segment can no longer be seen, and why.
+    Blind(String),
+    /// Everything until the end that was asked for has come.
+    Done,
+}
+
+impl Tape {
+    /// Has an observer record these segments. No packet from here on is missed without being counted.
+    pub async fn open(process: Process, segments: &[WatchedSegment]) -> Result<Self> {
+        let Process { stdin, stdout, stderr, handle, .. } = process;
+        let (requests, to_send) = mpsc::channel(REQUESTS);
+        tokio::spawn(write(stdin, to_send));
+        let last_words = tokio::spawn(read_text(stderr));
+        let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
+        let mut task = Vec::new();
+        encode_json(&Task::Record { record: segments.to_vec() }, &mut task);
+        // Fails only when the observer has ended, and then its answer fails as well.
+        let _ = requests.send(task).await;
+        let mut tape = Self {
+            frames: FramedRead::new(stdout, codec),
+            requests: Some(requests),
+            observer: Some((last_words, handle)),
+        };
+        let ready = async {
+            loop {
+                if let Message::Ready { .. } = decode_json(&tape.frame().await?)? {
+                    return Ok(tape);
+                }
+            }
+        };
+        match timeout(READY, ready).await {
+            Ok(tape) => tape,
+            Err(_) => Err(Error::lab(format!("the observer was not ready after {} s", READY.as_secs()))),
+        }
+    }
+
+    /// Asks for the end: what passes from here on need not come.
+    pub fn finish(&mut self) {
+        self.requests = None;
+    }
+
+    /// The next piece. Safe to cancel.
+    pub async fn next(&mut self) -> Result<Taped> {
+        loop {
+            let mut frame = self.frame().await?;
+            if let Some((count, blocks)) = protocol::decode_blocks(&frame) {
+                frame.advance(frame.len() - blocks.len());
+                return Ok(Taped::Packets(count.into(), frame));
+            }
+            match decode_json(&frame)? {
+                Message::Counted { segment, received, dropped } => {
+                    return Ok(Taped::Counted(segment.into(), Counts { received, dropped }));
+                }
+                Message::Blind { why, .. } => return Ok(Taped::Blind(why)),
+                Message::Done { .. } => return Ok(Taped::Done),
+                _ => {}
+            }
+        }
+    }
+
+    async fn frame(&mut self) -> Result<Bytes> {
+        let lost = Error::lab("the observer is lost");
+        match self.frames.next().await {
+            Some(Ok(frame)) => Ok(frame.freeze()),
+            Some(Err(error)) => Err(lost.caused_by(error)),
+            None => Err(match self.observer.take() {
+                Some((last_words, handle)) => lost.caused_by(epitaph(last_words, handle).await),
+                None => lost,
+            }),
+        }
+    }
+}
