@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    netlab::signals::begin();
     let cli = commands::Cli::parse_from(commands::spelled_out(std::env::args_os()));
     match commands::run(cli).and_then(|code| ui::all_written().map(|()| code)) {
         Ok(code) => code,
