@@ -218,6 +218,19 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_no_students_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut landing = Landing::of_class(folder.path());
+        let name = Path::new("ana/a.c");
+        let full = cannot(name, io::ErrorKind::StorageFull.into());
+        assert_eq!(full.kind, Kind::Lab);
+        assert!(landing.settle(name, Err(full)).is_err() && !landing.refuses(name));
+        let wrong = cannot(name, io::ErrorKind::NotADirectory.into());
+        assert_eq!(wrong.kind, Kind::Usage);
+        assert!(landing.settle(name, Err(wrong)).is_ok() && landing.refuses(name));
+    }
+
+    #[test]
     fn no_name_leads_out() {
         let folder = tempfile::tempdir().unwrap();
         let mut landing = Landing::new(folder.path(), Bounds::SUBMISSION);
