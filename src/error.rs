@@ -1,6 +1,9 @@
 //! One error type for the library: what went wrong, whose fault it is, and what to do next.
 
-use std::fmt::Display;
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind},
+};
 
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -111,6 +114,34 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Context<T> for Result
     }
     fn or_usage<M: Display>(self, what: impl FnOnce() -> M) -> Result<T> {
         self.map_err(|e| Error::usage(what()).caused_by(e))
+    }
+}
+
+/// The same of files that are written, where the kind of failure says whose fault it is.
+pub trait FileContext<T> {
+    /// A wrong name or place is the user's; a disk that is full, cannot be written or fails is nobody's.
+    fn or_file<M: Display>(self, what: impl FnOnce() -> M) -> Result<T>;
+}
+
+impl<T> FileContext<T> for io::Result<T> {
+    fn or_file<M: Display>(self, what: impl FnOnce() -> M) -> Result<T> {
+        self.map_err(|e| Error::new(fault(e.kind()), what()).caused_by(e))
+    }
+}
+
+fn fault(kind: ErrorKind) -> Kind {
+    match kind {
+        ErrorKind::NotFound
+        | ErrorKind::PermissionDenied
+        | ErrorKind::AlreadyExists
+        | ErrorKind::NotADirectory
+        | ErrorKind::IsADirectory
+        | ErrorKind::InvalidInput
+        | ErrorKind::InvalidFilename
+        | ErrorKind::InvalidData
+        | ErrorKind::UnexpectedEof
+        | ErrorKind::Other => Kind::Usage,
+        _ => Kind::Lab,
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    netlab::signals::begin();
     let cli = match commands::Cli::try_parse_from(commands::spelled_out(std::env::args_os())) {
         Ok(cli) => cli,
         Err(answer) => return ui::answer(&answer),

@@ -9,6 +9,9 @@ use std::{
 };
 
 use nix::{fcntl::OFlag, unistd::geteuid};
+use tempfile::NamedTempFile;
+
+use crate::signals::Uninterrupted;
 
 /// Refuses what belongs to somebody else or what others may write to: also for root, whose programs would
 /// otherwise do what any user has written down for them.
@@ -64,10 +67,41 @@ pub fn make_private(path: &Path) -> io::Result<()> {
 /// Writes a file for this user's eyes in place of what has its name, which stays as it is until the new one is
 /// whole. A link there goes away, and is not followed.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let _whole = Uninterrupted::begin();
+    beside(path, bytes, 0o600)?.persist(path).map(drop).map_err(Into::into)
+}
+
+/// Writes a file to where the user wants it, for whomever the umask lets read it: whole, or not at all. A link there
+/// is followed. What is no plain file, as a pipe, is written to.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let is_plain = match fs::metadata(path) {
+        Ok(about) => about.is_file(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    // What is there belongs to whoever has opened it, as the shell for `>file`.
+    if !is_plain || path.starts_with("/dev") || path.starts_with("/proc") {
+        return fs::write(path, bytes);
+    }
+    let _whole = Uninterrupted::begin();
+    beside(&place, bytes, 0o666)?.persist(&place).map(drop).map_err(Into::into)
+}
+
+/// The same of a file that must not be there: `AlreadyExists` if it is.
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let _whole = Uninterrupted::begin();
+    beside(path, bytes, 0o666)?.persist_noclobber(path).map(drop).map_err(Into::into)
+}
+
+/// The file under a name of its own, which goes away with it.
+fn beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.persist(path).map(drop).map_err(Into::into)
+    Ok(file)
 }
 
 /// What is in a file of this user's own.

@@ -90,7 +90,7 @@ pub async fn run(
             match judged {
                 Ok(outcome) => section.add(outcome),
                 Err(error) if matches!(error.kind, Kind::Lab | Kind::Excess) => {
-                    section.broke(program, &template.exercise, &error);
+                    section.broke(program, &exercise::in_words(template, &lab.plan), &error);
                 }
                 Err(error) => return Err(error),
             }

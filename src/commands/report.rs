@@ -1,14 +1,13 @@
 //! `netlab report`: a run's report, made anew from its evidence.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::Result;
 use netlab::{
-    Error,
+    printable::visible,
     report::{self, Format},
 };
 
@@ -40,9 +39,8 @@ impl Args {
         let default = (self.format == Format::Html).then(|| evidence.outcome.artifacts.report.clone());
         match self.output.or(default).filter(|file| file != Path::new("-")) {
             Some(file) => {
-                let written = fs::write(&file, text);
-                written.map_err(|e| Error::usage(format!("cannot write {}", file.display())).caused_by(e))?;
-                println!("{}", file.display());
+                report::save(&file, &text)?;
+                println!("{}", visible(&file.to_string_lossy()));
             }
             None => {
                 ui::print(&text)?;

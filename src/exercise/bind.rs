@@ -73,6 +73,14 @@ pub fn bind(
     serde_yaml::from_value(tree).or_usage(|| template.path.display())
 }
 
+/// The exercise as it would be on a lab where the ports that it prefers are free: for its words where it did not run.
+pub fn in_words(template: &Template, plan: &Plan) -> Exercise {
+    let Template { exercise, .. } = template;
+    let bound = cast(plan, exercise.clients)
+        .and_then(|cast| bind(template, &cast, &exercise.ports, None, &Options::default()));
+    bound.unwrap_or_else(|_| exercise.clone())
+}
+
 /// Groups of steps as single ones, one after the other: repeated ones with `{n}` filled in, and
 /// without those about another program than the one judged.
 fn write_out(steps: Vec<Value>, judged: Option<&str>) -> Vec<Value> {
@@ -145,6 +153,19 @@ mod tests {
     fn variables_are_filled_in_and_other_braces_stay() {
         let variables = Variables::from([("port".into(), "8002".into())]);
         assert_eq!(fill_text("a {port} {x} {port", &variables), "a 8002 {x} {port");
+    }
+
+    #[test]
+    fn what_did_not_run_is_told_without_variables() {
+        let plan = crate::topology::load(None).unwrap().plan("lab", &[]).unwrap();
+        for template in crate::exercise::all(None).unwrap() {
+            let words = in_words(&template, &plan);
+            let left: Vec<_> = words.checks.iter().filter(|check| check.expect.contains('{')).collect();
+            assert!(left.is_empty(), "exercise {}: {left:?}", words.id);
+        }
+        let template = crate::exercise::find("2", None).unwrap();
+        let written = &template.exercise.checks;
+        assert!(written.iter().any(|check| check.expect.contains("{port}")), "{written:?}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod steps;
 mod validate;
 mod verdict;
 
-pub use bind::{Cast, cast};
+pub use bind::{Cast, cast, in_words};
 pub use folder::Folder;
 pub use library::{Template, all, find, from_document, parse, schema};
 pub use run::{Options, run};

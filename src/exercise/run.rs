@@ -120,7 +120,8 @@ pub async fn run(
         prepared = prepare => prepared?,
         () = stop.as_mut() => return Err(Error::interrupted()),
     };
-    let ports = ports::choose(&session, &cast, &template.exercise.ports, options.port)?;
+    let wanted = &template.exercise.ports;
+    let (ports, _held) = ports::choose(&session, &lab.plan.lab, &cast, wanted, options.port)?;
     let exercise = bind::bind(template, &cast, &ports, workspace, options)?;
     let artifacts = folder.artifacts();
 

@@ -28,7 +28,7 @@ use crate::{
     Error, Kind, Result,
     course::Course,
     digest::sha256,
-    error::Context,
+    error::{Context, FileContext},
     exercise::millis,
     own,
     runtime::Runtime,
@@ -77,10 +77,10 @@ pub async fn grade(
     tell: &dyn Fn(News<'_>),
 ) -> Result<Vec<Record>> {
     let out = std::path::absolute(settings.out).or_usage(|| "cannot find the current folder")?;
-    fs::create_dir_all(&out).or_usage(|| format!("cannot make the folder {}", out.display()))?;
+    fs::create_dir_all(&out).or_file(|| format!("cannot make the folder {}", out.display()))?;
     let _turn = turn(&out)?;
     // Other users of the machine have no business in there.
-    own::make_private(&out).or_usage(|| format!("cannot keep {} from others", out.display()))?;
+    own::make_private(&out).or_file(|| format!("cannot keep {} from others", out.display()))?;
     let labs = Labs::new(&out, settings.jobs);
     labs.clear(settings.runtime.as_ref()).await?;
     let (end, is_over) = watch::channel(false);
@@ -112,7 +112,7 @@ fn turn(out: &Path) -> Result<File> {
         return Err(Error::usage(format!("{} is neither empty nor a folder of grades", out.display()))
             .hint("name another folder with --out: what is in it is replaced"));
     }
-    let file = File::create(&path).or_usage(what)?;
+    let file = File::create(&path).or_file(what)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => {

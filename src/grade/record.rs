@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -115,9 +114,7 @@ impl Record {
         let what = || format!("cannot write {}", folder.join(FILE).display());
         own::make_private(folder).or_lab(what)?;
         let text = serde_json::to_vec_pretty(self).or_lab(what)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).or_lab(what)?;
-        file.write_all(&text).or_lab(what)?;
-        file.persist(folder.join(FILE)).or_lab(what).map(drop)
+        own::replace(&folder.join(FILE), &text).or_lab(what)
     }
 
     /// What came of its replay.

@@ -15,7 +15,7 @@ use crate::{
     Error, Kind, Result,
     check::{self, Build, News, Report, Request},
     course::{Course, Rule},
-    error::Context,
+    error::FileContext,
     exercise::Verdict,
     observer::Session,
     own,
@@ -119,7 +119,7 @@ impl Replay {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => own::make_private(&self.folder),
         };
-        cleared.or_usage(|| format!("cannot clear {}", self.folder.display()))?;
+        cleared.or_file(|| format!("cannot clear {}", self.folder.display()))?;
         let tried = match self.build(lab).await {
             // Nothing would hold the program: better none is run.
             Ok(Some(unlimited)) => Err(unlimited),

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     capture::Conversation,
-    error::Context,
+    error::{Context, FileContext},
     exercise::{Folder, Outcome, Scene, model::Exercise},
     own,
     timeline::Timeline,
@@ -120,6 +120,11 @@ pub fn write(evidence: &Evidence, folder: &Folder) -> Result<()> {
         folder.write(path, &text)?;
     }
     Ok(())
+}
+
+/// Writes a report to where the user wants it.
+pub fn save(file: &Path, text: &str) -> Result<()> {
+    own::write_whole(file, text.as_bytes()).or_file(|| format!("cannot write {}", file.display()))
 }
 
 /// Reads a run's evidence, from its folder or from the file itself. The run's files are taken to be

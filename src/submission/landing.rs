@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::Bounds;
-use crate::{Error, Result, printable::visible};
+use crate::{Error, Kind, Result, error::FileContext, printable::visible};
 
 /// Folders in folders, at most.
 const DEPTH: usize = 24;
@@ -78,8 +78,9 @@ impl<'a> Landing<'a> {
         let (Err(error), Some(faults), Some(owner)) = (&landed, &mut self.faults, owner(name)) else {
             return landed;
         };
-        // The number and size of all is nobody's alone.
-        if self.files > self.bounds.files || self.bytes >= self.bounds.total_bytes {
+        // A disk that is full is nobody's fault, and the number and size of all nobody's alone.
+        if error.kind == Kind::Lab || self.files > self.bounds.files || self.bytes >= self.bounds.total_bytes
+        {
             return landed;
         }
         faults.insert(owner.to_owned(), error.to_string());
@@ -167,7 +168,8 @@ fn cannot(name: &Path, error: io::Error) -> Error {
         AlreadyExists | IsADirectory | NotADirectory => {
             Error::usage(format!("{name} is, or is below, what is a file and a folder"))
         }
-        _ => Error::usage(format!("cannot unpack {name}")).caused_by(error),
+        // What is wrong with the disk is nobody's fault.
+        _ => Err::<(), _>(error).or_file(|| format!("cannot unpack {name}")).unwrap_err(),
     }
 }
 
@@ -213,6 +215,19 @@ mod tests {
         let arrival =
             Arrival { name: Path::new(name), executable: false, modified: None, content: &mut content };
         landing.file(arrival).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_full_disk_is_no_students_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut landing = Landing::of_class(folder.path());
+        let name = Path::new("ana/a.c");
+        let full = cannot(name, io::ErrorKind::StorageFull.into());
+        assert_eq!(full.kind, Kind::Lab);
+        assert!(landing.settle(name, Err(full)).is_err() && !landing.refuses(name));
+        let wrong = cannot(name, io::ErrorKind::NotADirectory.into());
+        assert_eq!(wrong.kind, Kind::Usage);
+        assert!(landing.settle(name, Err(wrong)).is_ok() && landing.refuses(name));
     }
 
     #[test]

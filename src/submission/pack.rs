@@ -2,9 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +11,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Bounds, MANIFEST, Manifest, OWN, RUN, walk};
-use crate::{Error, Result, digest::sha256, error::Context, own, report};
+use crate::{
+    Error, Result,
+    digest::sha256,
+    error::{Context, FileContext},
+    own, report,
+};
 
 /// A run's capture longer than this, in bytes, stays at home.
 const LONGEST_CAPTURE: u64 = 16 << 20;
@@ -55,12 +58,8 @@ pub fn pack(folder: &Path, archive: &Path) -> Result<Packed> {
     let text = serde_json::to_vec_pretty(&manifest).or_lab(|| "cannot write down the manifest")?;
     files.push((format!("{OWN}/{MANIFEST}"), text, false));
 
-    let parent = archive.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let readable = Permissions::from_mode(0o644);
-    let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(parent).or_usage(what)?;
-    write(&mut file, &files, made).or_usage(what)?;
-    let bytes = fs::read(file.path()).or_usage(what)?;
-    file.persist(archive).or_usage(what)?;
+    let bytes = packed(&files, made).or_lab(what)?;
+    own::write_whole(archive, &bytes).or_file(what)?;
     Ok(Packed {
         archive: archive.to_owned(),
         bytes: bytes.len() as u64,
@@ -97,8 +96,8 @@ fn evidence(run: &Path) -> Result<Files> {
     Ok(files)
 }
 
-fn write(to: impl io::Write, files: &Files, made: Timestamp) -> io::Result<()> {
-    let mut archive = tar::Builder::new(GzEncoder::new(to, Compression::default()));
+fn packed(files: &Files, made: Timestamp) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
     for (name, bytes, executable) in files {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
@@ -106,5 +105,5 @@ fn write(to: impl io::Write, files: &Files, made: Timestamp) -> io::Result<()> {
         header.set_mtime(u64::try_from(made.as_second()).unwrap_or(0));
         archive.append_data(&mut header, name, bytes.as_slice())?;
     }
-    archive.into_inner()?.finish().map(drop)
+    archive.into_inner()?.finish()
 }

@@ -1,12 +1,12 @@
 //! The files of a new workspace, compiled in.
 
 use std::{
-    fs::{self, File},
-    io::{ErrorKind, Write},
+    fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
-use crate::{Result, error::Context};
+use crate::{Result, error::FileContext, own};
 
 /// Their names in the workspace, and what is in them.
 const FILES: [(&str, &str); 8] = [
@@ -37,11 +37,10 @@ pub fn lay_out(folder: &Path) -> Result<Vec<(PathBuf, Laid)>> {
 
 fn write_new(path: &Path, text: &str) -> Result<(PathBuf, Laid)> {
     let what = || format!("cannot write {}", path.display());
-    fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).or_usage(what)?;
-    let laid = match File::create_new(path) {
-        Ok(mut file) => file.write_all(text.as_bytes()).or_usage(what).map(|()| Laid::Written)?,
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).or_file(what)?;
+    let laid = match own::write_new(path, text.as_bytes()) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Laid::Kept,
-        Err(error) => Err(error).or_usage(what)?,
+        written => written.or_file(what).map(|()| Laid::Written)?,
     };
     Ok((path.to_owned(), laid))
 }
