@@ -15,7 +15,7 @@ use super::ground::{Ground, Lab, unique};
 
 const RAW: &str = include_str!("raw.c");
 /// Where it is on a host.
-const PROGRAM: &str = "/tmp/raw";
+const PROGRAM: &str = "/root/raw";
 /// What an honest host says last: what was said before has come by then, or was dropped.
 const END: &str = "that is all";
 const BROADCAST: [u8; 6] = [0xff; 6];

@@ -184,12 +184,14 @@ struct Pace {
     last: Instant,
     /// Whether a packet passed since.
     packet: bool,
+    /// What the latest look cost.
+    cost: Duration,
 }
 
 impl Pace {
     fn new() -> Self {
         let now = Instant::now();
-        Self { due: now + TICK, earliest: now, credit: BURST, last: now, packet: false }
+        Self { due: now + TICK, earliest: now, credit: BURST, last: now, packet: false, cost: Duration::ZERO }
     }
 
     fn packet(&mut self) {
@@ -198,6 +200,8 @@ impl Pace {
     }
 
     fn looked(&mut self, cost: Duration) {
+        // One look that costs much, as the first that meets a program does, says nothing of the next.
+        let cost = cost.min(std::mem::replace(&mut self.cost, cost));
         let end = Instant::now();
         self.credit = BURST.min(self.credit + (end - self.last) / SHARE);
         self.last = end;
@@ -222,8 +226,17 @@ mod tests {
         pace.credit = Duration::ZERO;
         let cost = Duration::from_millis(3);
         pace.looked(cost);
+        pace.looked(cost);
         pace.packet();
         assert!(pace.due - pace.last >= 9 * cost, "{:?}", pace.due - pace.last);
+    }
+
+    #[test]
+    fn one_look_that_costs_much_does_not_delay_the_next() {
+        let mut pace = Pace::new();
+        pace.looked(Duration::from_micros(100));
+        pace.looked(Duration::from_secs(1));
+        assert!(pace.due - pace.last <= TICK, "{:?}", pace.due - pace.last);
     }
 
     #[test]
