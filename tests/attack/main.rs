@@ -29,6 +29,7 @@ fn main() {
 /// What is refused below is refused on a ground where the honest thing works.
 fn an_honest_lab_works(ground: &Ground) {
     let lab = ground.up();
-    let echoed = lab.sh("client1", "echo hello | tcpecho server 8007");
+    // Its server may not listen yet.
+    let echoed = lab.sh("client1", "timeout 20 sh -c 'until echo hello | tcpecho server 8007; do :; done'");
     assert!(echoed.stdout.contains("hello"), "{echoed:?}");
 }
