@@ -6,10 +6,10 @@ use super::Counts;
 use crate::{observer::protocol::Nanos, runtime::WatchedSegment};
 
 const SECTION_HEADER: u32 = 0x0A0D_0D0A;
-const INTERFACE: u32 = 1;
-const NAME_RESOLUTION: u32 = 4;
-const INTERFACE_STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
+pub(super) const INTERFACE: u32 = 1;
+pub(super) const NAME_RESOLUTION: u32 = 4;
+pub(super) const INTERFACE_STATISTICS: u32 = 5;
+pub(super) const ENHANCED_PACKET: u32 = 6;
 
 /// `LINKTYPE_ETHERNET`.
 const ETHERNET: u16 = 1;

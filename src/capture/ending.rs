@@ -2,9 +2,8 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
-use super::Counts;
+use super::{Counts, blocks::INTERFACE_STATISTICS};
 
-const INTERFACE_STATISTICS: u32 = 5;
 /// A block's type and length before its body and its length again behind, and the interface and the time that a
 /// statistics block's body begins with.
 const AROUND: usize = 12;

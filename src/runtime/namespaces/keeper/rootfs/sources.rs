@@ -146,21 +146,27 @@ impl Sources {
     }
 
     fn host_mounts(&mut self, plan: &Plan, ids: &Ids, warnings: &mut Vec<Warning>) -> Result<()> {
-        let mut copied: Vec<(&Path, PathBuf)> = Vec::new();
+        let mut first: Vec<(&Mount, [PathBuf; 2])> = Vec::new();
         for (n, host) in plan.hosts.iter().enumerate() {
             for (m, wanted) in host.mounts.iter().enumerate() {
-                let place = mount_point(n, m);
-                let Some(bytes) = wanted.copy else {
-                    self.host_mount(wanted, [place, students_point(n, m)], ids, warnings)?;
-                    continue;
+                let places = [mount_point(n, m), students_point(n, m)];
+                // Made once for all hosts that see the same; of a copy there must be but one.
+                let is_same = |(known, _): &&(&Mount, [PathBuf; 2])| {
+                    let alike = wanted.copy.is_some() || known.read_only == wanted.read_only;
+                    known.source == wanted.source && known.copy.is_some() == wanted.copy.is_some() && alike
                 };
-                // One copy of a source, which the hosts share.
-                if let Some((_, first)) = copied.iter().find(|(source, _)| *source == wanted.source) {
-                    self.mounts.push((place, Source::Same(first.clone())));
-                } else {
-                    self.mount(&place, copy(&wanted.source, bytes, ids.student())?);
-                    copied.push((&wanted.source, place));
+                if let Some((_, made)) = first.iter().find(is_same) {
+                    // The student's view is there only where it is another one than root's.
+                    let views = if wanted.copy.is_none() && ids.can_map_mounts() { 2 } else { 1 };
+                    let same = places.into_iter().zip(made.clone()).take(views);
+                    self.mounts.extend(same.map(|(place, made)| (place, Source::Same(made))));
+                    continue;
                 }
+                match wanted.copy {
+                    Some(bytes) => self.mount(&places[0], copy(&wanted.source, bytes, ids.student())?),
+                    None => self.host_mount(wanted, places.clone(), ids, warnings)?,
+                }
+                first.push((wanted, places));
             }
         }
         Ok(())
