@@ -4,7 +4,8 @@ mod common;
 
 use std::{
     fs,
-    process::{Command, Output},
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
 };
 
 use common::{Lab, trials::On};
@@ -17,6 +18,7 @@ const CASES: &[(&str, Case)] = &[
     ("a_host_is_stopped_and_started_by_hand", a_host_is_stopped_and_started_by_hand),
     ("what_an_exercise_cuts_is_mended", what_an_exercise_cuts_is_mended),
     ("crash_fails_where_nothing_is_cut", crash_fails_where_nothing_is_cut),
+    ("a_host_that_somebody_starts_fails_nothing", a_host_that_somebody_starts_fails_nothing),
 ];
 
 fn main() {
@@ -128,6 +130,21 @@ fn what_an_exercise_cuts_is_mended(lab: &Lab) {
     assert_eq!(code, 3, "{err}");
     let state = common::block_on(lab.runtime.lab(&lab.name)).unwrap().unwrap();
     assert!(state.is_whole(), "{:?}", state.hosts);
+}
+
+/// While the exercise has a host without power, somebody gives it back.
+fn a_host_that_somebody_starts_fails_nothing(lab: &Lab) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netlab"));
+    command.args(["exercise", "crash", "--captures"]).arg(folder.path()).env("NETLAB_LAB", &lab.name);
+    command.env("NETLAB_RUNTIME", lab.runtime.kind().to_string());
+    let mut exercise = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(exercise.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("its power is cut")), "the server is dark");
+    common::block_on(lab.runtime.start_host(&lab.name, "server")).unwrap();
+    let told = said.collect::<Vec<_>>().join("\n");
+    assert_eq!(exercise.wait().unwrap().code(), Some(3), "{told}");
+    assert!(told.contains("host server was started meanwhile") && !told.contains("fail "), "{told}");
 }
 
 /// The exercise with every cut left out, and the server merely killed: each check that a cut is to prove

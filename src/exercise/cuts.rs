@@ -41,6 +41,7 @@ impl Run<'_> {
                 ("its power is cut", "--stop")
             }
             Switch::Up => {
+                self.look_for_light(&name).await?;
                 let watched = self.runtime.start_host(&self.plan.lab, &name).await?;
                 self.session.watch_again(&watched).await?;
                 self.dark.remove(&name);
@@ -51,6 +52,18 @@ impl Run<'_> {
         };
         let redo = format!("netlab host {name} {flag}");
         self.add(at, What::Switched { host: name, text: text.into(), redo });
+        Ok(())
+    }
+
+    /// A host that has its power back before the exercise gives it back: somebody else did that.
+    async fn look_for_light(&mut self, name: &str) -> Result<()> {
+        if !self.dark.contains(name) {
+            return Ok(());
+        }
+        let lab = self.runtime.lab(&self.plan.lab).await?;
+        if lab.is_some_and(|lab| lab.is_running(name)) {
+            self.disturb(&format!("host {name} was started meanwhile"));
+        }
         Ok(())
     }
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use nix::libc::SIGKILL;
 
 use super::scene::Scene;
-use crate::{runtime::ExitStatus, topology::Plan};
+use crate::{
+    runtime::{ExitStatus, Met},
+    topology::Plan,
+};
 
 /// So many processes a host has besides those that are seen, as one that is just being started.
 const UNSEEN: u64 = 2;
@@ -27,11 +30,13 @@ impl Crowds {
 }
 
 /// What one of the programs of these names has taken all of, in a sentence for whoever wrote it.
+/// `met` are the limits that hosts have met meanwhile, where that can be told.
 pub fn reached<'n>(
     mut names: impl Iterator<Item = &'n String>,
     scene: &Scene,
     crowds: &Crowds,
     plan: &Plan,
+    met: &[Met],
 ) -> Option<String> {
     names.find_map(|name| {
         let program = scene.programs.get(name)?;
@@ -42,7 +47,8 @@ pub fn reached<'n>(
             return Some(format!("your program reached its limit of {pids} processes"));
         }
         // Else whoever is on the machine may have ended it, and nobody has put it to a test that would matter.
-        let killed = plan.untrusted && program.ended == Some(ExitStatus::Signaled(SIGKILL));
+        let may_be = plan.untrusted || met.iter().any(|met| met.host == program.host && met.is_memory);
+        let killed = may_be && program.ended == Some(ExitStatus::Signaled(SIGKILL));
         let memory = limits.memory.filter(|_| killed && !program.signaled.contains(&SIGKILL))?;
         let of = memory >> 20;
         Some(format!(

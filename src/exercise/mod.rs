@@ -9,6 +9,7 @@ mod folder;
 mod foreign;
 mod library;
 pub mod model;
+mod outside;
 mod ports;
 mod programs;
 mod run;

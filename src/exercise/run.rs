@@ -19,6 +19,7 @@ use super::{
     foreign::Borrowed,
     library::Template,
     model::{Check, Exercise, Facts},
+    outside,
     ports::{self, Ports},
     programs::{News, Programs, now},
     scene::Scene,
@@ -32,7 +33,7 @@ use crate::{
         protocol::{Nanos, RawPacket},
     },
     report,
-    runtime::{LabState, Runtime},
+    runtime::{LabState, Runtime, met},
     timeline::{Event, Packet, Timeline, What},
     topology::Plan,
     workspace,
@@ -77,6 +78,8 @@ pub struct Run<'r> {
     pub(super) broken: Option<String>,
     /// Whether that is so because a program has ended.
     pub(super) is_over: bool,
+    /// What somebody else did to the run, if that was noticed.
+    disturbed: Option<String>,
     crowds: Crowds,
     bounds: Bounds,
     timeline: Timeline,
@@ -124,6 +127,7 @@ pub async fn run(
     let (ports, _held) = ports::choose(&session, &lab.plan.lab, &cast, wanted, options.port)?;
     let exercise = bind::bind(template, &cast, &ports, workspace, options)?;
     let artifacts = folder.artifacts();
+    let before = runtime.met(&lab.plan).await;
 
     let mut run = Run::new(runtime, lab, session, cast, ports, &artifacts.capture, tell)?;
     run.by_hand = options.step;
@@ -134,7 +138,8 @@ pub async fn run(
         () = stop.as_mut() => Err(Error::interrupted()),
     };
     // Before every program is ended.
-    let excess = excess::reached(options.programs.keys(), &run.scene, &run.crowds, &lab.plan);
+    let met = met::since(&before, runtime.met(&lab.plan).await);
+    let excess = excess::reached(options.programs.keys(), &run.scene, &run.crowds, &lab.plan, &met);
     let cleared = run.clear().await;
     run.tell_settled(Nanos::MAX);
     finished.and(cleared).map_err(|error| match &excess {
@@ -147,7 +152,9 @@ pub async fn run(
     }
 
     let of = |check: &Check| CheckResult::of(check, run.moment(check.at.as_deref()), &artifacts.capture);
-    let checks: Vec<CheckResult> = exercise.checks.iter().map(of).collect();
+    let results = exercise.checks.iter().map(of);
+    let disturbed = run.disturbed.as_deref().filter(|_| excess.is_none());
+    let checks: Vec<CheckResult> = results.map(|result| outside::doubt(result, disturbed)).collect();
     let own = || options.programs.keys();
     let outcome = Outcome {
         exercise: exercise.id.clone(),
@@ -197,6 +204,7 @@ impl<'r> Run<'r> {
             unplugged: BTreeSet::new(),
             broken: None,
             is_over: false,
+            disturbed: None,
             crowds: Crowds::default(),
             bounds: Bounds::default(),
             timeline: Timeline::default(),
@@ -327,7 +335,11 @@ impl<'r> Run<'r> {
                 }
             }
             Seen::Gone { host, .. } if self.dark.contains(&host) => {}
-            Seen::Gone { at, host } => self.lose_sight(at, format!("host {host} is gone")),
+            Seen::Gone { at, host } => {
+                let why = format!("host {host} was stopped or restarted meanwhile");
+                self.disturb(&why);
+                self.add(at, What::Blind { why });
+            }
             Seen::Blind { at, why } => self.lose_sight(at, why),
         }
         Ok(())
@@ -336,6 +348,12 @@ impl<'r> Run<'r> {
     fn lose_sight(&mut self, at: Nanos, why: String) {
         self.broken.get_or_insert_with(|| why.clone());
         self.add(at, What::Blind { why });
+    }
+
+    /// Takes in that somebody else has done this to the run: nothing after it can be told.
+    pub(super) fn disturb(&mut self, why: &str) {
+        self.disturbed.get_or_insert_with(|| why.to_owned());
+        self.broken.get_or_insert_with(|| why.to_owned());
     }
 
     fn packet(&mut self, packet: &RawPacket) -> Result<()> {
@@ -386,6 +404,10 @@ impl<'r> Run<'r> {
             }
             News::Ended(status) => {
                 program.ended = Some(status);
+                program.lost_power |= self.dark.contains(&host);
+                if let Some(why) = outside::ended(program, status, self.plan.untrusted) {
+                    self.disturb(&why);
+                }
                 What::Ended { program: name, host, status }
             }
         };

@@ -57,6 +57,8 @@ pub struct Program {
     pub host: String,
     /// As it was typed.
     pub command: String,
+    /// Whether it is the user's own, in place of the exercise's.
+    pub is_own: bool,
     /// Its first process, as the host numbers it; unknown if it ended before anyone could ask.
     pub pid: Option<i32>,
     /// What it printed on standard output and standard error, as it came.
@@ -71,6 +73,8 @@ pub struct Program {
     pub borrowed: Borrowed,
     /// The signals that were sent to processes of it.
     pub signaled: Vec<i32>,
+    /// Whether its host has lost its power since it was started.
+    pub lost_power: bool,
     /// Every process of it that was ever seen, by pid, with the one that it was first seen under: its
     /// parent, or the leader of its session where the parent had ended before anyone saw it.
     family: BTreeMap<i32, i32>,
@@ -229,6 +233,7 @@ impl Scene {
     /// the host will give their numbers to others.
     pub fn lose_power(&mut self, host: &str) {
         for program in self.programs.values_mut().filter(|p| p.host == host) {
+            program.lost_power = true;
             program.pid = None;
             program.parent = None;
             program.family.clear();

@@ -49,6 +49,7 @@ impl Run<'_> {
         }
         if let Some(facts) = &step.require
             && !self.wait(facts, step.within_ms).await?
+            && self.broken.is_none()
         {
             self.is_over = facts.are_lost(&self.scene);
             let observed: Vec<_> = facts.findings(&self.scene).into_iter().filter(|f| !f.holds).collect();
@@ -80,11 +81,14 @@ impl Run<'_> {
         let host = self.scene.host(part).to_owned();
         let at = now();
         let mut launched = words(command);
-        launched.unprivileged = step.program.as_ref().is_some_and(|program| self.own.contains(program));
+        let is_own = step.program.as_ref().is_some_and(|program| self.own.contains(program));
+        launched.unprivileged = is_own;
         let outer = self.programs.start(name, self.runtime, &self.plan.lab, &host, &launched).await?;
         // One that has ended already has no number any more.
         let pid = self.session.observer.resolve(outer).await.ok();
-        self.scene.programs.insert(name.to_owned(), Program::new(&host, command, pid));
+        let mut program = Program::new(&host, command, pid);
+        program.is_own = is_own;
+        self.scene.programs.insert(name.to_owned(), program);
         self.scene.refresh();
         let redo = format!("netlab exec {host} -- {command}");
         self.add(at, What::Started { program: name.into(), host, command: command.clone(), pid, redo });
