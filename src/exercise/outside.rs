@@ -16,10 +16,8 @@ const FROM_OUTSIDE: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM];
 /// ended themselves: else that would be a way not to fail.
 pub fn ended(program: &Program, status: ExitStatus, are_strangers: bool) -> Option<String> {
     let ExitStatus::Signaled(signal) = status else { return None };
-    let is_from_outside = match program.is_own {
-        false => FROM_OUTSIDE.contains(&signal),
-        true => signal == SIGKILL && !are_strangers,
-    };
+    let is_from_outside =
+        if program.is_own { signal == SIGKILL && !are_strangers } else { FROM_OUTSIDE.contains(&signal) };
     if !is_from_outside || program.lost_power || program.signaled.contains(&signal) {
         return None;
     }
