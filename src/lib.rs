@@ -1,7 +1,7 @@
 //! netlab: a lab room on one machine.
 //!
 //! The data's way through the program is straight, and so is the order of the modules:
-//! [`topology`] → [`runtime`] → [`observer`] → [`timeline`] → exercise and checks → report.
+//! [`topology`] → [`runtime`] → [`observer`] → [`timeline`] → [`record`] → [`judge`] → report.
 
 pub mod alike;
 pub mod capture;
@@ -13,13 +13,16 @@ pub mod errno;
 pub mod error;
 pub mod exercise;
 pub mod grade;
+pub mod judge;
 pub mod link;
 pub mod observer;
 mod own;
 mod paths;
 pub mod printable;
 pub mod privileges;
+pub mod record;
 pub mod report;
+pub mod run;
 pub mod runtime;
 pub mod signals;
 pub mod submission;

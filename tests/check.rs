@@ -14,7 +14,8 @@ use common::{Lab, block_on, engine::PassedOn, trials::On, unique};
 use libtest_mimic::Arguments;
 use netlab::{
     check::{self, News, Report, Request},
-    exercise::{self, Verdict},
+    exercise,
+    judge::Verdict,
     runtime::RuntimeKind,
     timeline::What,
 };

@@ -5,10 +5,8 @@ use serde::Serialize;
 use super::Build;
 use crate::{
     Error, Kind,
-    exercise::{
-        Artifacts, CheckResult, Outcome, Verdict,
-        model::{Check, Exercise},
-    },
+    exercise::model::{Check, Exercise},
+    judge::{Artifacts, CheckResult, Outcome, Verdict},
 };
 
 /// Of all sections.

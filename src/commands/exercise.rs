@@ -8,9 +8,11 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
-    exercise::{self, CheckResult, Folder, Options, Outcome, Template, Verdict},
+    exercise::{self, Options, Template},
+    judge::{CheckResult, Outcome, Verdict},
     printable::{printable, visible},
-    report::{Narrator, Style},
+    report::{self, Narrator, Style},
+    run::{self, Folder},
     runtime::{LabState, Runtime},
     timeline::Event,
 };
@@ -130,7 +132,8 @@ impl Args {
                 println!("{text}");
             }
         };
-        Ok(exercise::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?)
+        let record = run::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?;
+        Ok(report::conclude(&record, &folder)?)
     }
 
     fn sum_up(&self, template: &Template, outcome: &Outcome) {

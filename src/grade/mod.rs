@@ -29,10 +29,10 @@ use crate::{
     course::Course,
     digest::sha256,
     error::{Context, FileContext},
-    exercise::millis,
     own,
     runtime::Runtime,
     submission::{Bounds, Class, GRADES, Sources, Submission},
+    timeline::millis,
     workspace::{MANIFEST, Manifest},
     yaml::Document,
 };

@@ -1,16 +1,12 @@
 //! What an exercise showed, in the form that people and graders rely on.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt, path::Path};
 
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
-use super::{facts::Finding, model::Check, scene::Scene};
-use crate::runtime::RuntimeKind;
+use super::{facts::Finding, snapshot::Snapshot};
+use crate::exercise::model::Check;
 
 /// So many rows are shown for a verdict.
 const MOST_ROWS: usize = 200;
@@ -80,8 +76,8 @@ pub struct CheckResult {
 
 impl CheckResult {
     /// Asks what the check asks of its moment; `moment` says why it cannot be asked.
-    pub fn of(check: &Check, moment: Result<&Scene, &str>, capture: &Path) -> Self {
-        let findings = moment.map(|scene| check.show.findings(scene));
+    pub fn of(check: &Check, moment: Result<&Snapshot, &str>, capture: &Path) -> Self {
+        let findings = moment.map(|snapshot| check.show.findings(snapshot));
         let (verdict, observed, evidence) = match findings {
             Err(why) => return Self::unknown(check, why),
             Ok(findings) if findings.iter().all(|f| f.holds) => {
@@ -92,8 +88,18 @@ impl CheckResult {
                 (Verdict::Fail, words(&findings), rows(&findings))
             }
         };
-        let by_hand = moment.map(|scene| check.show.by_hand(scene, capture)).unwrap_or_default();
+        let by_hand = moment.map(|snapshot| check.show.by_hand(snapshot, capture)).unwrap_or_default();
         Self { verdict, observed, evidence, by_hand, ..Self::unknown(check, "") }
+    }
+
+    /// A failed check of a run that somebody disturbed tells nothing; what showed in spite of it did show.
+    pub(super) fn doubted(self, disturbed: Option<&str>) -> Self {
+        match disturbed {
+            Some(why) if self.verdict == Verdict::Fail => {
+                Self { verdict: Verdict::Error, observed: format!("{why}; {}", self.observed), ..self }
+            }
+            _ => self,
+        }
     }
 
     /// Of a check that could not be asked, and why.
@@ -131,57 +137,4 @@ fn shortened(mut text: String, most: usize) -> String {
         text.push('…');
     }
     text
-}
-
-/// What came of an exercise.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Outcome {
-    /// The exercise's id.
-    pub exercise: String,
-    /// Its title.
-    pub title: String,
-    /// What it ran on.
-    pub runtime: RuntimeKind,
-    /// Of all checks together.
-    pub verdict: Verdict,
-    /// Each check.
-    pub checks: Vec<CheckResult>,
-    /// The programs given in place of the exercise's that turned out to be copies of netlab's own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub netlabs: Vec<String>,
-    /// What listened as one of the programs given, and is nothing from the workspace: by the exercise's name for
-    /// it, the file.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub foreign: Vec<(String, String)>,
-    /// Whose program did the work of one of the programs given, where that is netlab's or the system's: by the
-    /// exercise's name for it, as `socat`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub borrowed: Vec<(String, String)>,
-    /// Whether what could not be told, if anything, was not told by the own fault of the programs given: one of them
-    /// ended early, or took more than there is.
-    #[serde(skip)]
-    pub own_fault: bool,
-    /// Where the rest is.
-    pub artifacts: Artifacts,
-    /// How long it took.
-    pub elapsed_ms: u64,
-}
-
-/// The files that a run leaves.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Artifacts {
-    /// The packets, as pcapng.
-    #[serde(serialize_with = "crate::paths::as_text")]
-    pub capture: PathBuf,
-    /// Everything done and seen, as JSON.
-    #[serde(serialize_with = "crate::paths::as_text")]
-    pub evidence: PathBuf,
-    /// The same for a person.
-    #[serde(serialize_with = "crate::paths::as_text")]
-    pub report: PathBuf,
-}
-
-/// Whole milliseconds.
-pub fn millis(elapsed: Duration) -> u64 {
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,17 +6,15 @@ use indexmap::IndexMap;
 
 use super::{Fact, Finding};
 use crate::{
-    exercise::{
-        model::{Count, Ended, Outcome, Outputs},
-        scene::{Program, Scene},
-    },
+    exercise::model::{Count, Ended, Outcome, Outputs},
+    judge::snapshot::{Program, Snapshot},
     runtime::ExitStatus,
     signals,
 };
 
 impl Fact for Outcome {
-    fn find(&self, scene: &Scene) -> Finding {
-        let Some(program) = scene.programs.get(&self.name) else {
+    fn find(&self, snapshot: &Snapshot) -> Finding {
+        let Some(program) = snapshot.programs.get(&self.name) else {
             return Finding {
                 holds: false,
                 observed: format!("{} was never started", self.name),
@@ -49,16 +47,16 @@ impl Fact for Outcome {
         Finding { holds, observed: observed.join("; "), evidence }
     }
 
-    fn is_lost(&self, scene: &Scene) -> bool {
+    fn is_lost(&self, snapshot: &Snapshot) -> bool {
         let is_over = |p: &Program| p.ended.is_some() && p.silent;
-        scene.programs.get(&self.name).is_some_and(is_over) && !self.find(scene).holds
+        snapshot.programs.get(&self.name).is_some_and(is_over) && !self.find(snapshot).holds
     }
 }
 
 impl Fact for Outputs {
-    fn find(&self, scene: &Scene) -> Finding {
+    fn find(&self, snapshot: &Snapshot) -> Finding {
         let mut programs: IndexMap<&str, u64> = IndexMap::new();
-        for program in self.of.iter().filter_map(|name| scene.programs.get(name)) {
+        for program in self.of.iter().filter_map(|name| snapshot.programs.get(name)) {
             *programs.entry(&program.printed).or_default() += 1;
         }
         let (n, total) = (programs.len() as u64, self.of.len());

@@ -8,8 +8,7 @@ use std::os::{
 use indexmap::IndexMap;
 use nix::unistd::geteuid;
 
-use super::bind::Cast;
-use crate::{Error, Result, digest::sha256, observer::Session};
+use crate::{Error, Result, digest::sha256, exercise::Cast, observer::Session};
 
 /// Ports by the exercise's names for them.
 pub type Ports = IndexMap<String, u16>;

@@ -3,15 +3,16 @@
 use super::{Fact, Finding};
 use crate::{
     capture::{Close, Conversation},
-    exercise::{model::Talk, scene::Scene},
+    exercise::model::Talk,
+    judge::snapshot::Snapshot,
 };
 
 impl Fact for Talk {
-    fn find(&self, scene: &Scene) -> Finding {
-        let from = self.from.as_deref().map(|part| scene.host(part));
-        let talks: Vec<&Conversation> = scene
-            .talks(scene.port(self.port.as_deref()))
-            .filter(|c| from.is_none_or(|host| scene.names.get(c.client.ip()) == Some(host)))
+    fn find(&self, snapshot: &Snapshot) -> Finding {
+        let from = self.from.as_deref().map(|part| snapshot.host(part));
+        let talks: Vec<&Conversation> = snapshot
+            .talks(snapshot.port(self.port.as_deref()))
+            .filter(|c| from.is_none_or(|host| snapshot.names.get(c.client.ip()) == Some(host)))
             .collect();
         let objections: Vec<Vec<String>> = talks.iter().map(|c| self.objections(c)).collect();
         let n = objections.iter().filter(|o| o.is_empty()).count() as u64;
@@ -23,7 +24,7 @@ impl Fact for Talk {
             1 => format!("{n} of 1 conversation{from}{asked} (expected {})", self.count),
             _ => format!("{n} of {total} conversations{from}{asked} (expected {})", self.count),
         };
-        let strange = scene.strange_talks(scene.port(self.port.as_deref()));
+        let strange = snapshot.strange_talks(snapshot.port(self.port.as_deref()));
         if strange > 0 {
             observed +=
                 &format!("; not counted: {strange} served by a process that was there before the program");
@@ -32,7 +33,7 @@ impl Fact for Talk {
             observed += "; ";
             observed += objection;
         }
-        Finding { holds, observed, evidence: talks.iter().map(|c| tell(scene, c)).collect() }
+        Finding { holds, observed, evidence: talks.iter().map(|c| tell(snapshot, c)).collect() }
     }
 }
 
@@ -104,13 +105,13 @@ fn closed(close: Close) -> &'static str {
 }
 
 /// A conversation in a line.
-fn tell(scene: &Scene, talk: &Conversation) -> String {
+fn tell(snapshot: &Snapshot, talk: &Conversation) -> String {
     let steps = talk.closing.iter().map(|step| format!("{} {}", step.by, step.flags));
     let steps = steps.collect::<Vec<_>>().join(", ");
     format!(
         "{} → {}: {} packets, {} bytes sent and {} back, handshake {}, {} ({steps})",
-        scene.names.endpoint(talk.client),
-        scene.names.endpoint(talk.server),
+        snapshot.names.endpoint(talk.client),
+        snapshot.names.endpoint(talk.server),
         talk.packets,
         talk.to_server.payload,
         talk.to_client.payload,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use nix::libc::SIGKILL;
 
-use super::scene::Scene;
 use crate::{
+    judge::Snapshot,
     runtime::{ExitStatus, Met},
     topology::Plan,
 };
@@ -33,13 +33,13 @@ impl Crowds {
 /// `met` are the limits that hosts have met meanwhile, where that can be told.
 pub fn reached<'n>(
     mut names: impl Iterator<Item = &'n String>,
-    scene: &Scene,
+    snapshot: &Snapshot,
     crowds: &Crowds,
     plan: &Plan,
     met: &[Met],
 ) -> Option<String> {
     names.find_map(|name| {
-        let program = scene.programs.get(name)?;
+        let program = snapshot.programs.get(name)?;
         let limits = &plan.hosts.iter().find(|host| host.name == program.host)?.limits;
         if let Some(pids) = limits.pids
             && crowds.most(&program.host) + UNSEEN >= pids

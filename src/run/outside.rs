@@ -3,11 +3,7 @@
 
 use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
 
-use super::{
-    scene::Program,
-    verdict::{CheckResult, Verdict},
-};
-use crate::{runtime::ExitStatus, signals};
+use crate::{judge::snapshot::Program, runtime::ExitStatus, signals};
 
 /// The signals that a person or a machine ends programs with, and that none of netlab's sends itself.
 const FROM_OUTSIDE: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM];
@@ -18,22 +14,12 @@ pub fn ended(program: &Program, status: ExitStatus, are_strangers: bool) -> Opti
     let ExitStatus::Signaled(signal) = status else { return None };
     let is_from_outside =
         if program.is_own { signal == SIGKILL && !are_strangers } else { FROM_OUTSIDE.contains(&signal) };
-    if !is_from_outside || program.lost_power || program.signaled.contains(&signal) {
+    if !is_from_outside || program.signaled.contains(&signal) {
         return None;
     }
     let signal = signals::name(signal).unwrap_or_default();
     let Program { command, host, .. } = program;
     Some(format!("`{command}` on {host} was ended by {signal}, which this exercise did not send"))
-}
-
-/// A failed check of a run that was disturbed tells nothing; what showed in spite of it did show.
-pub fn doubt(result: CheckResult, disturbed: Option<&str>) -> CheckResult {
-    match disturbed {
-        Some(why) if result.verdict == Verdict::Fail => {
-            CheckResult { verdict: Verdict::Error, observed: format!("{why}; {}", result.observed), ..result }
-        }
-        _ => result,
-    }
 }
 
 #[cfg(test)]
@@ -61,11 +47,8 @@ mod tests {
         }
         let why = ended(&netlabs, Signaled(SIGKILL), false).unwrap();
         assert!(why.starts_with("`tcpecho server 8002` on client1 was ended by SIGKILL"), "{why}");
-        let (mut signaled, mut dark) = (netlabs.clone(), netlabs);
+        let mut signaled = netlabs;
         signaled.signaled.push(SIGKILL);
-        dark.lost_power = true;
-        for program in [signaled, dark] {
-            assert_eq!(ended(&program, Signaled(SIGKILL), false), None);
-        }
+        assert_eq!(ended(&signaled, Signaled(SIGKILL), false), None);
     }
 }

@@ -1,16 +1,17 @@
 //! What an exercise does to whole hosts: it cuts their links and their power, and mends both.
 
-use super::{model::Switch, programs::now, run::Run};
+use super::engine::Run;
 use crate::{
     Error, Result,
+    exercise::model::Switch,
     link::{self, Change},
-    timeline::What,
+    timeline::{What, now},
 };
 
 impl Run<'_> {
     /// Cuts a host's link, or mends it.
     pub(super) async fn link(&mut self, part: &str, state: Switch) -> Result<()> {
-        let name = self.scene.host(part).to_owned();
+        let name = self.snapshot.host(part).to_owned();
         let host =
             self.plan.host(&name).ok_or_else(|| Error::usage(format!("the lab has no host {name}")))?;
         let up = state == Switch::Up;
@@ -24,20 +25,19 @@ impl Run<'_> {
             self.unplugged.insert(name.clone());
         }
         let redo = format!("netlab link {name} {flag}");
-        self.add(at, What::Switched { host: name, text: text.into(), redo });
+        self.add(at, What::Switched { host: name, text: text.into(), redo, power: None });
         Ok(())
     }
 
     /// Cuts a host's power, or gives it back.
     pub(super) async fn power(&mut self, part: &str, state: Switch) -> Result<()> {
-        let name = self.scene.host(part).to_owned();
+        let name = self.snapshot.host(part).to_owned();
         let at = now();
         let (text, flag) = match state {
             Switch::Down => {
                 self.dark.insert(name.clone());
                 self.runtime.stop_host(&self.plan.lab, &name).await?;
                 self.look_around().await?;
-                self.scene.lose_power(&name);
                 ("its power is cut", "--stop")
             }
             Switch::Up => {
@@ -51,7 +51,7 @@ impl Run<'_> {
             }
         };
         let redo = format!("netlab host {name} {flag}");
-        self.add(at, What::Switched { host: name, text: text.into(), redo });
+        self.add(at, What::Switched { host: name, text: text.into(), redo, power: Some(state) });
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Runs an exercise: does its steps, keeps everything that is seen, and asks its checks.
+//! Runs an exercise: does its steps, and records everything that is done and seen.
 
 use std::{
     collections::BTreeSet,
@@ -8,33 +8,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indexmap::IndexMap;
 use tokio::time::timeout_at;
 
 use super::{
-    bind::{self, Cast},
     bounds::{self, Bounds},
     excess::{self, Crowds},
     folder::Folder,
-    foreign::Borrowed,
-    library::Template,
-    model::{Check, Exercise, Facts},
-    outside,
-    ports::{self, Ports},
-    programs::{News, Programs, now},
-    scene::Scene,
-    verdict::{CheckResult, Outcome, Verdict, millis},
+    outside, ports,
+    programs::{News, Programs},
 };
 use crate::{
     Error, Kind, Result,
     capture::{Decoder, Frame, Novelty, Recorder, show},
+    exercise::{
+        Options, Template, bind, cast,
+        model::{Exercise, Facts},
+    },
+    judge::Snapshot,
     observer::{
         ProcessRow, Seen, Session,
         protocol::{Nanos, RawPacket},
     },
-    report,
+    record::Record,
     runtime::{LabState, Runtime, met},
-    timeline::{Event, Packet, Timeline, What},
+    timeline::{Event, Packet, What, millis, now},
     topology::Plan,
     workspace,
 };
@@ -44,19 +41,6 @@ const SETTLE: Nanos = 50_000_000;
 
 /// How often to look for what nobody tells of.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// What may be chosen about a run.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The port; without it, the exercise's, or the next one that is free.
-    pub port: Option<u16>,
-    /// The user's own programs, by the exercise's names for them.
-    pub programs: IndexMap<String, String>,
-    /// The one of them that is judged: nothing is done and nothing asked that is about another one.
-    pub judged: Option<String>,
-    /// Whether each step waits for the Enter key.
-    pub step: bool,
-}
 
 /// So much is taken in at a time before whatever else this program does has its turn: a lab may have seen any number
 /// of packets, and others are looked at beside it.
@@ -68,27 +52,17 @@ pub struct Run<'r> {
     pub(super) plan: &'r Plan,
     pub(super) session: Session,
     pub(super) programs: Programs,
-    pub(super) scene: Scene,
-    pub(super) looks: IndexMap<String, Scene>,
+    /// What was done and seen so far, and what it comes to.
+    pub(super) record: Record,
+    pub(super) snapshot: Snapshot,
     /// The hosts whose power the exercise has cut.
     pub(super) dark: BTreeSet<String>,
     /// The hosts whose links it has cut.
     pub(super) unplugged: BTreeSet<String>,
-    /// Why nothing after this moment can be told, if so.
-    pub(super) broken: Option<String>,
-    /// Whether that is so because a program has ended.
-    pub(super) is_over: bool,
-    /// What somebody else did to the run, if that was noticed.
-    disturbed: Option<String>,
     crowds: Crowds,
     bounds: Bounds,
-    timeline: Timeline,
-    /// How many of its events were told.
+    /// How many of the record's events were told.
     told: usize,
-    /// The user's own programs, by the exercise's names for them.
-    pub(super) own: BTreeSet<String>,
-    /// Whether one of them is judged.
-    judges: bool,
     /// Whether each step waits for the Enter key.
     by_hand: bool,
     recorder: Recorder,
@@ -96,8 +70,8 @@ pub struct Run<'r> {
     tell: &'r mut (dyn FnMut(&Event) + Send),
 }
 
-/// Runs an exercise on a lab. `tell` hears of every event as it comes. When `stop` ends, so does the
-/// run; what it started is ended in any case.
+/// Runs an exercise on a lab; gives the record of it, which is in the folder, too. `tell` hears of every event as it
+/// comes. When `stop` ends, so does the run; what it started is ended in any case.
 pub async fn run(
     template: &Template,
     runtime: &dyn Runtime,
@@ -106,10 +80,10 @@ pub async fn run(
     folder: &Folder,
     stop: impl Future<Output = ()>,
     tell: &mut (dyn FnMut(&Event) + Send),
-) -> Result<Outcome> {
+) -> Result<Record> {
     let started = Instant::now();
     let mut stop = pin!(stop);
-    let cast = bind::cast(&lab.plan, template.exercise.clients)?;
+    let cast = cast(&lab.plan, template.exercise.clients)?;
     let prepare = async {
         let session = Session::open(runtime, &lab.plan.lab).await?;
         let workspace = if template.needs_sources() && options.judged.is_none() {
@@ -125,53 +99,34 @@ pub async fn run(
     };
     let wanted = &template.exercise.ports;
     let (ports, _held) = ports::choose(&session, &lab.plan.lab, &cast, wanted, options.port)?;
-    let exercise = bind::bind(template, &cast, &ports, workspace, options)?;
-    let artifacts = folder.artifacts();
+    let exercise = bind(template, &cast, &ports, workspace, &options.programs, options.judged.as_deref())?;
     let before = runtime.met(&lab.plan).await;
 
-    let mut run = Run::new(runtime, lab, session, cast, ports, &artifacts.capture, tell)?;
+    let mut record = Record::new(exercise.clone(), lab.plan.clone(), runtime.kind(), cast);
+    record.ports = ports;
+    record.workspace = workspace.map(str::to_owned);
+    record.programs = options.programs.clone();
+    record.judged.clone_from(&options.judged);
+    let mut run = Run::new(runtime, lab, session, record, &folder.artifacts().capture, tell)?;
     run.by_hand = options.step;
-    run.judges = options.judged.is_some();
-    run.own = options.programs.keys().cloned().collect();
     let finished = tokio::select! {
         finished = run.perform(&exercise) => finished,
         () = stop.as_mut() => Err(Error::interrupted()),
     };
     // Before every program is ended.
     let met = met::since(&before, runtime.met(&lab.plan).await);
-    let excess = excess::reached(options.programs.keys(), &run.scene, &run.crowds, &lab.plan, &met);
+    let excess = excess::reached(options.programs.keys(), &run.snapshot, &run.crowds, &lab.plan, &met);
+    run.record.ending.excess.clone_from(&excess);
     let cleared = run.clear().await;
     run.tell_settled(Nanos::MAX);
     finished.and(cleared).map_err(|error| match &excess {
         Some(why) if error.kind == Kind::Lab => Error::excess(why).caused_by(error),
         _ => error,
     })?;
-    let own_fault = run.broken.is_none() || run.is_over || excess.is_some();
-    if let (Some(broken), Some(why)) = (&mut run.broken, &excess) {
-        *broken = format!("{why}; {broken}");
-    }
-
-    let of = |check: &Check| CheckResult::of(check, run.moment(check.at.as_deref()), &artifacts.capture);
-    let results = exercise.checks.iter().map(of);
-    let disturbed = run.disturbed.as_deref().filter(|_| excess.is_none());
-    let checks: Vec<CheckResult> = results.map(|result| outside::doubt(result, disturbed)).collect();
-    let own = || options.programs.keys();
-    let outcome = Outcome {
-        exercise: exercise.id.clone(),
-        title: exercise.title.clone(),
-        runtime: runtime.kind(),
-        verdict: Verdict::of_all(checks.iter().map(|c| c.verdict)),
-        checks,
-        netlabs: run.borrowed(own(), |b| b.netlabs.clone()).into_iter().map(|(name, _)| name).collect(),
-        foreign: run.borrowed(own(), |b| b.listener.clone()),
-        borrowed: run.borrowed(own(), Borrowed::name),
-        own_fault,
-        artifacts,
-        elapsed_ms: millis(started.elapsed()),
-    };
-    let evidence = report::Evidence::new(&exercise, &lab.plan, &outcome, &run.timeline, &run.scene);
-    report::write(&evidence, folder)?;
-    Ok(outcome)
+    let mut record = run.record;
+    record.elapsed_ms = millis(started.elapsed());
+    folder.keep(&record)?;
+    Ok(record)
 }
 
 impl<'r> Run<'r> {
@@ -179,38 +134,24 @@ impl<'r> Run<'r> {
         runtime: &'r dyn Runtime,
         lab: &'r LabState,
         session: Session,
-        cast: Cast,
-        ports: Ports,
+        record: Record,
         capture: &Path,
         tell: &'r mut (dyn FnMut(&Event) + Send),
     ) -> Result<Self> {
         let recorder = Recorder::create(capture, &session.watch.segments, lab.plan.addresses())?;
         let recorder = recorder.bounded(bounds::MOST_CAPTURED);
-        let scene = Scene {
-            ports,
-            cast,
-            tables: session.tables.clone(),
-            names: lab.plan.addresses().collect(),
-            ..Scene::default()
-        };
         Ok(Self {
             runtime,
             plan: &lab.plan,
             session,
             programs: Programs::new(),
-            scene,
-            looks: IndexMap::new(),
+            snapshot: Snapshot::before(&record),
+            record,
             dark: BTreeSet::new(),
             unplugged: BTreeSet::new(),
-            broken: None,
-            is_over: false,
-            disturbed: None,
             crowds: Crowds::default(),
             bounds: Bounds::default(),
-            timeline: Timeline::default(),
             told: 0,
-            own: BTreeSet::new(),
-            judges: false,
             by_hand: false,
             recorder,
             decoder: Decoder::new(),
@@ -220,11 +161,9 @@ impl<'r> Run<'r> {
 
     async fn perform(&mut self, exercise: &Exercise) -> Result<()> {
         self.note_tables()?;
-        if self.judges {
-            self.scene.expect_no_strangers(self.plan.hosts.iter().map(|host| host.name.as_str()));
-        }
+        self.did(What::Begun);
         for step in &exercise.steps {
-            if self.broken.is_some() {
+            if self.is_broken() {
                 break;
             }
             self.step(step, exercise).await?;
@@ -236,11 +175,11 @@ impl<'r> Run<'r> {
     fn note_tables(&mut self) -> Result<()> {
         let at = now();
         for host in self.session.watch.hosts.clone() {
-            let sockets = self.scene.tables.sockets(&host.name).to_vec();
+            let sockets = self.session.tables.sockets(&host.name).to_vec();
             if self.bounds.table(sockets.len())? {
                 self.add(at, What::Sockets { host: host.name.clone(), rows: sockets });
             }
-            let processes = self.scene.tables.processes(&host.name).to_vec();
+            let processes = self.session.tables.processes(&host.name).to_vec();
             if self.bounds.table(processes.len())? {
                 self.add(at, What::Processes { host: host.name, rows: processes });
             }
@@ -248,32 +187,11 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// The moment that a check asks about, or why there is none.
-    fn moment(&self, look: Option<&str>) -> Result<&Scene, &str> {
-        let missing = self.broken.as_deref();
-        match look {
-            None => missing.map_or(Ok(&self.scene), Err),
-            Some(name) => {
-                self.looks.get(name).ok_or(missing.unwrap_or("the exercise took no look by that name"))
-            }
-        }
-    }
-
-    /// What a way to ask each of these programs' borrowings gives, by the programs' names.
-    fn borrowed<'n>(
-        &self,
-        names: impl Iterator<Item = &'n String>,
-        ask: impl Fn(&Borrowed) -> Option<String>,
-    ) -> Vec<(String, String)> {
-        let of = |name: &String| ask(&self.scene.programs.get(name)?.borrowed);
-        names.filter_map(|name| Some((name.clone(), of(name)?))).collect()
-    }
-
     /// Waits until the facts hold; says whether they did in time.
     pub(super) async fn until(&mut self, facts: &Facts, within: Duration) -> Result<bool> {
         let deadline = tokio::time::Instant::now() + within;
-        while !facts.hold(&self.scene) {
-            if facts.are_lost(&self.scene) {
+        while !facts.hold(&self.snapshot) {
+            if facts.are_lost(&self.snapshot) {
                 return Ok(false);
             }
             let next = async {
@@ -296,7 +214,7 @@ impl<'r> Run<'r> {
                 Err(_) => {
                     self.look_around().await?;
                     if until == deadline {
-                        return Ok(facts.hold(&self.scene));
+                        return Ok(facts.hold(&self.snapshot));
                     }
                 }
             }
@@ -322,14 +240,12 @@ impl<'r> Run<'r> {
         match seen {
             Seen::Packet(packet) => self.packet(&packet)?,
             Seen::Sockets { at, host, rows } => {
-                self.take_tables();
                 if self.bounds.table(rows.len())? {
                     self.add(at, What::Sockets { host, rows });
                 }
             }
             Seen::Processes { at, host, rows } => {
                 self.crowds.note(&host, rows.len());
-                self.take_tables();
                 if self.bounds.table(rows.len())? {
                     self.add(at, What::Processes { host, rows });
                 }
@@ -346,18 +262,23 @@ impl<'r> Run<'r> {
     }
 
     fn lose_sight(&mut self, at: Nanos, why: String) {
-        self.broken.get_or_insert_with(|| why.clone());
+        self.record.ending.broken.get_or_insert_with(|| why.clone());
         self.add(at, What::Blind { why });
     }
 
     /// Takes in that somebody else has done this to the run: nothing after it can be told.
     pub(super) fn disturb(&mut self, why: &str) {
-        self.disturbed.get_or_insert_with(|| why.to_owned());
-        self.broken.get_or_insert_with(|| why.to_owned());
+        self.record.ending.disturbed.get_or_insert_with(|| why.to_owned());
+        self.record.ending.broken.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Whether nothing from now on can be told.
+    pub(super) fn is_broken(&self) -> bool {
+        self.record.ending.broken.is_some()
     }
 
     fn packet(&mut self, packet: &RawPacket) -> Result<()> {
-        if !self.bounds.packet(self.scene.conversations.len())? {
+        if !self.bounds.packet(self.snapshot.conversations.len())? {
             return Ok(());
         }
         let was_full = self.recorder.is_full();
@@ -367,45 +288,36 @@ impl<'r> Run<'r> {
         }
         let frame = Frame::from(packet);
         let Some(segment) = self.decoder.segment(&frame) else { return Ok(()) };
-        let seen = self.scene.conversations.push(&segment);
+        let seen = self.snapshot.push(&segment);
         let what = What::Packet(Packet {
             number: if self.recorder.is_full() { 0 } else { self.recorder.count() },
             segment: self.session.watch.segments[usize::from(packet.segment)].name.clone(),
-            from: self.scene.names.host(segment.src.ip()),
+            from: self.snapshot.names.host(segment.src.ip()),
             from_port: segment.src.port(),
-            to: self.scene.names.host(segment.dst.ip()),
+            to: self.snapshot.names.host(segment.dst.ip()),
             to_port: segment.dst.port(),
             flags: segment.flags,
             len: segment.len,
             again: seen.novelty == Novelty::Retransmission,
-            line: show::line(&segment, &seen, &self.scene.names),
+            line: show::line(&segment, &seen, &self.snapshot.names),
+            header: Some((&segment).into()),
         });
-        self.add(packet.at, what);
+        // The snapshot has taken it in.
+        self.put(Event { at: packet.at, what });
         Ok(())
     }
 
-    fn take_tables(&mut self) {
-        self.scene.tables.clone_from(&self.session.tables);
-        self.scene.refresh();
-    }
-
     fn news(&mut self, at: Nanos, name: String, news: News) -> Result<()> {
-        let Some(program) = self.scene.programs.get_mut(&name) else { return Ok(()) };
+        let Some(program) = self.snapshot.programs.get(&name) else { return Ok(()) };
         let host = program.host.clone();
         let what = match news {
             News::Lost(error) => return Err(error),
-            News::Silent => {
-                program.silent = true;
-                return Ok(());
-            }
-            News::Printed(text) => {
-                program.printed.push_str(&text);
-                What::Printed { program: name, host, text }
-            }
+            News::Silent => What::Silent { program: name },
+            News::Printed(text) => What::Printed { program: name, host, text },
             News::Ended(status) => {
-                program.ended = Some(status);
-                program.lost_power |= self.dark.contains(&host);
-                if let Some(why) = outside::ended(program, status, self.plan.untrusted) {
+                let is_dark = program.lost_power || self.dark.contains(&host);
+                let why = outside::ended(program, status, self.plan.untrusted);
+                if let Some(why) = why.filter(|_| !is_dark) {
                     self.disturb(&why);
                 }
                 What::Ended { program: name, host, status }
@@ -422,10 +334,17 @@ impl<'r> Run<'r> {
 
     /// Adds something that happened then.
     pub(super) fn add(&mut self, at: Nanos, what: What) {
-        let place = self.timeline.add(Event { at, what });
+        let event = Event { at, what };
+        self.snapshot.apply(&event);
+        self.put(event);
+    }
+
+    /// Puts an event in its place.
+    fn put(&mut self, event: Event) {
+        let place = self.record.timeline.add(event);
         if place < self.told {
             // Too late for its place, but not lost.
-            (self.tell)(&self.timeline.events()[place]);
+            (self.tell)(&self.record.timeline.events()[place]);
             self.told += 1;
         }
         self.tell_settled(now().saturating_sub(SETTLE));
@@ -450,7 +369,7 @@ impl<'r> Run<'r> {
     /// Tells of what happened until then. What was seen later may have happened earlier, so a moment
     /// must pass before an event has its place.
     fn tell_settled(&mut self, until: Nanos) {
-        while let Some(event) = self.timeline.events().get(self.told)
+        while let Some(event) = self.record.timeline.events().get(self.told)
             && event.at <= until
         {
             (self.tell)(event);
@@ -472,11 +391,11 @@ impl<'r> Run<'r> {
     async fn end_programs(&mut self) -> Result<()> {
         self.look_around().await?;
         let left: Vec<(String, i32)> = self
-            .scene
+            .snapshot
             .programs
             .values()
             .flat_map(|p| {
-                self.scene.processes(p).filter(|row| !row.is_zombie()).map(|row| (p.host.clone(), row.pid))
+                self.snapshot.processes(p).filter(|row| !row.is_zombie()).map(|row| (p.host.clone(), row.pid))
             })
             .collect();
         for (host, pid) in &left {

@@ -7,8 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use super::verdict::Artifacts;
-use crate::{Error, Result, error::Context, own};
+use crate::{
+    Error, Result,
+    error::Context,
+    judge::Artifacts,
+    own,
+    record::{self, Record},
+};
 
 /// Where a run leaves its files. It may lie in a workspace, in which the programs of hosts do what they like: so
 /// it is kept open, and what is written goes into this folder and through no link.
@@ -44,6 +49,12 @@ impl Folder {
         unreachable!("some number is free")
     }
 
+    /// The folder of a run that is over.
+    pub fn of(path: &Path) -> Result<Self> {
+        let opened = own::any_folder(path).or_usage(|| format!("cannot open {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), opened: Arc::new(opened) })
+    }
+
     /// The folder's files.
     pub fn artifacts(&self) -> Artifacts {
         Artifacts {
@@ -53,10 +64,15 @@ impl Folder {
         }
     }
 
-    /// Writes one of those files, in place of whatever has its name.
-    pub fn write(&self, file: &Path, text: &str) -> Result<()> {
+    /// Keeps a run's record.
+    pub fn keep(&self, record: &Record) -> Result<()> {
+        self.write(&self.path.join(record::FILE), &record.pack()?)
+    }
+
+    /// Writes one of the folder's files, in place of whatever has its name.
+    pub fn write(&self, file: &Path, text: &[u8]) -> Result<()> {
         let name = file.file_name().unwrap_or_default();
         let inside = Path::new("/proc/self/fd").join(self.opened.as_raw_fd().to_string()).join(name);
-        own::replace(&inside, text.as_bytes()).or_lab(|| format!("cannot write {}", file.display()))
+        own::replace(&inside, text).or_lab(|| format!("cannot write {}", file.display()))
     }
 }

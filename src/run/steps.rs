@@ -2,17 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    model::{Exercise, Facts, LinkStep, PowerStep, Step},
-    programs::{now, words},
-    run::Run,
-    scene::Program,
-    verdict::millis,
+use super::{engine::Run, programs::words};
+use crate::{
+    Error, Result,
+    exercise::model::{Exercise, Facts, LinkStep, PowerStep, RECIPIENTS, Step, name_of},
+    observer::ProcessRow,
+    signals,
+    timeline::{What, millis, now},
 };
-use crate::{Error, Result, observer::ProcessRow, signals, timeline::What};
-
-/// Which processes of a program a signal may go to, as `child` in `server.child`.
-pub(super) const RECIPIENTS: [&str; 5] = ["parent", "child", "children", "zombies", "group"];
 
 impl Run<'_> {
     /// Does one step: says, acts, waits, looks.
@@ -49,21 +46,18 @@ impl Run<'_> {
         }
         if let Some(facts) = &step.require
             && !self.wait(facts, step.within_ms).await?
-            && self.broken.is_none()
+            && !self.is_broken()
         {
-            self.is_over = facts.are_lost(&self.scene);
-            let observed: Vec<_> = facts.findings(&self.scene).into_iter().filter(|f| !f.holds).collect();
+            self.record.ending.by_program = facts.are_lost(&self.snapshot);
+            let observed: Vec<_> = facts.findings(&self.snapshot).into_iter().filter(|f| !f.holds).collect();
             let words = observed.iter().map(|f| [&[f.observed.clone()][..], &f.evidence].concat().join("\n"));
-            self.broken = Some(words.collect::<Vec<_>>().join("; "));
+            self.record.ending.broken = Some(words.collect::<Vec<_>>().join("; "));
         }
         if let Some(name) = &step.look {
             self.look_around().await?;
-            if self.broken.is_some() {
+            if self.is_broken() {
                 return Ok(());
             }
-            self.scene.note_use(name);
-            self.scene.note_servants();
-            self.looks.insert(name.clone(), self.scene.clone());
             self.did(What::Look { name: name.clone() });
         }
         Ok(())
@@ -78,20 +72,17 @@ impl Run<'_> {
         };
         let command =
             command.ok_or_else(|| Error::usage(format!("`start: {name}` needs `program` or `run`")))?;
-        let host = self.scene.host(part).to_owned();
+        let host = self.snapshot.host(part).to_owned();
         let at = now();
         let mut launched = words(command);
-        let is_own = step.program.as_ref().is_some_and(|program| self.own.contains(program));
+        let is_own = step.program.as_ref().is_some_and(|program| self.record.programs.contains_key(program));
         launched.unprivileged = is_own;
         let outer = self.programs.start(name, self.runtime, &self.plan.lab, &host, &launched).await?;
         // One that has ended already has no number any more.
         let pid = self.session.observer.resolve(outer).await.ok();
-        let mut program = Program::new(&host, command, pid);
-        program.is_own = is_own;
-        self.scene.programs.insert(name.to_owned(), program);
-        self.scene.refresh();
         let redo = format!("netlab exec {host} -- {command}");
-        self.add(at, What::Started { program: name.into(), host, command: command.clone(), pid, redo });
+        let (program, command) = (name.to_owned(), command.clone());
+        self.add(at, What::Started { program, host, command, pid, redo, own: is_own });
         Ok(())
     }
 
@@ -111,7 +102,7 @@ impl Run<'_> {
         let started = Instant::now();
         let held = self.until(facts, Duration::from_millis(within_ms)).await?;
         if !held {
-            let findings = facts.findings(&self.scene);
+            let findings = facts.findings(&self.snapshot);
             let observed = findings.into_iter().filter(|f| !f.holds).map(|f| f.observed).collect();
             self.did(What::InVain { waited_ms: millis(started.elapsed()), observed });
         }
@@ -121,23 +112,18 @@ impl Run<'_> {
     async fn signal(&mut self, signal: &str, to: &str) -> Result<()> {
         let number = signals::parse(signal)?;
         self.look_around().await?;
-        let mut sent = Vec::new();
+        let program = name_of(to).to_owned();
         let (host, targets) = self.targets(to)?;
         for target in targets {
             let at = now();
             // One that ended meanwhile gets no signal, and the checks see that it has ended.
             if self.session.observer.signal(&host, target.pid, number).await.is_ok() {
-                sent.push(number);
                 let signal = signals::name(number).unwrap_or_default();
                 let redo = format!("netlab kill --signal {} --pid {} {host}", &signal[3..], target.pid);
-                self.add(
-                    at,
-                    What::Signaled { host: host.clone(), pid: target.pid, name: target.name, signal, redo },
-                );
+                let (program, host) = (program.clone(), host.clone());
+                let (pid, name) = (target.pid, target.name);
+                self.add(at, What::Signaled { program, host, pid, name, signal, redo });
             }
-        }
-        if let Some(program) = self.scene.programs.get_mut(name_of(to)) {
-            program.signaled.extend(sent);
         }
         Ok(())
     }
@@ -145,10 +131,10 @@ impl Run<'_> {
     /// The processes that `a`, `server.parent`, `server.child`, … stand for.
     fn targets(&self, to: &str) -> Result<(String, Vec<ProcessRow>)> {
         let (name, which) = (name_of(to), to.split_once('.').map_or("", |(_, which)| which));
-        let program = self.scene.programs.get(name).ok_or_else(|| {
+        let program = self.snapshot.programs.get(name).ok_or_else(|| {
             Error::usage(format!("a signal goes to \"{to}\", and no program \"{name}\" was started"))
         })?;
-        let alive: Vec<&ProcessRow> = self.scene.processes(program).filter(|p| !p.is_zombie()).collect();
+        let alive: Vec<&ProcessRow> = self.snapshot.processes(program).filter(|p| !p.is_zombie()).collect();
         let first = alive.iter().find(|p| Some(p.pid) == program.pid);
         let parent = alive.iter().find(|p| Some(p.pid) == program.parent);
         let children = || alive.iter().filter(|p| program.is_child(p.pid));
@@ -157,7 +143,7 @@ impl Run<'_> {
             "parent" => parent.copied().into_iter().collect(),
             "child" => children().max_by_key(|p| (p.started, p.pid)).copied().into_iter().collect(),
             "children" => children().copied().collect(),
-            "zombies" => self.scene.processes(program).filter(|p| p.is_zombie()).collect(),
+            "zombies" => self.snapshot.processes(program).filter(|p| p.is_zombie()).collect(),
             "group" => {
                 let group = parent.or(first).map(|p| p.pgid);
                 alive.iter().filter(|p| Some(p.pgid) == group).copied().collect()
@@ -169,11 +155,6 @@ impl Run<'_> {
         };
         Ok((program.host.clone(), chosen.into_iter().cloned().collect()))
     }
-}
-
-/// The program in `server.child`, or in `a`.
-pub(super) fn name_of(to: &str) -> &str {
-    to.split('.').next().unwrap_or(to)
 }
 
 fn recipient(step: &Step) -> Result<&str> {

@@ -9,8 +9,11 @@ mod usage;
 
 use std::{collections::HashSet, path::Path, slice};
 
-use super::{model::Facts, scene::Scene};
-use crate::observer::{ProcessRow, SocketRow, render};
+use super::snapshot::Snapshot;
+use crate::{
+    exercise::model::Facts,
+    observer::{ProcessRow, SocketRow, render},
+};
 
 /// What came of asking one fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,36 +28,36 @@ pub struct Finding {
 
 /// Something one can ask a moment.
 trait Fact {
-    fn find(&self, scene: &Scene) -> Finding;
+    fn find(&self, snapshot: &Snapshot) -> Finding;
 
     /// Whether it does not hold and never will.
-    fn is_lost(&self, _scene: &Scene) -> bool {
+    fn is_lost(&self, _scene: &Snapshot) -> bool {
         false
     }
 }
 
 impl Facts {
     /// Whether all of them hold.
-    pub fn hold(&self, scene: &Scene) -> bool {
-        self.each().all(|fact| fact.find(scene).holds)
+    pub fn hold(&self, snapshot: &Snapshot) -> bool {
+        self.each().all(|fact| fact.find(snapshot).holds)
     }
 
     /// Whether to wait for them is in vain, as for the words of a program that has ended.
-    pub fn are_lost(&self, scene: &Scene) -> bool {
-        self.each().any(|fact| fact.is_lost(scene))
+    pub fn are_lost(&self, snapshot: &Snapshot) -> bool {
+        self.each().any(|fact| fact.is_lost(snapshot))
     }
 
     /// Every fact's finding, in the file's order of kinds.
-    pub fn findings(&self, scene: &Scene) -> Vec<Finding> {
-        self.each().map(|fact| fact.find(scene)).collect()
+    pub fn findings(&self, snapshot: &Snapshot) -> Vec<Finding> {
+        self.each().map(|fact| fact.find(snapshot)).collect()
     }
 
     /// What a person types to see the same; `capture` is the run's.
-    pub fn by_hand(&self, scene: &Scene, capture: &Path) -> Vec<String> {
-        let on = |program: &str| scene.programs.get(program).map(|p| p.host.as_str());
+    pub fn by_hand(&self, snapshot: &Snapshot, capture: &Path) -> Vec<String> {
+        let on = |program: &str| snapshot.programs.get(program).map(|p| p.host.as_str());
         let mut commands = Vec::new();
         for socket in &self.sockets {
-            commands.push(format!("netlab exec {} -- netstat -putan", scene.host(&socket.on)));
+            commands.push(format!("netlab exec {} -- netstat -putan", snapshot.host(&socket.on)));
         }
         let of = self.processes.iter().map(|p| &p.of).chain(self.cpu.iter().map(|c| &c.of));
         for host in of.filter_map(|name| on(name)) {
@@ -66,7 +69,7 @@ impl Facts {
             commands.push(format!("netlab capture show {}", capture.display()));
         }
         let printers = self.program.iter().map(|p| &p.name).chain(self.outputs.iter().flat_map(|o| &o.of));
-        for program in printers.filter_map(|name| scene.programs.get(name)) {
+        for program in printers.filter_map(|name| snapshot.programs.get(name)) {
             commands.push(format!("netlab exec {} -- {}", program.host, program.command));
         }
         for host in self.descriptors.iter().filter_map(|d| on(&d.of)) {
@@ -92,12 +95,12 @@ impl Facts {
 }
 
 impl<F: Fact> Fact for &F {
-    fn find(&self, scene: &Scene) -> Finding {
-        (*self).find(scene)
+    fn find(&self, snapshot: &Snapshot) -> Finding {
+        (*self).find(snapshot)
     }
 
-    fn is_lost(&self, scene: &Scene) -> bool {
-        (*self).is_lost(scene)
+    fn is_lost(&self, snapshot: &Snapshot) -> bool {
+        (*self).is_lost(snapshot)
     }
 }
 

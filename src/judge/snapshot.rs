@@ -1,5 +1,5 @@
-//! What an exercise knows at one moment: the tables of every host, the conversations on the wire, and
-//! the programs it started with all the processes that came of them.
+//! What is known of a run at one moment: the tables of every host, the conversations on the wire, and the programs
+//! started with all the processes that came of them. It is what the run's events up to then come to.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -8,19 +8,20 @@ use std::{
 
 use indexmap::IndexMap;
 
-use super::{
-    bind::Cast,
-    foreign::{Borrowed, not_their_own},
-};
+use super::submitted::{Borrowed, not_their_own};
 use crate::{
-    capture::{Conversation, Conversations, Names},
+    capture::{Conversation, Conversations, Names, Seen, Segment},
+    exercise::{Cast, model::Switch},
     observer::{ProcessRow, SocketRow, Tables, TcpState},
+    record::Record,
     runtime::ExitStatus,
+    signals,
+    timeline::{Event, What},
 };
 
-/// The lab as the exercise sees it. A copy of it is a moment that checks can ask about later.
+/// A run at one moment. Exercises wait for what shows in it, and checks ask about it.
 #[derive(Clone, Debug, Default)]
-pub struct Scene {
+pub struct Snapshot {
     /// The exercise's ports, by name.
     pub ports: IndexMap<String, u16>,
     /// Which host plays which part.
@@ -39,6 +40,8 @@ pub struct Scene {
     pub strangers: BTreeMap<String, Program>,
     /// The far ends of the connections that such a process served.
     pub strange: HashSet<SocketAddr>,
+    /// Whether a program is judged that nobody trusts to be its author's own.
+    is_judging: bool,
 }
 
 /// What a program uses.
@@ -165,15 +168,80 @@ impl Program {
     }
 }
 
-impl Scene {
+impl Snapshot {
+    /// A run before anything was seen of it.
+    pub fn before(record: &Record) -> Self {
+        Self {
+            ports: record.ports.clone(),
+            cast: record.cast.clone(),
+            names: record.plan.addresses().collect(),
+            is_judging: record.judged.is_some(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in what was done or seen next.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.what {
+            What::Begun if self.is_judging => self.expect_no_strangers(),
+            What::Packet(packet) => {
+                if let Some(segment) = packet.segment(event.at) {
+                    self.push(&segment);
+                }
+            }
+            What::Sockets { host, rows } => {
+                self.tables.set_sockets(host, rows);
+                self.refresh(host);
+            }
+            What::Processes { host, rows } => {
+                self.tables.set_processes(host, rows);
+                self.refresh(host);
+            }
+            What::Look { name } => {
+                self.note_use(name);
+                self.note_servants();
+            }
+            What::Switched { host, power: Some(Switch::Down), .. } => self.lose_power(host),
+            What::Started { program, host, command, pid, own, .. } => {
+                let started = Program { is_own: *own, ..Program::new(host, command, *pid) };
+                self.programs.insert(program.clone(), started);
+                self.refresh(host);
+            }
+            what => self.apply_to_program(what),
+        }
+    }
+
+    fn apply_to_program(&mut self, what: &What) {
+        let (What::Printed { program: name, .. }
+        | What::Ended { program: name, .. }
+        | What::Silent { program: name }
+        | What::Signaled { program: name, .. }) = what
+        else {
+            return;
+        };
+        let Some(program) = self.programs.get_mut(name) else { return };
+        match what {
+            What::Printed { text, .. } => program.printed.push_str(text),
+            What::Ended { status, .. } => program.ended = Some(*status),
+            What::Silent { .. } => program.silent = true,
+            What::Signaled { signal, .. } => program.signaled.extend(signals::parse(signal).ok()),
+            _ => {}
+        }
+    }
+
+    /// Takes in a segment that passed; says what it was to its conversation.
+    pub fn push(&mut self, segment: &Segment<'_>) -> Seen {
+        self.conversations.push(segment)
+    }
+
     /// The host that plays a part, or the part itself where it names a host.
     pub fn host<'s>(&'s self, part: &'s str) -> &'s str {
         self.cast.get(part).map_or(part, String::as_str)
     }
 
     /// Takes every process that there is now for a stranger: from now on a program is judged.
-    pub fn expect_no_strangers<'h>(&mut self, hosts: impl Iterator<Item = &'h str>) {
-        for host in hosts {
+    fn expect_no_strangers(&mut self) {
+        for host in self.tables.hosts() {
             let mut strangers = Program::new(host, "", None);
             // What has lost its parent becomes a child of PID 1, whosever it was.
             let there = self.tables.processes(host).iter().filter(|process| process.pid != 1);
@@ -191,7 +259,7 @@ impl Scene {
     }
 
     /// Notes what of the programs' work is done by others', as at a moment that checks can ask about.
-    pub fn note_servants(&mut self) {
+    fn note_servants(&mut self) {
         for program in self.programs.values_mut() {
             program.find_servant(
                 self.tables.processes(&program.host),
@@ -209,29 +277,27 @@ impl Scene {
             .count()
     }
 
-    /// Brings the programs' families up to date with the tables of their hosts.
-    pub fn refresh(&mut self) {
-        for program in self.programs.values_mut() {
+    /// Brings the families of a host's programs up to date with its tables.
+    fn refresh(&mut self, host: &str) {
+        for program in self.programs.values_mut().filter(|program| program.host == host) {
             program.grow(
                 self.tables.processes(&program.host),
                 self.tables.sockets(&program.host),
                 &self.ports,
             );
         }
-        for strangers in self.strangers.values_mut() {
-            strangers.grow_family(self.tables.processes(&strangers.host));
-        }
+        let Some(strangers) = self.strangers.get_mut(host) else { return };
+        strangers.grow_family(self.tables.processes(host));
         let of_ours = |socket: &&SocketRow| self.ports.values().any(|port| *port == socket.local.port());
-        let strange = self.strangers.keys().flat_map(|host| {
-            let sockets = self.tables.sockets(host).iter().filter(of_ours);
-            sockets.filter(|s| s.state != TcpState::Listen && self.is_strange(host, s)).map(|s| s.remote)
-        });
-        self.strange.extend(strange.collect::<Vec<_>>());
+        let sockets = self.tables.sockets(host).iter().filter(of_ours);
+        let strange = sockets.filter(|s| s.state != TcpState::Listen && self.is_strange(host, s));
+        let strange: Vec<SocketAddr> = strange.map(|s| s.remote).collect();
+        self.strange.extend(strange);
     }
 
     /// Forgets which processes were whose on a host that has lost its power: there are none any more, and
     /// the host will give their numbers to others.
-    pub fn lose_power(&mut self, host: &str) {
+    fn lose_power(&mut self, host: &str) {
         for program in self.programs.values_mut().filter(|p| p.host == host) {
             program.lost_power = true;
             program.pid = None;
@@ -273,7 +339,7 @@ impl Scene {
     }
 
     /// Remembers what each program uses at this look.
-    pub fn note_use(&mut self, look: &str) {
+    fn note_use(&mut self, look: &str) {
         let used: Vec<_> = self
             .programs
             .iter()
@@ -342,11 +408,11 @@ mod tests {
 
     #[test]
     fn what_was_there_before_is_a_stranger_with_all_that_comes_of_it() {
-        let mut scene = Scene { ports: [("port".into(), 8002)].into(), ..Scene::default() };
+        let mut snapshot = Snapshot { ports: [("port".into(), 8002)].into(), ..Snapshot::default() };
         let rows = vec![process(1, 0, 1), process(5, 1, 5)];
-        scene.tables.apply(&Seen::Processes { at: 0, host: "server".into(), rows });
-        scene.expect_no_strangers(["server"].into_iter());
-        scene.programs.insert("server".into(), Program::new("server", "/lab/server", Some(10)));
+        snapshot.tables.apply(&Seen::Processes { at: 0, host: "server".into(), rows });
+        snapshot.expect_no_strangers();
+        snapshot.programs.insert("server".into(), Program::new("server", "/lab/server", Some(10)));
         let now = vec![
             process(1, 0, 1),
             process(5, 1, 5),
@@ -354,12 +420,12 @@ mod tests {
             process(10, 1, 10),
             process(11, 10, 10),
         ];
-        scene.tables.apply(&Seen::Processes { at: 0, host: "server".into(), rows: now });
-        scene.refresh();
+        snapshot.tables.apply(&Seen::Processes { at: 0, host: "server".into(), rows: now });
+        snapshot.refresh("server");
         for (owners, is_strange) in
             [(&[5][..], true), (&[6], true), (&[10], false), (&[6, 11], false), (&[99], false), (&[], false)]
         {
-            let is = scene.is_strange("server", &socket(TcpState::Established, owners));
+            let is = snapshot.is_strange("server", &socket(TcpState::Established, owners));
             assert_eq!(is, is_strange, "{owners:?}");
         }
     }

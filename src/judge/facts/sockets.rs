@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Fact, Finding, socket_line};
 use crate::{
-    exercise::{
-        model::{Owner, Sockets},
-        scene::{Program, Scene},
-    },
+    exercise::model::{Owner, Sockets},
+    judge::snapshot::{Program, Snapshot},
     observer::{SocketRow, TcpState},
     runtime::ExitStatus,
 };
@@ -16,8 +14,8 @@ use crate::{
 pub(super) struct Listens<'f>(pub &'f str);
 
 impl Fact for Listens<'_> {
-    fn find(&self, scene: &Scene) -> Finding {
-        let Some(program) = scene.programs.get(self.0) else {
+    fn find(&self, snapshot: &Snapshot) -> Finding {
+        let Some(program) = snapshot.programs.get(self.0) else {
             return Finding {
                 holds: false,
                 observed: format!("{} was never started", self.0),
@@ -26,10 +24,10 @@ impl Fact for Listens<'_> {
         };
         let of_ours = |s: &&SocketRow| {
             s.state == TcpState::Listen
-                && scene.ports.values().any(|port| *port == s.local.port())
+                && snapshot.ports.values().any(|port| *port == s.local.port())
                 && s.owners.iter().any(|pid| program.has(*pid))
         };
-        let listening = scene.tables.sockets(&program.host).iter().find(of_ours);
+        let listening = snapshot.tables.sockets(&program.host).iter().find(of_ours);
         let observed = match (listening, program.ended) {
             (Some(socket), _) => format!("`{}` listens on port {}", program.command, socket.local.port()),
             (None, Some(ExitStatus::Exited(0))) => format!(
@@ -41,33 +39,33 @@ impl Fact for Listens<'_> {
             (None, None) => format!("`{}` runs, and does not listen on its port", program.command),
         };
         let evidence = match listening {
-            Some(socket) => vec![socket_line(socket, scene.tables.processes(&program.host))],
+            Some(socket) => vec![socket_line(socket, snapshot.tables.processes(&program.host))],
             None => program.printed.lines().map(str::to_owned).collect(),
         };
         Finding { holds: listening.is_some(), observed, evidence }
     }
 
-    fn is_lost(&self, scene: &Scene) -> bool {
-        let is_over = |p: &Program| p.ended.is_some() && p.silent && scene.processes(p).next().is_none();
-        scene.programs.get(self.0).is_some_and(is_over)
+    fn is_lost(&self, snapshot: &Snapshot) -> bool {
+        let is_over = |p: &Program| p.ended.is_some() && p.silent && snapshot.processes(p).next().is_none();
+        snapshot.programs.get(self.0).is_some_and(is_over)
     }
 }
 
 impl Fact for Sockets {
-    fn find(&self, scene: &Scene) -> Finding {
-        let host = scene.host(&self.on);
-        let port = scene.port(self.port.as_deref());
-        let is_ephemeral = |s: &SocketRow| scene.ports.values().all(|port| *port != s.local.port());
+    fn find(&self, snapshot: &Snapshot) -> Finding {
+        let host = snapshot.host(&self.on);
+        let port = snapshot.port(self.port.as_deref());
+        let is_ephemeral = |s: &SocketRow| snapshot.ports.values().all(|port| *port != s.local.port());
         let mut holders = BTreeSet::new();
-        let matching: Vec<&SocketRow> = scene
+        let matching: Vec<&SocketRow> = snapshot
             .sockets(host, port)
             .filter(|s| self.state.is_none_or(|state| s.state == state))
             .filter(|s| self.ephemeral.is_none_or(|wanted| is_ephemeral(s) == wanted))
             .filter(|s| self.recv_q.is_none_or(|wanted| wanted.admits(u64::from(s.recv_q))))
-            .filter(|s| self.owner.is_none_or(|owner| is_owned(s, owner, scene, host, &mut holders)))
+            .filter(|s| self.owner.is_none_or(|owner| is_owned(s, owner, snapshot, host, &mut holders)))
             .collect();
-        let processes = scene.tables.processes(host);
-        let evidence: Vec<String> = scene.sockets(host, port).map(|s| socket_line(s, processes)).collect();
+        let processes = snapshot.tables.processes(host);
+        let evidence: Vec<String> = snapshot.sockets(host, port).map(|s| socket_line(s, processes)).collect();
         let n = matching.len() as u64;
         Finding {
             holds: self.count.admits(n),
@@ -104,14 +102,14 @@ impl Sockets {
 fn is_owned(
     socket: &SocketRow,
     owner: Owner,
-    scene: &Scene,
+    snapshot: &Snapshot,
     host: &str,
     holders: &mut BTreeSet<i32>,
 ) -> bool {
-    let children = || !socket.owners.is_empty() && socket.owners.iter().all(|p| scene.is_child(host, *p));
+    let children = || !socket.owners.is_empty() && socket.owners.iter().all(|p| snapshot.is_child(host, *p));
     match owner {
         Owner::Nobody => socket.owners.is_empty(),
-        Owner::Parent => matches!(socket.owners.as_slice(), [pid] if scene.is_parent(host, *pid)),
+        Owner::Parent => matches!(socket.owners.as_slice(), [pid] if snapshot.is_parent(host, *pid)),
         Owner::Child => children(),
         Owner::OwnChild => children() && socket.owners.len() == 1 && holders.insert(socket.owners[0]),
     }

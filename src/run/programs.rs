@@ -1,10 +1,7 @@
 //! The programs of an exercise while they run: what they print and how they end comes as events,
 //! each in its time.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -16,6 +13,7 @@ use crate::{
     Error, Result,
     observer::protocol::Nanos,
     runtime::{ByteStream, Command, ExitStatus, Process, Runtime},
+    timeline::now,
 };
 
 /// How long what a program printed may take to come after its end.
@@ -160,10 +158,4 @@ async fn listen(mut stream: ByteStream, tell: &impl Fn(News)) {
             tell(News::Printed(String::from_utf8_lossy(&buffer[..kept]).into_owned()));
         }
     }
-}
-
-/// The time, as the timeline has it.
-pub fn now() -> Nanos {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -2,28 +2,26 @@
 
 use super::{Fact, Finding, outcome::has_ended_so, process_line};
 use crate::{
-    exercise::{
-        model::{Ended, Processes, Who},
-        scene::{Program, Scene},
-    },
+    exercise::model::{Ended, Processes, Who},
+    judge::snapshot::{Program, Snapshot},
     observer::ProcessRow,
     signals,
 };
 
 impl Fact for Processes {
-    fn find(&self, scene: &Scene) -> Finding {
-        let Some(program) = scene.programs.get(&self.of) else {
+    fn find(&self, snapshot: &Snapshot) -> Finding {
+        let Some(program) = snapshot.programs.get(&self.of) else {
             return Finding {
                 holds: false,
                 observed: format!("{} was never started", self.of),
                 evidence: Vec::new(),
             };
         };
-        let n = scene.processes(program).filter(|p| self.matches(program, p)).count() as u64;
+        let n = snapshot.processes(program).filter(|p| self.matches(program, p)).count() as u64;
         Finding {
             holds: self.count.admits(n),
             observed: format!("{}: {n} {} (expected {})", program.host, self.words(n == 1), self.count),
-            evidence: scene.processes(program).map(process_line).collect(),
+            evidence: snapshot.processes(program).map(process_line).collect(),
         }
     }
 }
