@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     error::Context,
-    exercise::{Cast, model::Exercise},
+    exercise::{self, Cast, model::Exercise},
     own,
     runtime::RuntimeKind,
     timeline::Timeline,
@@ -87,6 +87,17 @@ impl Record {
             ending: Ending::default(),
             elapsed_ms: 0,
         }
+    }
+
+    /// The exercise as it is written now, bound as it was then; as it was then if there is none of its id any more.
+    /// `folder` holds exercises that take the place of compiled-in ones.
+    pub fn exercise_now(&self, folder: Option<&Path>) -> Result<Exercise> {
+        let all = exercise::all(folder)?;
+        let Some(template) = all.iter().find(|template| template.exercise.id == self.exercise.id) else {
+            return Ok(self.exercise.clone());
+        };
+        let Self { cast, ports, workspace, programs, judged, .. } = self;
+        exercise::bind(template, cast, ports, workspace.as_deref(), programs, judged.as_deref())
     }
 
     /// As the bytes of a file.

@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     capture::{Flags, Segment},
-    exercise::model::Switch,
     observer::{ProcessRow, SocketRow, protocol::Nanos},
     runtime::ExitStatus,
 };
@@ -67,13 +66,13 @@ pub enum What {
         redo: String,
     },
     /// A host's link or its power was cut or mended, in words. `redo` is the command that does the same
-    /// by hand; `power` is its power from now on, if that is what changed.
+    /// by hand; `power` says whether it has power from now on, if that is what changed.
     Switched {
         host: String,
         text: String,
         redo: String,
         #[serde(default)]
-        power: Option<Switch>,
+        power: Option<bool>,
     },
     /// How every host was at first is told; from now on something is done.
     Begun,

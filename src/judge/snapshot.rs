@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use super::submitted::{Borrowed, not_their_own};
 use crate::{
     capture::{Conversation, Conversations, Names, Seen, Segment},
-    exercise::{Cast, model::Switch},
+    exercise::Cast,
     observer::{ProcessRow, SocketRow, Tables, TcpState},
     record::Record,
     runtime::ExitStatus,
@@ -201,7 +201,7 @@ impl Snapshot {
                 self.note_use(name);
                 self.note_servants();
             }
-            What::Switched { host, power: Some(Switch::Down), .. } => self.lose_power(host),
+            What::Switched { host, power: Some(false), .. } => self.lose_power(host),
             What::Started { program, host, command, pid, own, .. } => {
                 let started = Program { is_own: *own, ..Program::new(host, command, *pid) };
                 self.programs.insert(program.clone(), started);

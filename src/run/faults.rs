@@ -51,7 +51,7 @@ impl Run<'_> {
             }
         };
         let redo = format!("netlab host {name} {flag}");
-        self.add(at, What::Switched { host: name, text: text.into(), redo, power: Some(state) });
+        self.add(at, What::Switched { host: name, text: text.into(), redo, power: Some(state == Switch::Up) });
         Ok(())
     }
 
