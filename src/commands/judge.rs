@@ -65,7 +65,9 @@ impl Args {
         for check in &outcome.checks {
             match before.checks.iter().find(|old| old.id == check.id) {
                 Some(old) if old.verdict == check.verdict => {}
-                Some(old) => println!("{} {}: it was {}", mark(check.verdict), visible(&check.id), old.verdict),
+                Some(old) => {
+                    println!("{} {}: it was {}", mark(check.verdict), visible(&check.id), old.verdict)
+                }
                 None => println!("{} {}: it is new", mark(check.verdict), visible(&check.id)),
             }
         }

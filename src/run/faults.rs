@@ -51,7 +51,10 @@ impl Run<'_> {
             }
         };
         let redo = format!("netlab host {name} {flag}");
-        self.add(at, What::Switched { host: name, text: text.into(), redo, power: Some(state == Switch::Up) });
+        self.add(
+            at,
+            What::Switched { host: name, text: text.into(), redo, power: Some(state == Switch::Up) },
+        );
         Ok(())
     }
 
