@@ -134,9 +134,12 @@ fn what_an_exercise_cuts_is_mended(lab: &Lab) {
 
 /// While the exercise has a host without power, somebody gives it back.
 fn a_host_that_somebody_starts_fails_nothing(lab: &Lab) {
-    let folder = tempfile::tempdir().unwrap();
+    // It stays dark for ten seconds.
+    let waits = "{from: client1, count: 1, close: open, retransmissions: {min: 2}}";
+    let folder = altered(&[(waits, &waits.replace("min: 2", "min: 200"))]);
     let mut command = Command::new(env!("CARGO_BIN_EXE_netlab"));
     command.args(["exercise", "crash", "--captures"]).arg(folder.path()).env("NETLAB_LAB", &lab.name);
+    command.arg("--exercises").arg(folder.path());
     command.env("NETLAB_RUNTIME", lab.runtime.kind().to_string());
     let mut exercise = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(exercise.stdout.take().unwrap()).lines().map(Result::unwrap);
