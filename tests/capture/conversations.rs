@@ -20,6 +20,7 @@ pub fn segment((by, flags, seq, ack, len): Row, nth: usize) -> Segment<'static> 
     Segment {
         at: 1_000_000 * nth as u64,
         interface: 0,
+        tunnels: 0,
         src,
         dst,
         flags: flags.parse().unwrap(),
@@ -36,7 +37,7 @@ fn all(rows: &[Row]) -> (Vec<Conversation>, Vec<Novelty>) {
     let mut conversations = Conversations::new();
     let novelties =
         rows.iter().enumerate().map(|(n, row)| conversations.push(&segment(*row, n)).novelty).collect();
-    (conversations.iter().cloned().collect(), novelties)
+    (conversations.iter().collect(), novelties)
 }
 
 /// The only connection of these segments.

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, io};
 
-use netlab::capture::{Conversations, Damage, Decoder, Reader, show::Lines};
+use netlab::capture::{Conversations, Damage, Decoder, Reader, show::Lines, table};
 use proptest::prelude::*;
 
 use crate::files::{
@@ -125,9 +125,9 @@ fn use_up(file: &[u8]) {
         };
         assert!(!line.chars().any(char::is_control), "{line:?}");
     }
-    lines.conversations.name(&lines.names);
-    let table = netlab::capture::show::table(lines.conversations.iter(), &lines.names);
-    assert_eq!(table.row_count(), lines.conversations.len());
+    let mut written = Vec::new();
+    table::write(&mut written, &lines.conversations, &lines.names, usize::MAX).unwrap();
+    assert_eq!(String::from_utf8(written).unwrap().lines().count(), 2 + lines.conversations.len());
 }
 
 proptest! {

@@ -53,7 +53,7 @@ fn by_netlab(file: &Path) -> Vec<Row> {
         }
     }
     assert_eq!(reader.damage(), None);
-    let row = |c: &netlab::capture::Conversation| {
+    let row = |c: netlab::capture::Conversation| {
         let end = |end: std::net::SocketAddr| match end {
             std::net::SocketAddr::V4(end) => format!("{},,{}", end.ip(), end.port()),
             std::net::SocketAddr::V6(end) => format!(",{},{}", end.ip(), end.port()),
