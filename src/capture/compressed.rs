@@ -46,7 +46,11 @@ impl<R: Read> Source<R> {
         Ok(if is_gzip {
             Self::Gzip(Gzip(Some(GzDecoder::new(BufReader::new(whole)))))
         } else if is_zstd {
-            Self::Zstd(Box::new(Zstd { source: BufReader::new(whole), frame: FrameDecoder::new() }))
+            Self::Zstd(Box::new(Zstd {
+                source: BufReader::new(whole),
+                frame: FrameDecoder::new(),
+                failed: None,
+            }))
         } else {
             Self::Plain(whole)
         })
@@ -99,14 +103,17 @@ impl<R: BufRead> Read for Gzip<R> {
 pub(super) struct Zstd<R> {
     source: R,
     frame: FrameDecoder,
+    /// Why there is no more, once what was decoded until then is read.
+    failed: Option<Error>,
 }
 
 impl<R: BufRead> Read for Zstd<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.frame.can_collect() == 0 {
-            if !self.frame.is_finished() {
-                let one = BlockDecodingStrategy::UptoBlocks(1);
-                self.frame.decode_blocks(&mut self.source, one).map_err(|error| self.why(&error))?;
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            } else if !self.frame.is_finished() {
+                self.decode();
             } else if !self.has_right_sum() {
                 return Err(ErrorKind::InvalidData.into());
             } else if self.source.fill_buf()?.is_empty() {
@@ -120,6 +127,17 @@ impl<R: BufRead> Read for Zstd<R> {
 }
 
 impl<R: BufRead> Zstd<R> {
+    /// Decodes the next block. The decoder keeps back what later blocks may repeat; if there are none, an empty last
+    /// block, with room for a checksum, has it give everything.
+    fn decode(&mut self) {
+        const LAST: [u8; 7] = [1, 0, 0, 0, 0, 0, 0];
+        let one = || BlockDecodingStrategy::UptoBlocks(1);
+        if let Err(error) = self.frame.decode_blocks(&mut self.source, one()) {
+            self.failed = Some(self.why(&error));
+            let _ = self.frame.decode_blocks(&LAST[..], one());
+        }
+    }
+
     /// Whether what was read of a frame is what was compressed, as far as the frame says.
     fn has_right_sum(&self) -> bool {
         let sum = self.frame.get_checksum_from_data();

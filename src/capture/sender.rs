@@ -126,7 +126,10 @@ impl Sender {
             return (Novelty::New, segment.len);
         };
         if self.asks(segment, next, peer) {
-            return (if peer.window == 0 { Novelty::WindowProbe } else { Novelty::KeepAlive }, 0);
+            return (
+                if peer.packets > 0 && peer.window == 0 { Novelty::WindowProbe } else { Novelty::KeepAlive },
+                0,
+            );
         }
         self.extend(next, segment, end, rtt.unwrap_or(REORDERING))
     }

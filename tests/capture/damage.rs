@@ -96,6 +96,28 @@ fn a_long_block_of_no_interest_may_not_end_early_unnoticed() {
     assert!(read(&file[..]).damage.is_some());
 }
 
+#[test]
+fn as_much_is_missing_as_the_block_says() {
+    let long = [section(LITTLE), LITTLE.u32(0x0bad), LITTLE.u32(u32::MAX - 3), vec![0; 60]].concat();
+    assert_eq!(read(&long[..]).damage.unwrap().why, "the file ends 4294967224 bytes early");
+    let mut short = [section(LITTLE), block(LITTLE, 0x0bad, &[vec![0; 8]])].concat();
+    short.pop();
+    assert_eq!(read(&short[..]).damage.unwrap().why, "the file ends 1 byte early");
+}
+
+/// As libpcap and tshark refuse them.
+#[test]
+fn other_versions_of_the_formats_are_not_guessed_at() {
+    let mut old = pcap(&frames());
+    old[4] = 1;
+    let damage = read(&old[..]).damage.unwrap();
+    assert_eq!(damage.why, "version 1.4 of the format, which is none that is known");
+    let mut new = pcapng();
+    new[12] = 2;
+    let damage = read(&new[..]).damage.unwrap();
+    assert_eq!((damage.packets, &damage.why[..25]), (0, "a section of version 2 of"));
+}
+
 /// Fails after what it has.
 struct Breaks<'a>(&'a [u8]);
 

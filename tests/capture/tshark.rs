@@ -64,7 +64,7 @@ fn by_netlab(file: &Path) -> Vec<Row> {
 }
 
 /// Whether tshark is there.
-fn has_tshark() -> bool {
+pub fn has_tshark() -> bool {
     let found = Command::new("tshark").arg("--version").output().is_ok();
     if !found {
         skipped("there is no tshark here");
