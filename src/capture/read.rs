@@ -87,8 +87,7 @@ impl<R: Read> Reader<R> {
     fn format(input: &mut Input<R>, name: &str) -> Result<Result<Format, Stop>> {
         let first = match input.beginning(4) {
             Ok(first) => first,
-            Err(Stop::End) => &[],
-            Err(Stop::Early(_)) => &[],
+            Err(Stop::End | Stop::Early(_)) => &[],
             Err(Stop::Damaged(why)) => return Err(Error::usage(format!("{name}: {why}"))),
         };
         let Ok(magic) = first.try_into() else {

@@ -56,6 +56,7 @@ struct Rest {
     keepalives: u64,
     window_probes: u64,
     copies: u64,
+    tunnelled: u64,
 }
 
 impl Sender {
@@ -72,6 +73,9 @@ impl Sender {
     pub fn pass(&mut self, segment: &Segment<'_>) {
         self.packets += 1;
         self.bytes += u64::from(segment.frame_len);
+        if segment.tunnels > 0 {
+            self.rest.get_or_insert_default().tunnelled += 1;
+        }
     }
 
     /// Counts what is not new.
@@ -102,6 +106,7 @@ impl Sender {
             keepalives: of(|rest| rest.keepalives),
             window_probes: of(|rest| rest.window_probes),
             copies: of(|rest| rest.copies),
+            tunnelled: of(|rest| rest.tunnelled),
         }
     }
 

@@ -75,6 +75,9 @@ pub fn line(segment: &Segment<'_>, seen: &Seen, names: &Names) -> String {
     if !segment.payload.is_empty() {
         let _ = write!(line, ": {}", text(&segment.payload));
     }
+    if segment.tunnels > 0 {
+        line += " [in a tunnel]";
+    }
     line + match seen.novelty {
         Novelty::New => "",
         Novelty::Retransmission => " [retransmission]",

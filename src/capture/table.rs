@@ -4,15 +4,27 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Close, Conversation, Conversations, Names};
+use super::{Close, Conversation, Conversations, Flow, Names};
 use crate::observer::protocol::Nanos;
 
-const HEADING: [&str; 9] =
-    ["client", "server", "packets", "bytes", "handshake", "close", "retransmissions", "out of order", "RTT"];
+const HEADING: [&str; COLUMNS] = [
+    "client",
+    "server",
+    "packets",
+    "bytes",
+    "handshake",
+    "close",
+    "retransmissions",
+    "out of order",
+    "in a tunnel",
+    "RTT",
+];
+const COLUMNS: usize = 10;
 /// Columns of numbers.
-const RIGHT: [bool; 9] = [false, false, true, true, false, false, true, true, true];
-/// Only told where there is any.
-const OUT_OF_ORDER: usize = 7;
+const RIGHT: [bool; COLUMNS] = [false, false, true, true, false, false, true, true, true, true];
+type Count = fn(&Flow) -> u64;
+/// Columns that are only there where there is any: what they count.
+const OPTIONAL: [(usize, Count); 2] = [(7, |flow| flow.out_of_order), (8, |flow| flow.tunnelled)];
 /// Columns between two cells.
 const BETWEEN: usize = 3;
 
@@ -24,15 +36,15 @@ pub fn write(
     most: usize,
 ) -> io::Result<()> {
     let all = || conversations.iter().take(most);
-    let has_disorder = all().any(|told| out_of_order(&told) > 0);
+    let needed = OPTIONAL.map(|(_, count)| all().any(|told| of_both(&told, count) > 0));
+    let left_out = |n| OPTIONAL.iter().zip(needed).any(|((column, _), needed)| *column == n && !needed);
     let mut widths = HEADING.map(UnicodeWidthStr::width);
     for told in all() {
         for (width, cell) in widths.iter_mut().zip(cells(&told, names)) {
             *width = cell.width().max(*width);
         }
     }
-    let columns: Vec<_> =
-        (0..HEADING.len()).filter(|n| has_disorder || *n != OUT_OF_ORDER).map(|n| (n, widths[n])).collect();
+    let columns: Vec<_> = (0..COLUMNS).filter(|n| !left_out(*n)).map(|n| (n, widths[n])).collect();
     line(out, &HEADING, &columns)?;
     let total: usize = columns.iter().map(|(_, width)| width + BETWEEN).sum();
     writeln!(out, "{}", "─".repeat(total + 1))?;
@@ -56,7 +68,7 @@ fn line(out: &mut impl Write, cells: &[impl AsRef<str>], columns: &[(usize, usiz
     writeln!(out, "{}", line.trim_end())
 }
 
-fn cells(told: &Conversation, names: &Names) -> [String; 9] {
+fn cells(told: &Conversation, names: &Names) -> [String; COLUMNS] {
     [
         names.endpoint(told.client),
         names.endpoint(told.server),
@@ -65,7 +77,8 @@ fn cells(told: &Conversation, names: &Names) -> [String; 9] {
         told.opening.to_string(),
         close(told),
         told.retransmissions.to_string(),
-        out_of_order(told).to_string(),
+        of_both(told, OPTIONAL[0].1).to_string(),
+        of_both(told, OPTIONAL[1].1).to_string(),
         told.rtt_ns.map_or_else(|| "-".into(), milliseconds),
     ]
 }
@@ -79,8 +92,8 @@ fn close(told: &Conversation) -> String {
     }
 }
 
-fn out_of_order(told: &Conversation) -> u64 {
-    told.to_server.out_of_order + told.to_client.out_of_order
+fn of_both(told: &Conversation, count: Count) -> u64 {
+    count(&told.to_server) + count(&told.to_client)
 }
 
 fn milliseconds(time: Nanos) -> String {

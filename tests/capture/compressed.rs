@@ -28,7 +28,8 @@ fn zstd(data: &[u8]) -> Vec<u8> {
     compress_to_vec(data, CompressionLevel::Fastest)
 }
 
-const FORMATS: [fn(&[u8]) -> Vec<u8>; 2] = [gzip, zstd];
+type Compress = fn(&[u8]) -> Vec<u8>;
+const FORMATS: [Compress; 2] = [gzip, zstd];
 
 fn whole(contents: &Contents) -> bool {
     contents.packets == PACKETS && contents.damage.is_none() && contents.segments.len() == 5000

@@ -139,7 +139,7 @@ fn a_source_that_fails_is_told_with_its_reason() {
 /// Does all that can be done with a file; what matters is that it comes back.
 fn use_up(file: &[u8]) {
     let Ok(mut reader) = Reader::new(file, "test") else { return };
-    let (mut decoder, mut lines) = (Decoder::new(), Lines::default());
+    let (mut decoder, mut lines) = (Decoder::through_tunnels(), Lines::default());
     while let Some(frame) = reader.next(&mut lines.names) {
         let line = match decoder.segment(&frame) {
             Some(segment) => lines.segment(&segment),

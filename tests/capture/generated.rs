@@ -75,7 +75,7 @@ fn by_tshark(file: &Path) -> All {
 
 fn by_netlab(file: &Path) -> All {
     let mut reader = Reader::open(file).unwrap();
-    let (mut decoder, mut conversations) = (Decoder::new(), Conversations::new());
+    let (mut decoder, mut conversations) = (Decoder::through_tunnels(), Conversations::new());
     while let Some(frame) = reader.next(&mut Names::default()) {
         if let Some(segment) = decoder.segment(&frame) {
             conversations.push(&segment);

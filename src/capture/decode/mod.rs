@@ -44,6 +44,7 @@ pub enum Network<'a> {
 #[derive(Debug, Default)]
 pub struct Decoder {
     fragments: Fragments,
+    opens_tunnels: bool,
 }
 
 /// How far one gets into a datagram.
@@ -54,12 +55,18 @@ enum Reached<'a> {
 }
 
 impl Decoder {
-    /// One that has seen nothing yet.
+    /// One that opens no tunnels. What is in a tunnel proves nothing: whoever sends the tunnel's packets can make it
+    /// up, with any addresses.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The TCP segment that this frame carries or completes, in however many tunnels. A datagram in fragments
+    /// One that opens them, to show what is there.
+    pub fn through_tunnels() -> Self {
+        Self { opens_tunnels: true, ..Self::default() }
+    }
+
+    /// The TCP segment that this frame carries or completes, in however many tunnels if they are opened. A datagram in fragments
     /// counts as one segment, in the frame that completes it.
     pub fn segment<'a>(&mut self, frame: &Frame<'a>) -> Option<Segment<'a>> {
         let Network::Ip(datagram) = network(frame) else { return None };
@@ -92,6 +99,9 @@ impl Decoder {
             if datagram.protocol == PROTO_TCP {
                 let data = Cow::Borrowed(datagram.payload);
                 return Segment::parse(frame, &datagram, data).map(Reached::Segment);
+            }
+            if !self.opens_tunnels {
+                return None;
             }
             let Network::Ip(inner) = tunnel::inside(&datagram)?.network() else { return None };
             *depth = depth.checked_add(1).filter(|depth| *depth <= DEEPEST)?;

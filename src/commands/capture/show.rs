@@ -103,7 +103,8 @@ impl Args {
         ending: Option<Ending>,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let (mut decoder, mut lines, mut ladder) = (Decoder::new(), Lines::default(), Ladder::new());
+        let (mut decoder, mut lines, mut ladder) =
+            (Decoder::through_tunnels(), Lines::default(), Ladder::new());
         let most = self.limit.unwrap_or(if self.ladder { RUNGS } else { u64::MAX });
         let (mut packets, mut told, mut left) = (0, 0, 0);
         loop {
