@@ -79,6 +79,6 @@ fn a_flood_of_connections_is_shown_in_little_memory() {
         let netlab = env!("CARGO_BIN_EXE_netlab");
         let output = Command::new("sh").args(["-c", &script, netlab]).arg(&path).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), lines, "{arguments}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), lines, "{arguments}");
     }
 }
