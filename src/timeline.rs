@@ -190,6 +190,9 @@ pub struct Header {
     pub dst: SocketAddr,
     /// Which of the capture's interfaces saw it.
     pub interface: u32,
+    /// How many tunnels it was in.
+    #[serde(default)]
+    pub tunnels: u8,
     /// Sequence number.
     pub seq: u32,
     /// Acknowledgment number.
@@ -202,18 +205,18 @@ pub struct Header {
 
 impl From<&Segment<'_>> for Header {
     fn from(segment: &Segment<'_>) -> Self {
-        let Segment { src, dst, interface, seq, ack, window, frame_len, .. } = *segment;
-        Self { src, dst, interface, seq, ack, window, frame_len }
+        let Segment { src, dst, interface, tunnels, seq, ack, window, frame_len, .. } = *segment;
+        Self { src, dst, interface, tunnels, seq, ack, window, frame_len }
     }
 }
 
 impl Packet {
     /// The segment without its data, as it passed then; none of a run that an earlier netlab recorded.
     pub fn segment(&self, at: Nanos) -> Option<Segment<'static>> {
-        let Header { src, dst, interface, seq, ack, window, frame_len } = self.header?;
+        let Header { src, dst, interface, tunnels, seq, ack, window, frame_len } = self.header?;
         let Self { flags, len, .. } = *self;
         let payload = Cow::Borrowed(&[][..]);
-        Some(Segment { at, interface, src, dst, flags, seq, ack, window, frame_len, len, payload })
+        Some(Segment { at, interface, tunnels, src, dst, flags, seq, ack, window, frame_len, len, payload })
     }
 }
 

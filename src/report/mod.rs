@@ -68,7 +68,7 @@ impl Evidence {
             plan: record.plan.clone(),
             ports: record.ports.clone(),
             programs: exercise.programs.clone(),
-            conversations: end.ports.values().flat_map(|port| end.talks(*port)).cloned().collect(),
+            conversations: end.ports.values().flat_map(|port| end.talks(*port)).collect(),
             more_conversations: 0,
             timeline: record.timeline.told(),
         }

@@ -10,7 +10,7 @@ use crate::{
 impl Fact for Talk {
     fn find(&self, snapshot: &Snapshot) -> Finding {
         let from = self.from.as_deref().map(|part| snapshot.host(part));
-        let talks: Vec<&Conversation> = snapshot
+        let talks: Vec<Conversation> = snapshot
             .talks(snapshot.port(self.port.as_deref()))
             .filter(|c| from.is_none_or(|host| snapshot.names.get(c.client.ip()) == Some(host)))
             .collect();
