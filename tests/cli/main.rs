@@ -72,7 +72,7 @@ fn main() {
         for (name, case) in ALONE {
             trials.push(on.trial(name, move || case(Bench::new(kind))));
         }
-        // Docker's own are in `tests/docker.rs`.
+        // Docker's own are in `tests/docker/`.
         if kind == RuntimeKind::Namespaces {
             trials.extend(labs::UNFINISHED.iter().map(|(name, case)| on.trial(name, case)));
         }

@@ -3,6 +3,7 @@
 //!
 //! Where no engine answers, the tests that need one are reported as ignored.
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::{
