@@ -55,11 +55,11 @@ impl Turn {
     /// # Errors
     /// Somebody else does not come to an end.
     pub async fn take(lab: &str) -> Result<Self> {
-        Self::at(Base::locate().prepare()?.lab(lab)?.with_extension(KIND), lab).await
+        Self::at(Base::locate().prepare()?.lab(lab)?.with_extension(KIND), lab, PATIENCE).await
     }
 
-    async fn at(path: PathBuf, lab: &str) -> Result<Self> {
-        let deadline = Instant::now() + PATIENCE;
+    async fn at(path: PathBuf, lab: &str, patience: Duration) -> Result<Self> {
+        let deadline = Instant::now() + patience;
         let record = loop {
             match lock(&path).or_lab(|| format!("cannot write {}", path.display()))? {
                 Some(lock) => break lock,
@@ -232,12 +232,12 @@ mod tests {
     #[tokio::test]
     async fn a_change_that_nobody_waits_for_is_waited_for_by_the_next() {
         let (_folder, path) = place();
-        let turn = Turn::at(path.clone(), "x").await.unwrap();
+        let turn = Turn::at(path.clone(), "x", PATIENCE).await.unwrap();
         let (answer, answered) = oneshot::channel::<()>();
         let change = async { answered.await.map_err(|_| Refusal::RequestTimeoutError) };
         assert!(timeout(SOON, turn.ask("a", change)).await.is_err(), "whoever asked has gone");
         drop(turn);
-        let mut next = Box::pin(Turn::at(path, "x"));
+        let mut next = Box::pin(Turn::at(path, "x", PATIENCE));
         assert!(timeout(SOON, &mut next).await.is_err());
         answer.send(()).unwrap();
         let next = next.await.unwrap();
@@ -249,26 +249,26 @@ mod tests {
     #[tokio::test]
     async fn what_somebody_left_half_way_is_known_until_it_is_finished() {
         let (folder, path) = place();
-        let turn = Turn::at(path.clone(), "x").await.unwrap();
+        let turn = Turn::at(path.clone(), "x", PATIENCE).await.unwrap();
         turn.half_way().unwrap();
         turn.ask("a", future::ready(Ok(()))).await.unwrap().unwrap();
         let lost = future::ready(Err::<(), _>(Refusal::RequestTimeoutError));
         turn.ask("b", lost).await.unwrap().unwrap_err();
         drop(turn);
-        let next = Turn::at(path.clone(), "x").await.unwrap();
+        let next = Turn::at(path.clone(), "x", PATIENCE).await.unwrap();
         assert_eq!((next.was_half_way(), next.may_still_come()), (true, &["b".to_owned()][..]));
         next.pass().await.unwrap();
-        let next = Turn::at(path, "x").await.unwrap();
+        let next = Turn::at(path, "x", PATIENCE).await.unwrap();
         assert!(next.was_half_way());
         next.finish().await.unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn somebody_who_comes_to_no_end_is_named() {
         let (_folder, path) = place();
-        let _turn = Turn::at(path.clone(), "x").await.unwrap();
-        let error = Turn::at(path, "x").await.err().unwrap();
+        let _turn = Turn::at(path.clone(), "x", PATIENCE).await.unwrap();
+        let error = Turn::at(path, "x", SOON).await.err().unwrap();
         assert!(error.message.contains(&format!("process {}", std::process::id())), "{error}");
     }
 }

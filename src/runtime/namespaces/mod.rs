@@ -14,6 +14,7 @@ pub(crate) mod sys;
 use std::{
     fs::File,
     io,
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Output, Stdio},
     time::Duration,
@@ -277,7 +278,7 @@ fn read_outcome(said: &Output) -> Result<Vec<Warning>> {
             let last = String::from_utf8_lossy(&said.stderr).trim().to_owned();
             let how = || match said.status.code().and_then(|code| u8::try_from(code).ok()) {
                 Some(code) => ExitStatus::from_code(code).to_string(),
-                None => said.status.to_string(),
+                None => ExitStatus::Signaled(said.status.signal().unwrap_or_default()).to_string(),
             };
             let cause = if last.is_empty() { how() } else { last };
             Err(Error::lab("the lab's keeper died").caused_by(cause))

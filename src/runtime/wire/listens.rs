@@ -13,6 +13,7 @@ use nix::{
 };
 
 use crate::{
+    observer::{TcpState, sockets},
     runtime::{Lack, Warning, namespaces::sys::pidfd_open},
     topology::{HostPlan, Role},
 };
@@ -81,13 +82,17 @@ impl Awaited<'_> {
     }
 }
 
-/// Whether anybody on that host has a port to be reached at, as its kernel has it.
+/// Whether anybody on that host can be reached at a port, as its kernel has it. At an address of the host's own loopback
+/// interface nobody can, and an engine serves names there.
 fn listens(init: i32) -> bool {
-    // States as in net/tcp_states.h: LISTEN; of a datagram socket, one that is bound.
-    [("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")].into_iter().any(|(table, state)| {
-        let rows = read(&format!("/proc/{init}/net/{table}"));
-        rows.lines().skip(1).any(|row| row.split_whitespace().nth(3) == Some(state))
-    })
+    // A datagram socket that is bound counts as closed.
+    let tables = [("tcp", TcpState::Listen), ("udp", TcpState::Close)];
+    let kinds = tables.into_iter().flat_map(|kind| [(kind, "", false), (kind, "6", true)]);
+    let mut rows = kinds.flat_map(|((table, state), version, v6)| {
+        let rows = sockets(read(&format!("/proc/{init}/net/{table}{version}")).as_bytes(), v6);
+        rows.into_iter().filter(move |row| row.state == state)
+    });
+    rows.any(|row| !row.local.ip().is_loopback())
 }
 
 /// Whether its PID 1 has a child; also where the kernel does not tell.

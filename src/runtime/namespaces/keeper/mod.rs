@@ -114,7 +114,7 @@ fn report(outcome: &Outcome) -> ExitCode {
 }
 
 /// Tells as soon as it keeps a lab.
-fn keep(mut tell: PipeWriter) {
+fn keep(tell: PipeWriter) {
     // Neither can fail: a new process leads no group, and there is always a root.
     let _ = setsid();
     let _ = chdir("/");
@@ -134,10 +134,7 @@ fn keep(mut tell: PipeWriter) {
         keeper.take_down();
         return;
     }
-    // Nobody there does not matter.
-    let _ = tell.write_all(&[1]);
-    drop(tell);
-    keeper.serve();
+    keeper.serve(tell);
 }
 
 /// Lets go of the streams of whoever started this process.
