@@ -148,7 +148,8 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
             status = handle.wait() => break status?,
             // As ^C on a terminal does.
             _ = interrupts.recv() => signal_group(runtime, lab, host, pid, libc::SIGINT).await?,
-            _ = terminations.recv() => terminate(runtime, lab, host, pid).await?,
+            // As timeout(1) does, which leaves nobody behind either.
+            _ = terminations.recv() => signal_group(runtime, lab, host, pid, libc::SIGTERM).await?,
             // As a terminal does that is closed.
             _ = hangups.recv() => {
                 left_alone.as_mut().reset(Instant::now() + HANG_UP);
@@ -188,15 +189,6 @@ async fn signal_group(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32, 
     let Ok(leader) = session.observer.resolve(outer).await else { return Ok(()) };
     for process in session.tables.processes(host).iter().filter(|p| p.pgid == leader) {
         let _ = send(&session, host, process.pid, signal).await;
-    }
-    Ok(())
-}
-
-/// Passes SIGTERM on to the program itself.
-async fn terminate(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32) -> Result<()> {
-    let session = Session::open(runtime, lab).await?;
-    if let Ok(pid) = session.observer.resolve(outer).await {
-        send(&session, host, pid, libc::SIGTERM).await?;
     }
     Ok(())
 }

@@ -38,12 +38,17 @@ pub fn an_interrupt_reaches_the_program(bench: &Bench) {
 
 /// As with ^C on a terminal: not the shell alone, which waits for what it runs.
 pub fn an_interrupt_reaches_the_whole_group(bench: &Bench) {
-    let mut running =
-        bench.start(&["exec", "client1", "--", "sh", "-c", "echo ready; sleep 100; echo not yet"]);
-    running.read_until("ready");
-    running.signal(Signal::SIGINT);
-    let (code, out, err) = running.finish();
-    assert_eq!((code, text(&out).as_str()), (Some(130), ""), "{err}");
+    for (signal, ended) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let mut running =
+            bench.start(&["exec", "client1", "--", "sh", "-c", "echo ready; sleep 1008; echo not yet"]);
+        running.read_until("ready");
+        running.signal(signal);
+        let (code, out, err) = running.finish();
+        assert_eq!((code, text(&out).as_str()), (Some(ended), ""), "{err}");
+        let left =
+            bench.runs(&["exec", "client1", "--", "sh", "-c", "ps -eo args= | grep -x 'sleep 1008'; true"]);
+        assert_eq!(left, "", "after {signal}");
+    }
 }
 
 /// One that is to outlive its terminal is left alone.
