@@ -47,9 +47,11 @@ impl LabArgs {
         self.runtime.kind()
     }
 
-    /// The lab, which must be up.
+    /// The lab, which must be up and not be somebody else's.
     pub async fn open(&self) -> netlab::Result<(Box<dyn Runtime>, LabState)> {
-        runtime::expect(&self.lab, self.kind()).await
+        let (runtime, lab) = runtime::expect(&self.lab, self.kind()).await?;
+        runtime::owner::check(&self.lab, lab.owner.as_ref())?;
+        Ok((runtime, lab))
     }
 
     /// The lab, which must be up and have a host of that name.

@@ -3,7 +3,10 @@
 //!
 //! Where no engine answers, the tests that need one are reported as ignored.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod half_way;
+mod owner;
 
 use std::{
     fs,
@@ -32,12 +35,24 @@ use netlab::{
 };
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::Pid,
+    unistd::{Pid, geteuid},
 };
 
 fn main() {
     let on = On::runtime(RuntimeKind::Docker);
-    let with_engine: [(&str, fn()); 13] = [
+    let with_engine: [(&str, fn()); 19] = [
+        ("what_an_engine_still_makes_is_waited_for", half_way::what_an_engine_still_makes_is_waited_for),
+        ("a_lab_that_was_being_removed_is_not_up", half_way::a_lab_that_was_being_removed_is_not_up),
+        ("an_interrupted_down_goes_on_to_its_end", half_way::an_interrupted_down_goes_on_to_its_end),
+        (
+            "a_down_that_is_interrupted_twice_says_what_is_left",
+            half_way::a_down_that_is_interrupted_twice_says_what_is_left,
+        ),
+        ("ups_and_downs_at_once_take_turns", half_way::ups_and_downs_at_once_take_turns),
+        (
+            "an_end_by_force_at_any_moment_leaves_nothing",
+            half_way::an_end_by_force_at_any_moment_leaves_nothing,
+        ),
         ("what_is_not_ours_stays", what_is_not_ours_stays),
         ("what_a_killed_up_left_is_cleared", what_a_killed_up_left_is_cleared),
         ("an_interrupted_up_clears_up", an_interrupted_up_clears_up),
@@ -53,6 +68,13 @@ fn main() {
         ("a_wire_that_cannot_be_closed_is_told", a_wire_that_cannot_be_closed_is_told),
     ];
     let mut trials: Vec<_> = with_engine.into_iter().map(|(name, test)| on.trial(name, test)).collect();
+    let by_root: [(&str, fn()); 2] = [
+        ("a_lab_is_its_owners", owner::a_lab_is_its_owners),
+        ("root_may_take_down_anybodys_and_says_whose", owner::root_may_take_down_anybodys_and_says_whose),
+    ];
+    // Who else could be another user, too?
+    let ignored = !geteuid().is_root() || on.missing.is_some();
+    trials.extend(by_root.into_iter().map(|(name, test)| on.trial(name, test).with_ignored_flag(ignored)));
     trials.push(trial("an_engine_that_is_not_there_is_told", an_engine_that_is_not_there_is_told));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
