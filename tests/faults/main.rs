@@ -1,0 +1,81 @@
+//! netlab while it is killed, starved, crowded, and served badly: nothing is left, nothing is lost, and nothing is said
+//! wrongly.
+//!
+//! Every test draws its rounds from a seed, prints it, and begins with the one that `NETLAB_SEED` names. Within
+//! `cargo test` each has a few seconds; `NETLAB_SOAK`, in minutes, gives all of them that time together (`make soak`).
+
+#[path = "../attack/ground.rs"]
+mod ground;
+
+mod bystander;
+mod census;
+mod docker;
+mod kills;
+mod run;
+mod seed;
+mod trace;
+mod verbs;
+mod whole;
+mod world;
+
+use std::time::Duration;
+
+use ground::Ground;
+use libtest_mimic::{Arguments, Failed, Trial};
+use seed::{Rounds, SEED};
+
+/// The long form's time, in minutes.
+const SOAK: &str = "NETLAB_SOAK";
+
+type Test = fn(&Ground, Rounds, &str) -> Result<(), Failed>;
+
+/// A test, the grounds that it is for, and its seconds of the short form.
+const TESTS: [(&str, &[&str], u64, Test); 1] = [(
+    "whoever_is_killed_nothing_is_left",
+    &["namespaces-root", "namespaces-user", "docker"],
+    20,
+    kills::whoever_is_killed_nothing_is_left,
+)];
+
+fn main() {
+    // What failed is told at the end; here a line will do.
+    std::panic::set_hook(Box::new(|what| eprintln!("{what}")));
+    let mut arguments = Arguments::from_args();
+    // As many as there are processors would disturb each other.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    let grounds = Ground::each();
+    let pairs: Vec<_> = TESTS
+        .iter()
+        .flat_map(|test| {
+            grounds.iter().filter(|ground| test.1.contains(&ground.name)).map(move |ground| (test, ground))
+        })
+        .collect();
+    let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    let name = |test: &str, ground: &Ground| format!("{}::{test}", ground.name);
+    let all: u64 =
+        pairs.iter().filter(|(test, ground)| wanted(&name(test.0, ground))).map(|(test, _)| test.2).sum();
+    let factor = longer(all);
+    let seed = variable(SEED).unwrap_or_else(|| u64::from(fastrand::u16(..)));
+    let trials = pairs.into_iter().map(|(test, ground)| {
+        let rounds = Rounds {
+            seed,
+            time: Duration::from_secs(test.2).mul_f64(factor.unwrap_or(1.0)),
+            long: factor.is_some(),
+        };
+        let (run, name) = (test.3, name(test.0, ground));
+        ground.trial_of(test.0, move |ground| run(ground, rounds, &name))
+    });
+    let trials: Vec<Trial> = trials.collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// How much longer than the short form each test goes on in the long one, two of them at a time.
+fn longer(seconds: u64) -> Option<f64> {
+    let minutes = variable(SOAK)?;
+    Some(minutes as f64 * 60.0 * 2.0 / seconds.max(1) as f64)
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} is a number, and not {value}")))
+}
