@@ -1,12 +1,12 @@
 //! What the commands that work on a lab have in common: which lab, which runtime, which host.
 
-use std::future::Future;
+use std::{future::Future, io, os::unix::net::UnixStream};
 
 use anyhow::Result;
 use clap::ValueEnum;
 use netlab::{
     Error,
-    error::nearest,
+    error::{Context, nearest},
     report::in_lab,
     runtime::{self, LabState, Runtime, RuntimeKind},
 };
@@ -96,10 +96,17 @@ fn block_on_with<T>(
     mut builder: tokio::runtime::Builder,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let runtime = builder.enable_all().build()?;
+    let runtime = build(&mut builder).or_lab(|| "cannot wait for several things at once")?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
+}
+
+/// Makes the runtime. It would panic where it has no descriptors left for its signals, and so they are looked for first.
+fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::runtime::Runtime> {
+    let room = [UnixStream::pair()?, UnixStream::pair()?];
+    drop(room);
+    builder.enable_all().build()
 }
 
 /// Ends when the user or the system asks the program to stop: ^C, a closed terminal, `kill`. Also if that

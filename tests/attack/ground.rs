@@ -77,12 +77,22 @@ impl Ground {
         let mut all = vec![Self::new("docker", "docker", None, false)];
         if root {
             all.push(Self::new("namespaces-root", "namespaces", None, false));
-            all.push(Self::new("namespaces-user", "namespaces", Some(USER), false));
+            all.push(Self::ordinary_user());
             all.push(Self::new("namespaces-range", "namespaces", Some(USER), true));
         } else {
             all.push(Self::new("namespaces-user", "namespaces", None, false));
         }
         all
+    }
+
+    /// Namespaces of a user whom root becomes.
+    pub fn ordinary_user() -> Self {
+        Self::new("namespaces-user", "namespaces", Some(USER), false)
+    }
+
+    /// Whether this machine offers it.
+    pub fn is_there(&self) -> bool {
+        self.missing.is_none()
     }
 
     fn new(name: &'static str, runtime: &'static str, user: Option<u32>, has_range: bool) -> Self {

@@ -78,7 +78,6 @@ pub struct Census {
     /// What a process of this world has in its environment.
     mark: String,
     on_docker: bool,
-    images: BTreeSet<String>,
     /// Every process of the lab that was ever seen.
     seen: Mutex<BTreeSet<Process>>,
     /// Every bridge that one of its networks ever had.
@@ -86,13 +85,12 @@ pub struct Census {
 }
 
 impl Census {
-    pub fn new(ground: &Ground, lab: &str) -> Self {
+    pub fn new(ground: &Ground, lab: &str, temporary: &Path) -> Self {
         let on_docker = ground.runtime == "docker";
         Self {
             lab: lab.to_owned(),
-            mark: format!("NETLAB_LAB={lab}"),
+            mark: format!("TMPDIR={}", temporary.display()),
             on_docker,
-            images: if on_docker { docker::images() } else { BTreeSet::new() },
             seen: Mutex::default(),
             bridges: Mutex::default(),
         }
@@ -153,9 +151,6 @@ impl Census {
                     docker::names(kind, &self.lab, "Name").into_iter().map(|name| format!("{kind}: {name}")),
                 );
             }
-            let images = docker::images();
-            // A new image of netlab's own hosts may have been built for the first time.
-            left.extend(images.difference(&self.images).map(|image| format!("image {image}")));
         }
         left
     }

@@ -1,7 +1,6 @@
 //! The engine, asked without netlab: what it has of a lab.
 
 use std::{
-    collections::BTreeSet,
     io::{Read, Write},
     os::unix::net::UnixStream,
 };
@@ -45,13 +44,4 @@ pub fn names(kind: &str, lab: &str, what: &str) -> Vec<String> {
         field.as_str().unwrap_or_default().to_owned()
     };
     rows.into_iter().map(text).collect()
-}
-
-/// The images of netlab's hosts by their tags.
-pub fn images() -> BTreeSet<String> {
-    let images = ask("GET", "/images/json");
-    let tags =
-        images.as_array().into_iter().flatten().flat_map(|image| image["RepoTags"].as_array().cloned());
-    let tags = tags.flatten().filter_map(|tag| tag.as_str().map(str::to_owned));
-    tags.filter(|tag| tag.starts_with("netlab/host")).collect()
 }

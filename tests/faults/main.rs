@@ -8,11 +8,16 @@
 mod ground;
 
 mod bystander;
+mod calls;
 mod census;
+mod crowd;
+mod disk;
 mod docker;
 mod kills;
+mod proxy;
 mod run;
 mod seed;
+mod shortage;
 mod trace;
 mod verbs;
 mod whole;
@@ -30,12 +35,19 @@ const SOAK: &str = "NETLAB_SOAK";
 type Test = fn(&Ground, Rounds, &str) -> Result<(), Failed>;
 
 /// A test, the grounds that it is for, and its seconds of the short form.
-const TESTS: [(&str, &[&str], u64, Test); 1] = [(
-    "whoever_is_killed_nothing_is_left",
-    &["namespaces-root", "namespaces-user", "docker"],
-    20,
-    kills::whoever_is_killed_nothing_is_left,
-)];
+const TESTS: [(&str, &[&str], u64, Test); 7] = [
+    ("whoever_is_killed_nothing_is_left", EACH, 25, kills::whoever_is_killed_nothing_is_left),
+    ("a_full_disk_ruins_nothing", NAMESPACES, 20, disk::a_full_disk_ruins_nothing),
+    ("an_engine_that_fails_is_told", &["docker"], 30, calls::an_engine_that_fails_is_told),
+    ("a_shortage_is_told", EACH, 12, shortage::a_shortage_is_told),
+    ("labs_side_by_side_do_not_meet", ROOT_AND_DOCKER, 1, crowd::labs_side_by_side_do_not_meet),
+    ("labs_one_after_another_leave_nothing", NAMESPACES, 1, crowd::labs_one_after_another_leave_nothing),
+    ("a_keeper_does_not_grow", NAMESPACES, 1, crowd::a_keeper_does_not_grow),
+];
+
+const EACH: &[&str] = &["namespaces-root", "namespaces-user", "docker"];
+const NAMESPACES: &[&str] = &["namespaces-root", "namespaces-user"];
+const ROOT_AND_DOCKER: &[&str] = &["namespaces-root", "docker"];
 
 fn main() {
     // What failed is told at the end; here a line will do.

@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::Write,
+    path::Path,
     process::{Command, ExitStatus, Stdio},
     sync::mpsc,
 };
@@ -289,14 +290,13 @@ impl Step {
         flags & u64::from((libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT).cast_unsigned()) != 0
     }
 
-    /// Whether a disk that is full can make it fail.
-    pub fn needs_room(&self) -> bool {
-        let to_a_file =
-            matches!(self.call, libc::SYS_write | libc::SYS_writev) && self.file(0).starts_with('/');
+    /// Whether a disk that is full can make it fail, of what is written below a folder.
+    pub fn needs_room(&self, folder: &Path) -> bool {
         let makes = self.opens_to_write() && self.creates();
         let in_a_folder = self.changes_a_folder()
             && !matches!(self.call, libc::SYS_unlink | libc::SYS_unlinkat | libc::SYS_rmdir);
-        makes || in_a_folder || (to_a_file || self.takes_room()) && !self.file(0).starts_with("/dev/")
+        let writes = matches!(self.call, libc::SYS_write | libc::SYS_writev) || self.takes_room();
+        makes || in_a_folder || writes && Path::new(&self.file(0)).starts_with(folder)
     }
 
     fn creates(&self) -> bool {

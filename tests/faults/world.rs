@@ -38,14 +38,28 @@ pub struct World<'g> {
     pub lab: String,
     /// Its folder within the ground's home.
     name: String,
+    /// Where its labs keep their state.
+    state: PathBuf,
     census: Census,
 }
 
 impl<'g> World<'g> {
+    /// One that shares nothing with any other.
     pub fn new(ground: &'g Ground) -> Self {
-        let lab = ground::unique();
-        let name = format!("world-{lab}");
-        let world = Self { ground, census: Census::new(ground, &lab), lab, name };
+        Self::with(ground, ground::unique(), None)
+    }
+
+    /// One whose lab's name is given, and whose state is where all of its user's is.
+    pub fn sharing(ground: &'g Ground, lab: &str) -> Self {
+        Self::with(ground, lab.to_owned(), Some(ground.home().join("state")))
+    }
+
+    fn with(ground: &'g Ground, lab: String, state: Option<PathBuf>) -> Self {
+        let name = format!("world-{}", ground::unique());
+        let folder = ground.home().join(&name);
+        let census = Census::new(ground, &lab, &folder.join("tmp"));
+        let state = state.unwrap_or_else(|| folder.join("state"));
+        let world = Self { ground, lab, name, state, census };
         for folder in EMPTY {
             ground.write(&format!("{}/{folder}/.", world.name).replace("/.", "/made"), "");
             fs::remove_file(world.at(folder).join("made")).unwrap();
@@ -85,11 +99,10 @@ impl<'g> World<'g> {
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = self.ground.command(program);
         command.current_dir(self.work()).env("NETLAB_LAB", &self.lab);
-        for (name, folder) in
-            [("HOME", "home"), ("TMPDIR", "tmp"), ("XDG_RUNTIME_DIR", "run"), ("NETLAB_STATE", "state")]
-        {
+        for (name, folder) in [("HOME", "home"), ("TMPDIR", "tmp"), ("XDG_RUNTIME_DIR", "run")] {
             command.env(name, self.at(folder));
         }
+        command.env("NETLAB_STATE", &self.state);
         command
     }
 
