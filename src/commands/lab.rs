@@ -89,6 +89,8 @@ pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// The same of a command that looks after several labs at a time.
 pub fn block_on_threads<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    // The runtime itself would panic where there can be none.
+    std::thread::Builder::new().spawn(|| ()).or_lab(|| "cannot start a thread")?;
     block_on_with(tokio::runtime::Builder::new_multi_thread(), work)
 }
 
@@ -102,10 +104,13 @@ fn block_on_with<T>(
     result
 }
 
+/// So many pairs of sockets stand for the descriptors that a runtime takes.
+const PAIRS: usize = 4;
+
 /// Makes the runtime. It would panic where it has no descriptors left for its signals, and so they are looked for first.
 fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::runtime::Runtime> {
-    let room = [UnixStream::pair()?, UnixStream::pair()?];
-    drop(room);
+    let room: io::Result<Vec<_>> = (0..PAIRS).map(|_| UnixStream::pair()).collect();
+    drop(room?);
     builder.enable_all().build()
 }
 
