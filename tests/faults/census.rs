@@ -190,6 +190,12 @@ pub fn below(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// What is in the files of a folder.
+pub fn files_in(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = below(folder).into_iter().filter(|path| path.is_file());
+    files.map(|path| (path.strip_prefix(folder).unwrap().to_owned(), fs::read(path).unwrap())).collect()
+}
+
 /// Control groups of a lab, of any hierarchy.
 fn cgroups(lab: &str) -> Vec<PathBuf> {
     let named = format!("netlab-{lab}-");

@@ -22,7 +22,7 @@ use crate::{
     run::{Ended, finish_after},
     seed::{Dice, Rounds},
     trace::{self, BEGIN, Then, Whose},
-    verbs::{VERBS, Verb},
+    verbs::Verb,
     whole,
     world::World,
 };
@@ -47,6 +47,9 @@ const ON_NAMESPACES: [Victim; 8] = [Command, Command, Command, Group, Keeper, Ob
 const ON_DOCKER: [Victim; 6] = [Command, Command, Command, Group, Observer, Init];
 const SIGNALS: [Signal; 4] = [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT];
 
+/// A command that takes no longer has its steps counted in the short form, too.
+const SHORT: Duration = Duration::from_millis(500);
+
 /// When it comes.
 #[derive(Clone, Copy, Debug)]
 enum When {
@@ -58,14 +61,15 @@ enum When {
 
 pub fn whoever_is_killed_nothing_is_left(ground: &Ground, rounds: Rounds, name: &str) -> Result<(), Failed> {
     let bystander = Bystander::new(ground);
-    let result = rounds.each(name, |dice| round(ground, rounds.long, dice));
+    let has = (rounds.long, trace::missing().is_none());
+    let result = rounds.each(name, |dice| round(ground, has, dice));
     bystander.is_unharmed();
     result
 }
 
-fn round(ground: &Ground, long: bool, dice: &mut Dice) {
-    let verb = dice.turn(&VERBS);
-    let (victim, signal, when) = draw(ground, long, verb, dice);
+fn round(ground: &Ground, has: (bool, bool), dice: &mut Dice) {
+    let verb = *dice.turn(&Verb::all(ground));
+    let (victim, signal, when) = draw(ground, has, verb, dice);
     let world = World::new(ground);
     verb.prepare(&world);
     let case = format!("{} hit by {signal} to {victim:?} at {when:?}", verb.name);
@@ -125,10 +129,15 @@ impl Drop for Told<'_> {
     }
 }
 
-fn draw(ground: &Ground, long: bool, verb: &'static Verb, dice: &mut Dice) -> (Victim, Signal, When) {
+fn draw(
+    ground: &Ground,
+    (long, traced): (bool, bool),
+    verb: &'static Verb,
+    dice: &mut Dice,
+) -> (Victim, Signal, When) {
     let on_docker = ground.runtime == "docker";
-    // To count steps takes a round of its own, and an engine is slow.
-    let has_time = long || !on_docker;
+    // To count steps takes a round of its own.
+    let has_time = (long || verb.takes_on(ground) < SHORT) && traced;
     let child = match verb.name {
         "up" | "up with limits" if !on_docker => Some(("keeper", Keeper)),
         "capture start" => Some(("--announce", Recorder)),

@@ -23,7 +23,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::run::{Ended, LIMIT, Streams};
+use crate::{
+    registers,
+    run::{Ended, LIMIT, Streams},
+};
 
 /// The script that a traced program begins as: it waits until it is traced.
 pub const BEGIN: [&str; 3] = ["-c", "read begin; exec \"$@\"", "sh"];
@@ -42,7 +45,7 @@ pub struct Step {
     /// The process.
     pub pid: Pid,
     thread: Pid,
-    call: i64,
+    call: libc::c_long,
     arguments: [u64; 3],
 }
 
@@ -54,6 +57,18 @@ pub enum Then {
     Fail(Errno),
     /// Let it be made, and look no further.
     Leave,
+}
+
+/// Why programs cannot be traced here, if so.
+pub fn missing() -> Option<String> {
+    if !registers::KNOWN {
+        return Some("needs an x86-64 processor".into());
+    }
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let seized = ptrace::seize(Pid::from_raw(child.id().cast_signed()), Options::empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    seized.err().map(|error| format!("nothing can be traced: {error}"))
 }
 
 /// Runs a command made with `BEGIN` to its end, and asks at each of its steps.
@@ -186,7 +201,7 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
         if !self.within.remove(&thread) {
             self.within.insert(thread);
             match self.begun(thread) {
-                Some(Then::Fail(error)) => fail(thread, error),
+                Some(Then::Fail(error)) => registers::fail(thread, error),
                 Some(Then::Leave) => self.left = true,
                 Some(Then::Go) | None => {}
             }
@@ -195,23 +210,10 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
     }
 
     fn begun(&mut self, thread: Pid) -> Option<Then> {
-        let registers = ptrace::getregs(thread).ok()?;
-        let step = Step {
-            pid: self.process(thread),
-            thread,
-            call: registers.orig_rax.cast_signed(),
-            arguments: [registers.rdi, registers.rsi, registers.rdx],
-        };
+        let (call, arguments) = registers::call(thread)?;
+        let step = Step { pid: self.process(thread), thread, call, arguments };
         step.is_seen().then(|| (self.at)(&step))
     }
-}
-
-/// Has a system call that is about to be made fail instead.
-fn fail(thread: Pid, error: Errno) {
-    let mut registers = ptrace::getregs(thread).unwrap();
-    registers.orig_rax = u64::MAX;
-    registers.rax = (-i64::from(error as i32)).cast_unsigned();
-    ptrace::setregs(thread, registers).unwrap();
 }
 
 impl Step {
