@@ -34,7 +34,7 @@ impl Bystander {
         Self { process, name, before }
     }
 
-    pub fn is_unharmed(mut self) {
+    pub fn must_be_unharmed(mut self) {
         assert_eq!(self.process.try_wait().unwrap(), None, "a process that is not netlab's has ended");
         assert_eq!(look(self.name.as_deref()), self.before, "what is not netlab's has changed");
     }

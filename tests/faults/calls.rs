@@ -31,7 +31,7 @@ const FAULTS: [Fault; 5] = [Fault::Refused, Fault::Unheard, Fault::Unanswered, F
 pub fn an_engine_that_fails_is_told(ground: &Ground, rounds: Rounds, name: &str) -> Result<(), Failed> {
     let bystander = Bystander::new(ground);
     let result = rounds.each(name, |dice| round(ground, dice));
-    bystander.is_unharmed();
+    bystander.must_be_unharmed();
     result
 }
 

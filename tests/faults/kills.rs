@@ -63,7 +63,7 @@ pub fn whoever_is_killed_nothing_is_left(ground: &Ground, rounds: Rounds, name: 
     let bystander = Bystander::new(ground);
     let has = (rounds.long, trace::missing().is_none());
     let result = rounds.each(name, |dice| round(ground, has, dice));
-    bystander.is_unharmed();
+    bystander.must_be_unharmed();
     result
 }
 
@@ -271,8 +271,8 @@ fn judge(verb: &Verb, victim: Victim, signal: Signal, hit: Hit, ended: &Ended) -
         Some(0) => true,
         _ if hit == Hit::Missed => false,
         None => by_people && hit == Hit::Killed && ended.signal() == Some(signal as i32),
-        // What became of its program.
-        Some(code) if verb.name == "exec" && code > 128 => !by_people || code == 128 + signal as i32,
+        // What became of its program, which may have lost its server.
+        Some(code) if verb.name == "exec" && code != 101 => !by_people || code == 128 + signal as i32,
         Some(130) => by_people && signal != Signal::SIGKILL,
         Some(3) => !by_people && says_why(verb, ended),
         Some(_) => false,

@@ -67,14 +67,14 @@ fn main() {
     let name = |test: &str, ground: &Ground| format!("{}::{test}", ground.name);
     let all: u64 =
         pairs.iter().filter(|(test, ground)| wanted(&name(test.0, ground))).map(|(test, _)| test.2).sum();
-    let factor = longer(all);
+    let soak = variable(SOAK).map(|minutes| Duration::from_secs(60 * minutes));
     let seed = variable(SEED).unwrap_or_else(|| u64::from(fastrand::u16(..)));
     let untraced = trace::missing();
     let trials = pairs.into_iter().map(|(test, ground)| {
         let rounds = Rounds {
             seed,
-            time: Duration::from_secs(test.2).mul_f64(factor.unwrap_or(1.0)),
-            long: factor.is_some(),
+            time: soak.map_or(Duration::from_secs(test.2), |soak| share(soak, test.2, all)),
+            long: soak.is_some(),
         };
         let (run, name) = (test.3, name(test.0, ground));
         let untraced = untraced.as_ref().filter(|_| test.0 == "a_full_disk_ruins_nothing");
@@ -87,10 +87,9 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// How much longer than the short form each test goes on in the long one, two of them at a time.
-fn longer(seconds: u64) -> Option<f64> {
-    let minutes = variable(SOAK)?;
-    Some(minutes as f64 * 60.0 * 2.0 / seconds.max(1) as f64)
+/// What a test has of the long form's time, when two of them run at a time.
+fn share(soak: Duration, seconds: u64, of: u64) -> Duration {
+    soak.min(soak.mul_f64(2.0 * seconds as f64 / of.max(1) as f64))
 }
 
 fn variable(name: &str) -> Option<u64> {

@@ -114,7 +114,7 @@ fn judge(verb: Option<&Verb>, ended: &Ended, case: &str) {
         Some(2) => assert!(case.starts_with("no folder") || case.contains("doctor"), "{case}"),
         // What became of the command on the host.
         Some(code) if verb.is_some_and(|verb| verb.name == "exec") => {
-            assert!(code != 1 && code != 101, "{case}")
+            assert!(code != 1 && code != 101, "{case}");
         }
         _ => panic!("{case}"),
     }

@@ -105,6 +105,7 @@ struct Tracer<At> {
 
 impl<At: FnMut(&Step) -> Then> Tracer<At> {
     fn run(command: &mut Command, whose: Whose, at: At, tell: mpsc::Sender<Pid>) -> ExitStatus {
+        #[allow(clippy::zombie_processes, reason = "waited for by its number, as whoever is traced is")]
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let pid = Pid::from_raw(child.id().cast_signed());
         tell.send(pid).unwrap();
