@@ -33,6 +33,9 @@ use seed::{Rounds, SEED};
 /// The long form's time, in minutes.
 const SOAK: &str = "NETLAB_SOAK";
 
+/// So many tests run at a time, unless `--test-threads` says otherwise.
+const AT_A_TIME: usize = 2;
+
 type Test = fn(&Ground, Rounds, &str) -> Result<(), Failed>;
 
 /// A test, the grounds that it is for, and its seconds of the short form.
@@ -54,42 +57,52 @@ fn main() {
     // What failed is told at the end; here a line will do.
     std::panic::set_hook(Box::new(|what| eprintln!("{what}")));
     let mut arguments = Arguments::from_args();
-    // As many as there are processors would disturb each other.
-    arguments.test_threads = arguments.test_threads.or(Some(2));
-    let grounds = Ground::each();
-    let pairs: Vec<_> = TESTS
-        .iter()
-        .flat_map(|test| {
-            grounds.iter().filter(|ground| test.1.contains(&ground.name)).map(move |ground| (test, ground))
-        })
-        .collect();
-    let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
-    let name = |test: &str, ground: &Ground| format!("{}::{test}", ground.name);
-    let all: u64 =
-        pairs.iter().filter(|(test, ground)| wanted(&name(test.0, ground))).map(|(test, _)| test.2).sum();
+    arguments.test_threads = arguments.test_threads.or(Some(AT_A_TIME));
     let soak = variable(SOAK).map(|minutes| Duration::from_secs(60 * minutes));
     let seed = variable(SEED).unwrap_or_else(|| u64::from(fastrand::u16(..)));
+    eprintln!("{SEED}={seed}");
+
+    let grounds = Ground::each();
+    let mut pairs = Vec::new();
+    for test in &TESTS {
+        pairs.extend(
+            grounds.iter().filter(|ground| test.1.contains(&ground.name)).map(|ground| (test, ground)),
+        );
+    }
+    let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    let all =
+        pairs.iter().filter(|(test, ground)| wanted(&named(test.0, ground))).map(|(test, _)| test.2).sum();
     let untraced = trace::missing();
     let trials = pairs.into_iter().map(|(test, ground)| {
-        let rounds = Rounds {
-            seed,
-            time: soak.map_or(Duration::from_secs(test.2), |soak| share(soak, test.2, all)),
-            long: soak.is_some(),
-        };
-        let (run, name) = (test.3, name(test.0, ground));
-        let untraced = untraced.as_ref().filter(|_| test.0 == "a_full_disk_ruins_nothing");
-        let test = untraced.map_or_else(|| test.0.to_owned(), |why| format!("{} ({why})", test.0));
-        let trial = ground.trial_of(&test, move |ground| run(ground, rounds, &name));
-        // With its reason in its name.
-        if untraced.is_some() { trial.with_ignored_flag(true) } else { trial }
+        let short = Duration::from_secs(test.2);
+        let time = soak.map_or(short, |soak| share(soak, test.2, all));
+        trial(test, ground, Rounds { seed, time, long: soak.is_some() }, untraced.as_deref())
     });
-    let trials: Vec<Trial> = trials.collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-/// What a test has of the long form's time, when two of them run at a time.
+fn named(test: &str, ground: &Ground) -> String {
+    format!("{}::{test}", ground.name)
+}
+
+/// A test on a ground. One that must trace where that cannot be is ignored, and its name says why.
+fn trial(
+    &(test, _, _, run): &(&str, &[&str], u64, Test),
+    ground: &Ground,
+    rounds: Rounds,
+    untraced: Option<&str>,
+) -> Trial {
+    let name = named(test, ground);
+    let run = move |ground: &Ground| run(ground, rounds, &name);
+    match untraced.filter(|_| test == "a_full_disk_ruins_nothing") {
+        Some(why) => ground.trial_of(&format!("{test} ({why})"), run).with_ignored_flag(true),
+        None => ground.trial_of(test, run),
+    }
+}
+
+/// What a test has of the long form's time.
 fn share(soak: Duration, seconds: u64, of: u64) -> Duration {
-    soak.min(soak.mul_f64(2.0 * seconds as f64 / of.max(1) as f64))
+    soak.min(soak.mul_f64(AT_A_TIME as f64 * seconds as f64 / of.max(1) as f64))
 }
 
 fn variable(name: &str) -> Option<u64> {
