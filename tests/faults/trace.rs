@@ -94,10 +94,8 @@ struct Tracer<At> {
     command: Pid,
     whose: Whose,
     at: At,
-    /// The process whose steps are counted, once it runs.
-    counted: Option<Pid>,
-    /// The threads that are within a system call.
-    within: BTreeSet<Pid>,
+    /// The processes whose steps are counted.
+    counted: BTreeSet<Pid>,
     /// Which process a thread is one of.
     processes: BTreeMap<Pid, Pid>,
     left: bool,
@@ -120,8 +118,7 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
             command: pid,
             whose,
             at,
-            counted: None,
-            within: BTreeSet::new(),
+            counted: BTreeSet::new(),
             processes: BTreeMap::new(),
             left: false,
         };
@@ -156,7 +153,7 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
         let process = self.process(thread);
         let _ = if self.left {
             ptrace::detach(thread, signal)
-        } else if Some(process) == self.counted {
+        } else if self.counted.contains(&process) {
             ptrace::syscall(thread, signal)
         } else {
             ptrace::cont(thread, signal)
@@ -174,33 +171,39 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
     /// A thread has begun, or a process has become another program.
     fn event(&mut self, thread: Pid, event: i32) {
         let process = self.process(thread);
-        if event == libc::PTRACE_EVENT_EXEC {
-            self.within.insert(thread);
-            let program = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-            let program = String::from_utf8_lossy(&program).into_owned();
-            let mut words = program.split('\0');
-            let is_it = match self.whose {
-                Whose::Command => {
-                    process == self.command && words.next().is_some_and(|w| w.ends_with("netlab"))
-                }
-                Whose::Child(word) => process != self.command && words.any(|w| w == word),
-            };
-            if is_it {
-                self.counted = Some(process);
+        if self.is_counted(process) {
+            self.counted.insert(process);
+        } else {
+            self.counted.remove(&process);
+            // What has just been forked may become the one.
+            let is_another = event == libc::PTRACE_EVENT_EXEC || self.whose == Whose::Command;
+            if process != self.command && is_another {
+                let _ = ptrace::detach(thread, None);
+                return;
             }
-        }
-        let may_become_it = self.whose != Whose::Command && self.counted.is_none();
-        if process != self.command && Some(process) != self.counted && !may_become_it {
-            let _ = ptrace::detach(thread, None);
-            return;
         }
         self.go(thread, None);
     }
 
+    /// Whether a process's steps count: a keeper that is forked is one still.
+    fn is_counted(&self, process: Pid) -> bool {
+        let program = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        let program = String::from_utf8_lossy(&program).into_owned();
+        let words: Vec<_> = program.split('\0').collect();
+        match self.whose {
+            Whose::Command => process == self.command && words[0].ends_with("netlab"),
+            // Whether there can be a keeper is tried first, by one that does nothing.
+            Whose::Child(word) => {
+                process != self.command && words.contains(&word) && !words.contains(&"--check")
+            }
+        }
+    }
+
     /// A thread begins or ends a system call.
     fn call(&mut self, thread: Pid) {
-        if !self.within.remove(&thread) {
-            self.within.insert(thread);
+        let begins =
+            ptrace::syscall_info(thread).is_ok_and(|info| info.op == libc::PTRACE_SYSCALL_INFO_ENTRY);
+        if begins {
             match self.begun(thread) {
                 Some(Then::Fail(error)) => registers::fail(thread, error),
                 Some(Then::Leave) => self.left = true,
