@@ -78,7 +78,10 @@ fn main() {
         let time = soak.map_or(short, |soak| share(soak, test.2, all));
         trial(test, ground, Rounds { seed, time, long: soak.is_some() }, untraced.as_deref())
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    // Their folders go with them.
+    drop(grounds);
+    conclusion.exit();
 }
 
 fn named(test: &str, ground: &Ground) -> String {
