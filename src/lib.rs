@@ -4,6 +4,7 @@
 //! [`topology`] → [`runtime`] → [`observer`] → [`timeline`] → [`record`] → [`judge`] → report.
 
 pub mod alike;
+mod aside;
 pub mod capture;
 pub mod check;
 pub mod course;
@@ -31,4 +32,5 @@ pub mod topology;
 pub mod workspace;
 pub mod yaml;
 
+pub use aside::aside;
 pub use error::{Error, Kind, Result};

@@ -135,8 +135,7 @@ struct Opened {
 /// Opens it beside everything else: unpacking and reading take what time they take, and nobody else's.
 async fn open(submission: &Submission, record: &mut Record) -> Result<Opened> {
     let submission = submission.clone();
-    let opened =
-        tokio::task::spawn_blocking(move || submission.open().map(|sources| (read(&sources), sources)));
+    let opened = crate::aside(move || submission.open().map(|sources| (read(&sources), sources)));
     let (read, sources) = opened.await.or_lab(|| "cannot read a submission")??;
     record.note_left_out(&sources.left_out);
     let (manifest, hash) = read?;
@@ -229,7 +228,7 @@ impl Grader<'_> {
                 }
             })
         };
-        tokio::task::spawn_blocking(run).await.or_lab(|| "a replay has ended without a word")?
+        crate::aside(run).await.or_lab(|| "a replay has ended without a word")?
     }
 }
 

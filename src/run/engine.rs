@@ -358,7 +358,7 @@ impl<'r> Run<'r> {
         self.look_around().await?;
         self.tell_settled(Nanos::MAX);
         eprint!("   [Enter: do it · ^D: go on to the end · ^C: stop] ");
-        let key = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+        let key = crate::aside(|| std::io::stdin().read_line(&mut String::new()));
         if let Ok(Ok(0)) = key.await {
             // Nobody is there to press a key: go on without.
             self.by_hand = false;

@@ -92,7 +92,7 @@ pub async fn fill(engine: &Engine, plan: &Plan) -> Result<()> {
         let what = || format!("cannot copy {} to {host}", source.display());
         let folder = source.clone();
         let pack = move || pack(&folder);
-        let bytes = tokio::task::spawn_blocking(pack).await.or_lab(what)?.or_lab(what)?;
+        let bytes = crate::aside(pack).await.or_lab(what)?.or_lab(what)?;
         let options = UploadToContainerOptionsBuilder::default().path(&target.display().to_string()).build();
         let container = names::host(&plan.lab, host);
         let sent = engine.upload_to_container(&container, Some(options), body_full(bytes.into())).await;

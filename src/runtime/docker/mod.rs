@@ -80,7 +80,7 @@ impl Docker {
 
     async fn image(&self) -> Result<Image> {
         let folder = self.programs.clone();
-        let image = tokio::task::spawn_blocking(move || Image::of(&folder)).await;
+        let image = crate::aside(move || Image::of(&folder)).await;
         image.map_err(|e| Error::lab("cannot read netlab's programs").caused_by(e))?
     }
 

@@ -152,7 +152,7 @@ impl Runtime for Namespaces {
                     life.end().await?;
                 }
             }
-            let clear = tokio::task::spawn_blocking(move || clear_dead(&folder));
+            let clear = crate::aside(move || clear_dead(&folder));
             // None: its keeper was still building it when it was first looked for.
             if let Some(left) = clear.await.or_lab(|| format!("cannot clear lab {lab}"))?? {
                 return Ok(found || left);
@@ -234,7 +234,11 @@ impl Runtime for Namespaces {
         if follow && let Some(keeper) = Connection::open(&folder)? {
             return Ok(Box::new(logs::Follow::new(&folder, host, keeper)?));
         }
-        Ok(Box::new(tokio::fs::File::from_std(folder.log(host)?.0)))
+        let (mut log, path) = folder.log(host)?;
+        // The keeper bounds it.
+        let mut said = Vec::new();
+        io::Read::read_to_end(&mut log, &mut said).or_lab(|| format!("cannot read {}", path.display()))?;
+        Ok(Box::new(io::Cursor::new(said)))
     }
 
     async fn observe(&self, lab: &str) -> Result<(Process, Watch)> {
