@@ -12,6 +12,8 @@ pub mod doctor;
 pub mod errno;
 pub mod error;
 pub mod exercise;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod grade;
 pub mod link;
 pub mod observer;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Seek},
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -64,9 +64,21 @@ fn without<'n>(name: &'n str, endings: &[&'static str]) -> Option<(&'n str, &'st
 
 /// Unpacks an archive by what its first bytes say it is. Gives the manifest, if there is one.
 pub fn unpack(path: &Path, landing: &mut Landing<'_>, most: u64, which: Which) -> Result<Option<Manifest>> {
-    let open = || File::open(path).or_usage(|| format!("cannot read {}", path.display()));
-    let first = first_bytes(open()?).or_usage(|| format!("cannot read {}", path.display()))?;
-    let file = BufReader::new(open()?);
+    let file = File::open(path).or_usage(|| format!("cannot read {}", path.display()))?;
+    unpack_from(path, BufReader::new(file), landing, most, which)
+}
+
+/// The same of an archive that is open already.
+pub fn unpack_from(
+    path: &Path,
+    mut file: impl BufRead + Seek,
+    landing: &mut Landing<'_>,
+    most: u64,
+    which: Which,
+) -> Result<Option<Manifest>> {
+    let what = || format!("cannot read {}", path.display());
+    let first = first_bytes(&mut file).or_usage(what)?;
+    file.rewind().or_usage(what)?;
     match first.as_slice() {
         [0x1f, 0x8b, ..] => untar(bounded(MultiGzDecoder::new(file), most), landing, which),
         [b'P', b'K', ..] => unzip(file, landing, which),
@@ -161,7 +173,7 @@ fn no_plain_file(name: &Path, kind: &str) -> Error {
     Error::usage(format!("{} is {kind}", name.escape_debug())).hint("only plain files and folders are taken")
 }
 
-fn unzip(from: BufReader<File>, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
+fn unzip(from: impl Read + Seek, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
     let broken = || "the archive is damaged";
     let mut manifest = None;
     let mut archive = zip::ZipArchive::new(from).or_usage(broken)?;
