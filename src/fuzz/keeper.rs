@@ -63,7 +63,10 @@ fn plan(plan: Plan) {
         host.links.iter().for_each(|link| filter(&sender::only(host, link)));
     }
     let state = LabState { hosts: vec![HostState::Running], plan };
-    assert_eq!(state.plan.hosts.first().is_some_and(|host| state.is_running(&host.name)), !state.plan.hosts.is_empty());
+    assert_eq!(
+        state.plan.hosts.first().is_some_and(|host| state.is_running(&host.name)),
+        !state.plan.hosts.is_empty()
+    );
 }
 
 /// As many instructions as are told.
