@@ -71,7 +71,7 @@ fn read(file: &Path) -> netlab::Result<Made> {
         return Ok(Made::Exercise(Box::new(exercise::from_document(&document)?.exercise)));
     }
     if file.file_name() == Some(MANIFEST.as_ref()) {
-        return Manifest::from_document(&document).map(Made::Workspace);
+        return Manifest::checked(&document).map(Made::Workspace);
     }
     let folder = file.parent().unwrap_or(Path::new(""));
     if COURSE.iter().any(|key| document.has(key)) && !document.has("hosts") {

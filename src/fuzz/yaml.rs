@@ -12,8 +12,21 @@ use crate::{
     yaml::{Document, MAX_BYTES, Problems},
 };
 
-/// Words of the program's language, which no message is to have.
-const INTERNAL: [&str; 9] = ["serde", "Option<", "std::", "Vec<", "Some(", "u16", "i64", "struct ", "enum "];
+/// Words of the program's language and of its libraries, which no message is to have.
+const INTERNAL: [&str; 12] = [
+    "serde",
+    "Option<",
+    "std::",
+    "Vec<",
+    "Some(",
+    "u16",
+    "i64",
+    "struct ",
+    "enum ",
+    "while parsing",
+    "while scanning",
+    "did not find",
+];
 
 /// The text as each kind of file, with what is said of it in plain text, in colour and as JSON.
 pub fn yaml(bytes: &[u8]) {
@@ -24,7 +37,7 @@ pub fn yaml(bytes: &[u8]) {
     let folder = Path::new("/nonexistent");
     let mut errors = vec![
         exercise::from_document(&document).err(),
-        Manifest::from_document(&document).err(),
+        Manifest::checked(&document).err(),
         Topology::from_document(document.clone(), folder)
             .and_then(|topology| topology.plan("lab", &[]))
             .err(),

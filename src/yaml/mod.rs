@@ -14,13 +14,13 @@ mod syntax;
 mod tree;
 mod wording;
 
-use std::{fmt::Display, fs::File, io::Read, path::Path as FilePath, sync::Arc};
+use std::{fmt::Display, io::Read, path::Path as FilePath, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_yaml::with::singleton_map_recursive;
 
-use crate::{Error, Result, error::Context};
+use crate::{Error, Result, error::Context, own};
 
 pub use path::{Path, Step};
 use problem::List;
@@ -46,9 +46,9 @@ impl Document {
     /// Reads and parses a file.
     pub fn read(path: &FilePath) -> Result<Self> {
         let mut bytes = Vec::new();
-        // A device may have no end.
+        // What is longer is refused with a word on how long it may be.
         let limit = MAX_BYTES as u64 + 4;
-        let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        let read = own::open_named(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
         read.or_usage(|| format!("cannot read {}", path.display()))?;
         Ok(Self::parse(&path.display().to_string(), &bytes)?)
     }
@@ -81,7 +81,7 @@ impl Document {
     pub fn typed<T: JsonSchema + DeserializeOwned>(&self) -> (Option<T>, Problems) {
         let schema = schemars::schema_for!(T);
         let mut list = self.problems.clone();
-        let value = check::check(&self.root, schema.as_value(), &mut list);
+        let value = check::check(&self.root, &self.text, schema.as_value(), &mut list);
         let mut problems = Problems::new(&self.name, Arc::clone(&self.text), list);
         let typed = value.and_then(|value| match singleton_map_recursive::deserialize(value) {
             Ok(typed) => Some(typed),
