@@ -213,7 +213,11 @@ fn what_is_no_yaml_is_told_in_plain_words() {
         ("hosts: {a: & x}\n", "1:12 hosts.a: an `&` or `*` with no name behind it"),
         ("hosts:\n  a:\n    role:\tserver\n    count: 2\n", "3:10 hosts.a: a tab behind the colon"),
         ("hosts:\n  a: \"\\d\"\n", "2:6 hosts.a: a backslash that means nothing here"),
-        ("hosts:\n  a: {role: server\n    count: 2\n", "2:6 hosts.a: a bracket that is not closed"),
+        ("hosts:\n  a: {role: \"it's\"  # why {\nb: {}\n", "2:6 hosts.a.role: a bracket that is not closed"),
+        (
+            "hosts:\n  a:\n    links:\n      - {segment: lan\n    count: 2\n",
+            "4:9 hosts.a.links[0].segment: a bracket that is not closed",
+        ),
         ("hosts: [\n", "1:8 hosts: a bracket that is not closed"),
         ("hosts:\n  a:\n    role: [client\n  b:\n", "3:11 hosts.a.role: a bracket that is not closed"),
         (
@@ -239,6 +243,11 @@ fn the_line_that_is_wrong_is_the_one_that_is_shown() {
         let text = format!("hosts:\n  a:\n    {line}\n\n    # why\n    count: 2\n    run: x\n");
         assert_eq!(wrong(&text).split("; expected ").next().unwrap(), expected, "{text}");
     }
+    let spaces = wrong("hosts:\n  a:\n\u{a0}\u{a0}\u{a0}\u{a0}role: server\n    run: x\n");
+    assert!(
+        spaces.starts_with("3:1 ") && spaces.contains("a character that only looks like a space"),
+        "{spaces}"
+    );
     for (text, expected) in [
         ("role:server\nrun:x\ncount: 2\n", "1:1 : no colon"),
         ("a:\n- role:server\n  count: 2\n", "2:3 a[0]: no colon"),
@@ -276,7 +285,7 @@ fn what_is_suggested_is_right_and_spelled_as_it_was() {
         ),
         (
             "env: {A: &x 0x10, B: *x}",
-            "3:18 hosts.a.env.A: wrong value: the number 16; expected text; did you mean \"16\"?\n3:27 hosts.a.env.B: wrong value: the number 16; expected text; did you mean \"16\"?",
+            "3:16 hosts.a.env.A: wrong value: the number 16; expected text; did you mean \"16\"?\n3:28 hosts.a.env.B: wrong value: the number 16; expected text; did you mean \"16\"?",
         ),
     ] {
         assert_eq!(wrong(host(says)), expected, "{says}");

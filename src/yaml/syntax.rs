@@ -43,9 +43,11 @@ pub(super) struct Stop<'a> {
     pub text: &'a str,
     /// The byte it was at.
     pub at: usize,
+    /// Where the last thing ended that it told of.
+    pub last: usize,
     /// Its words for it.
     pub info: &'a str,
-    /// The innermost bracket that is open there.
+    /// The innermost bracket that was open then.
     pub bracket: Option<usize>,
 }
 
@@ -62,18 +64,24 @@ impl Stop<'_> {
             let tab = line.start + tab;
             return problem(tab..tab + 1, "a tab in the indentation").expected("spaces");
         }
+        let before = lines_before(text, line.start).next();
+        if let Some(span) =
+            [Some(line.clone()), before].into_iter().flatten().find_map(|line| odd_indent(text, &line))
+        {
+            return problem(span, LIKE_A_SPACE.0).expected(LIKE_A_SPACE.1);
+        }
         if let Some(line) = self.without_colon(&line, at > line.start + indent) {
             if let Some((span, message, expected)) = look_alike(text, &line) {
                 return problem(span, message).expected(expected);
             }
-            let start = line.start + indentation(&text[line.clone()]);
+            let start = line.start + content(&text[line.clone()]);
             return problem(start..line.end, "no colon")
                 .expected("`key: value`, with a space behind the colon");
         }
-        if let Some(bracket) = self.bracket.filter(|_| self.info.contains("indentation")) {
+        if let Some(bracket) = self.left_open(at, line.start, indent) {
             let closing = if text[bracket..].starts_with('{') { '}' } else { ']' };
             return problem(bracket..bracket + 1, "a bracket that is not closed")
-                .expected(format!("`{closing}` before the next line that is indented less"));
+                .expected(format!("`{closing}` behind what it holds"));
         }
         if self.info.contains("<document start>")
             && let Some(first) = lines_before(text, line.start).last()
@@ -83,10 +91,22 @@ impl Stop<'_> {
             return problem(start..first.end, "an indented line that belongs to nothing")
                 .expected("the key that it belongs to above it, or no indentation");
         }
+        let at = if text[..at].ends_with('\t') { at - 1 } else { at };
         match WORDS.iter().find(|(theirs, ..)| self.info.contains(theirs)) {
             Some((_, ours, expected)) => problem(at..at, *ours).expected(expected),
             None => problem(at..at, "this is not YAML").expected("`key: value`, or quotes around the text"),
         }
+    }
+
+    /// The bracket that is to blame for what the parser found at byte `at` of a line with that indentation: one that is
+    /// open, if the line can be none of those within it.
+    fn left_open(&self, at: usize, line: usize, indent: usize) -> Option<usize> {
+        let text = self.text;
+        let bracket = open_bracket(text, self.last.min(at)..at).or(self.bracket)?;
+        let opened = line_at(text, bracket);
+        let outside = opened.start < line && indent <= indentation(&text[opened]);
+        let indented = self.info.contains("indentation") && !self.info.contains("quoted");
+        (indented || outside && self.info.contains("expected ',' or")).then_some(bracket)
     }
 
     /// The line that lacks its colon, which the parser may notice only at a later one; `line` is the one it was at,
@@ -123,6 +143,37 @@ impl Stop<'_> {
     }
 }
 
+/// What is said of a space that is none, and what would be right.
+const LIKE_A_SPACE: (&str, &str) = ("a character that only looks like a space", "an ordinary space");
+
+/// A space in a line's indentation that is none to YAML.
+fn odd_indent(text: &str, line: &Range<usize>) -> Option<Range<usize>> {
+    let blank = text[line.clone()].char_indices().take_while(|(_, c)| *c == ' ' || looks_like_space(*c));
+    let (at, c) = blank.into_iter().find(|(_, c)| *c != ' ')?;
+    Some(line.start + at..line.start + at + c.len_utf8())
+}
+
+/// The innermost bracket that is open at the end of a part of the text that begins outside of quotes.
+fn open_bracket(text: &str, part: Range<usize>) -> Option<usize> {
+    let (mut open, mut quote, mut before) = (Vec::new(), None, ' ');
+    let mut chars = text[part.clone()].char_indices();
+    while let Some((at, c)) = chars.next() {
+        let begins = before.is_whitespace() || "[{,:".contains(before);
+        match (quote, c) {
+            (Some('"'), '\\') => drop(chars.next()),
+            (Some(end), c) if c == end => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') if begins => quote = Some(c),
+            (None, '#') if before.is_whitespace() => drop(chars.find(|(_, c)| *c == '\n')),
+            (None, '[' | '{') if begins => open.push(part.start + at),
+            (None, ']' | '}') => drop(open.pop()),
+            _ => {}
+        }
+        before = c;
+    }
+    open.pop()
+}
+
 /// The first character of a line that is something else than it looks like, in words.
 fn look_alike(text: &str, line: &Range<usize>) -> Option<(Range<usize>, &'static str, &'static str)> {
     text[line.clone()].char_indices().find_map(|(at, c)| {
@@ -131,9 +182,7 @@ fn look_alike(text: &str, line: &Range<usize>) -> Option<(Range<usize>, &'static
             '：' | '﹕' | '∶' | '꞉' => {
                 Some((span, "a character that only looks like a colon", "`:` with a space behind it"))
             }
-            c if looks_like_space(c) => {
-                Some((span, "a character that only looks like a space", "an ordinary space"))
-            }
+            c if looks_like_space(c) => Some((span, LIKE_A_SPACE.0, LIKE_A_SPACE.1)),
             _ => None,
         }
     })

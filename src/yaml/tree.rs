@@ -64,6 +64,7 @@ pub(super) fn build(text: &str) -> Result<(Node, List), List> {
         path: Path::default(),
         anchors: HashMap::new(),
         brackets: Vec::new(),
+        last: 0,
         amount: Amount::default(),
         problems: List::default(),
     };
@@ -93,6 +94,8 @@ struct Builder<'a> {
     anchors: HashMap<usize, (Node, Amount)>,
     /// Where the brackets are that are open, in bytes.
     brackets: Vec<usize>,
+    /// Where the last event ended, in bytes: what is behind it the parser may have read, and not told.
+    last: usize,
     amount: Amount,
     problems: List,
 }
@@ -264,7 +267,11 @@ impl<'a> Builder<'a> {
 
     fn next(&mut self) -> Result<(Event<'a>, Range<usize>), Problem> {
         match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((event, self.bytes(span))),
+            Some(Ok((event, span))) => {
+                let span = self.bytes(span);
+                self.last = span.end;
+                Ok((event, span))
+            }
             Some(Err(error)) => Err(self.syntax(&error)),
             None => Ok((Event::StreamEnd, self.text.len()..self.text.len())),
         }
@@ -278,7 +285,7 @@ impl<'a> Builder<'a> {
     fn syntax(&self, error: &ScanError) -> Problem {
         let at = self.bytes(Span::empty(*error.marker())).start;
         let bracket = self.brackets.last().copied();
-        syntax::Stop { text: self.text, at, info: error.info(), bracket }.explain(&self.path)
+        syntax::Stop { text: self.text, at, last: self.last, info: error.info(), bracket }.explain(&self.path)
     }
 
     fn problem(&self, span: Range<usize>, message: impl std::fmt::Display) -> Problem {
