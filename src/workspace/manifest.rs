@@ -10,7 +10,7 @@ use super::MANIFEST;
 use crate::{
     Result,
     error::nearest,
-    yaml::{Document, Path, Problem},
+    yaml::{Document, Path},
 };
 
 /// What stands for something else in a command.
@@ -52,8 +52,12 @@ impl Manifest {
     pub fn checked(document: &Document) -> Result<Self> {
         let (manifest, mut problems) = document.typed::<Self>();
         for (path, command) in manifest.iter().flat_map(Self::commands) {
-            if let Some(problem) = misused(document, &path, command) {
-                problems.add(|| problem);
+            if let Some((message, meant)) = misused(command) {
+                problems.add(|| {
+                    let problem =
+                        document.value(&path, message).suggest(meant.map(|name| format!("{{{name}}}")));
+                    problem.expected("`{port}`, and for a client `{server}`, where they belong")
+                });
             }
         }
         Ok(problems.into_result(manifest)?)
@@ -77,19 +81,15 @@ impl Manifest {
     }
 }
 
-/// What is wrong with the variables of a command. Other braces are the shell's, or the program's.
-fn misused(document: &Document, path: &Path, command: &str) -> Option<Problem> {
+/// What is wrong with the variables of a command, and which one was meant if it is that. Other braces are the shell's, or
+/// the program's.
+fn misused(command: &str) -> Option<(String, Option<&'static str>)> {
     let words = command.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(word, _)| word);
-    let meant = words
-        .filter(|word| !VARIABLES.contains(word))
-        .find_map(|word| Some((word, nearest(word, VARIABLES)?)));
-    if let Some((word, near)) = meant {
-        let problem = document.value(path, format!("unknown variable: `{{{word}}}`"));
-        return Some(problem.expected("`{port}` or `{server}`").suggest(Some(format!("{{{near}}}"))));
+    let unknown = words.filter(|word| !VARIABLES.contains(word));
+    if let Some((word, near)) = unknown.filter_map(|word| Some((word, nearest(word, VARIABLES)?))).next() {
+        return Some((format!("unknown variable: `{{{word}}}`"), Some(near)));
     }
-    let needed =
-        || document.value(path, "nothing tells it the port").expected("`{port}` where the port belongs");
-    (!command.contains("{port}")).then(needed)
+    (!command.contains("{port}")).then(|| ("nothing tells it the port".to_owned(), None))
 }
 
 /// The JSON schema of a manifest.
