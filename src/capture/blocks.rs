@@ -5,11 +5,17 @@ use std::net::Ipv4Addr;
 use super::Counts;
 use crate::{observer::protocol::Nanos, runtime::WatchedSegment};
 
-const SECTION_HEADER: u32 = 0x0A0D_0D0A;
+pub(super) const SECTION_HEADER: u32 = 0x0A0D_0D0A;
 pub(super) const INTERFACE: u32 = 1;
+pub(super) const OBSOLETE_PACKET: u32 = 2;
+pub(super) const SIMPLE_PACKET: u32 = 3;
 pub(super) const NAME_RESOLUTION: u32 = 4;
 pub(super) const INTERFACE_STATISTICS: u32 = 5;
 pub(super) const ENHANCED_PACKET: u32 = 6;
+
+/// What a section begins with, to tell in which order it has its bytes, and the version of the format.
+pub(super) const BYTE_ORDER: u32 = 0x1A2B_3C4D;
+pub(super) const MAJOR: u16 = 1;
 
 /// `LINKTYPE_ETHERNET`.
 const ETHERNET: u16 = 1;
@@ -29,8 +35,8 @@ pub struct Packet<'a> {
 
 pub fn section_header(out: &mut Vec<u8>) {
     block(out, SECTION_HEADER, |body| {
-        body.extend(0x1A2B_3C4Du32.to_le_bytes());
-        body.extend(1u16.to_le_bytes());
+        body.extend(BYTE_ORDER.to_le_bytes());
+        body.extend(MAJOR.to_le_bytes());
         body.extend(0u16.to_le_bytes());
         // The section's length is not known while it grows.
         body.extend(u64::MAX.to_le_bytes());

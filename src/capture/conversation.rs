@@ -87,9 +87,17 @@ pub struct Flow {
     pub keepalives: u64,
     /// Segments that only asked whether the other side's window is still shut.
     pub window_probes: u64,
-    /// Packets that had been seen on another interface of the same capture already; counted among
-    /// the packets, told nowhere else.
+    /// Packets that had been seen on another interface of the same capture already, or outside or inside of a tunnel;
+    /// counted among the packets, told nowhere else.
     pub copies: u64,
+    /// Packets that were in a tunnel, so that its ends may have made them up; told where there are any.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tunnelled: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One of a connection's two ends.

@@ -11,12 +11,14 @@ const ICMP6: u8 = 58;
 /// What the frame is, in tcpdump's manner and in short.
 pub(super) fn describe(frame: &Frame<'_>, names: &Names) -> String {
     match network(frame) {
-        Some(Network::Ip(datagram)) => ip(&datagram, names),
-        Some(Network::Other(ETHERTYPE_ARP, data)) => {
+        Network::Ip(datagram) => ip(&datagram, names),
+        Network::Other(ETHERTYPE_ARP, data) => {
             arp(data, names).unwrap_or_else(|| format!("ARP, cut short, length {}", frame.len))
         }
-        Some(Network::Other(kind, _)) => format!("ethertype 0x{kind:04x}, length {}", frame.len),
-        None => format!("link type {}, unreadable, length {}", frame.link.0, frame.len),
+        Network::Other(kind, _) => format!("ethertype 0x{kind:04x}, length {}", frame.len),
+        Network::Named(what) => format!("{what}, length {}", frame.len),
+        Network::Broken(header) => format!("{header} cut short or malformed, length {}", frame.len),
+        Network::Unknown => format!("link type {}, unreadable, length {}", frame.link.0, frame.len),
     }
 }
 

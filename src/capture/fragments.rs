@@ -36,9 +36,12 @@ pub(super) struct Fragments {
     pending: VecDeque<Pending>,
 }
 
+/// Sender, receiver, number, and how many tunnels they are in.
+type Key = (IpAddr, IpAddr, u32, u8);
+
 #[derive(Debug)]
 struct Pending {
-    key: (IpAddr, IpAddr, u32),
+    key: Key,
     since: Nanos,
     data: Vec<u8>,
     /// The parts of `data` that are there, in order, none touching another.
@@ -49,11 +52,11 @@ struct Pending {
 
 impl Fragments {
     /// Adds a part; gives the whole payload when nothing is missing any more.
-    pub fn join(&mut self, at: Nanos, datagram: &Datagram<'_>, part: Fragment) -> Option<Vec<u8>> {
+    pub fn join(&mut self, at: Nanos, datagram: &Datagram<'_>, part: Fragment, depth: u8) -> Option<Vec<u8>> {
         if part.offset + datagram.len > LONGEST {
             return None;
         }
-        let key = (datagram.src, datagram.dst, part.id);
+        let key = (datagram.src, datagram.dst, part.id, depth);
         self.pending.retain(|p| at.saturating_sub(p.since) < LIFETIME);
         let index = self.pending.iter().position(|p| p.key == key).unwrap_or_else(|| {
             if self.pending.len() == PENDING {
@@ -69,7 +72,7 @@ impl Fragments {
 }
 
 impl Pending {
-    fn new(key: (IpAddr, IpAddr, u32), since: Nanos) -> Self {
+    fn new(key: Key, since: Nanos) -> Self {
         Self { key, since, data: Vec::new(), have: Vec::new(), total: None }
     }
 

@@ -39,12 +39,46 @@ impl LinkType {
     pub const NULL: Self = Self(0);
     /// An Ethernet header.
     pub const ETHERNET: Self = Self(1);
+    /// IEEE 802.5.
+    pub const TOKEN_RING: Self = Self(6);
+    /// PPP, with HDLC's address and control bytes or without.
+    pub const PPP: Self = Self(9);
+    /// FDDI.
+    pub const FDDI: Self = Self(10);
+    /// PPP or Cisco's HDLC on a serial line.
+    pub const PPP_HDLC: Self = Self(50);
+    /// A PPPoE header.
+    pub const PPP_ETHER: Self = Self(51);
+    /// LLC over ATM.
+    pub const ATM_RFC1483: Self = Self(100);
     /// An IP header, version 4 or 6.
     pub const RAW: Self = Self(101);
+    /// Cisco's HDLC.
+    pub const C_HDLC: Self = Self(104);
+    /// IEEE 802.11.
+    pub const IEEE802_11: Self = Self(105);
+    /// Frame relay.
+    pub const FRELAY: Self = Self(107);
     /// OpenBSD loopback: the address family in network byte order.
     pub const LOOP: Self = Self(108);
+    /// OpenBSD's interface of decrypted packets.
+    pub const ENC: Self = Self(109);
     /// Linux "cooked" capture, as on interface `any`.
     pub const LINUX_SLL: Self = Self(113);
+    /// What pf, the firewall, logs.
+    pub const PFLOG: Self = Self(117);
+    /// IEEE 802.11 after a header of Prism's.
+    pub const IEEE802_11_PRISM: Self = Self(119);
+    /// IEEE 802.11 after a radiotap header.
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// IEEE 802.11 after a header of AVS'.
+    pub const IEEE802_11_AVS: Self = Self(163);
+    /// A header that tells of the packet what else is known, and its link type.
+    pub const PPI: Self = Self(192);
+    /// PPP after a byte that says which way it goes.
+    pub const PPP_WITH_DIR: Self = Self(204);
+    /// A stack of MPLS labels.
+    pub const MPLS: Self = Self(219);
     /// An IPv4 header.
     pub const IPV4: Self = Self(228);
     /// An IPv6 header.

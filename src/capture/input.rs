@@ -1,6 +1,8 @@
 //! Bytes of a capture file as they come, a whole record at a time.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
+
+use super::compressed::Source;
 
 /// How much is read at once.
 const CHUNK: usize = 256 * 1024;
@@ -12,7 +14,9 @@ const LONGEST: usize = 16 * 1024 * 1024;
 pub(super) enum Stop {
     /// At the end, between two records.
     End,
-    /// In the middle of something, for this reason.
+    /// In the middle of something, of which so many bytes are missing.
+    Early(u64),
+    /// For this reason.
     Damaged(String),
 }
 
@@ -24,7 +28,7 @@ pub(super) fn damaged<T>(why: impl Into<String>) -> Result<T, Stop> {
 /// A stream of bytes with a window on what comes next.
 #[derive(Debug)]
 pub(super) struct Input<R> {
-    source: R,
+    source: Source<R>,
     buffer: Vec<u8>,
     /// What was read and not yet taken is `buffer[at..end]`.
     at: usize,
@@ -34,8 +38,18 @@ pub(super) struct Input<R> {
 }
 
 impl<R: Read> Input<R> {
-    pub fn new(source: R) -> Self {
-        Self { source, buffer: vec![0; CHUNK], at: 0, end: 0, offset: 0 }
+    pub fn new(source: R) -> io::Result<Self> {
+        Ok(Self { source: Source::open(source)?, buffer: vec![0; CHUNK], at: 0, end: 0, offset: 0 })
+    }
+
+    /// What it is compressed with, if it is.
+    pub fn compression(&self) -> Option<&'static str> {
+        self.source.compression()
+    }
+
+    /// Whether more has to be read before anything else can be taken.
+    pub fn is_drained(&self) -> bool {
+        self.at == self.end
     }
 
     /// The next `len` bytes, which stay. The end of the file is [`Stop::End`] where nothing comes.
@@ -59,12 +73,17 @@ impl<R: Read> Input<R> {
         &self.buffer[self.at - len..self.at]
     }
 
-    /// Takes `len` bytes that nobody wants to see, however many.
+    /// Takes `len` bytes that nobody wants to see, however many, but for the last four.
     pub fn skip(&mut self, mut len: u64) -> Result<(), Stop> {
         while len > 0 {
             let step = usize::try_from(len).unwrap_or(CHUNK).min(CHUNK);
-            self.take(step)?;
+            let taken = self.take(step);
             len -= step as u64;
+            taken.map_err(|stop| match stop {
+                Stop::End => Stop::Early(len + step as u64),
+                Stop::Early(missing) => Stop::Early(len + missing),
+                Stop::Damaged(why) => Stop::Damaged(why),
+            })?;
         }
         Ok(())
     }
@@ -91,7 +110,7 @@ impl<R: Read> Input<R> {
             }
             match self.source.read(&mut self.buffer[self.end..]) {
                 Ok(0) if self.end == 0 => return Err(Stop::End),
-                Ok(0) => return damaged(format!("the file ends {} bytes early", len - self.end)),
+                Ok(0) => return Err(Stop::Early((len - self.end) as u64)),
                 Ok(read) => self.end += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return damaged(format!("cannot read on: {error}")),

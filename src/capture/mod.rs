@@ -4,6 +4,7 @@
 //! [`Conversations`]. Live packets join at [`Frame`].
 
 pub(crate) mod blocks;
+mod compressed;
 mod conversation;
 mod conversations;
 mod decode;
@@ -11,6 +12,7 @@ mod describe;
 mod ending;
 mod fragments;
 mod frame;
+mod gaps;
 mod input;
 pub mod ladder;
 mod names;
@@ -24,6 +26,8 @@ mod segment;
 mod sender;
 pub mod show;
 mod states;
+pub mod table;
+mod tracked;
 
 pub use conversation::{Close, Conversation, Flow, Handshake, Side, Step};
 pub use conversations::{Conversations, Novelty, Seen};

@@ -4,10 +4,12 @@ use std::io::Read;
 
 use super::{
     LinkType,
-    input::{Input, Stop},
+    input::{Input, Stop, damaged},
     read::{Record, check_captured},
 };
 
+/// The version of the format; the minor one does not matter but for [`Header::old`].
+const MAJOR: u32 = 2;
 /// The file's header, in bytes.
 const HEADER: usize = 24;
 
@@ -46,14 +48,19 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Reads it, if its version is one of those that are known.
     pub fn read<R: Read>(input: &mut Input<R>, magic: Magic) -> Result<Self, Stop> {
         input.take(HEADER)?;
         let header = input.taken(HEADER);
         let field = |at: usize| field(magic.big_endian, header, at);
-        let minor = u16::try_from(if magic.big_endian { field(4) & 0xffff } else { field(4) >> 16 });
+        let (first, second) = (field(4) >> 16, field(4) & 0xffff);
+        let (major, minor) = if magic.big_endian { (first, second) } else { (second, first) };
+        if major != MAJOR {
+            return damaged(format!("version {major}.{minor} of the format, which is none that is known"));
+        }
         // The upper half says whether frames end in a checksum; no matter, as IP knows its length.
         let link = LinkType(u16::try_from(field(20) & 0xffff).unwrap_or_default());
-        Ok(Self { magic, link, old: minor.is_ok_and(|minor| minor <= 3) })
+        Ok(Self { magic, link, old: minor <= 3 })
     }
 
     /// Takes the next packet.

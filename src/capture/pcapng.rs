@@ -7,21 +7,17 @@ use std::{
 
 use super::{
     LinkType, Names,
+    blocks::{
+        BYTE_ORDER, ENHANCED_PACKET, INTERFACE, MAJOR, NAME_RESOLUTION, OBSOLETE_PACKET, SECTION_HEADER,
+        SIMPLE_PACKET,
+    },
     input::{Input, Stop, damaged},
     read::{Record, check_captured},
 };
 use crate::observer::protocol::Nanos;
 
 /// A section header's block type, which reads the same in either byte order.
-pub(super) const MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
-const SECTION: u32 = u32::from_be_bytes(MAGIC);
-const BYTE_ORDER: u32 = 0x1a2b_3c4d;
-
-const INTERFACE: u32 = 1;
-const OBSOLETE_PACKET: u32 = 2;
-const SIMPLE_PACKET: u32 = 3;
-const NAMES: u32 = 4;
-const ENHANCED_PACKET: u32 = 6;
+pub(super) const MAGIC: [u8; 4] = SECTION_HEADER.to_be_bytes();
 
 /// A block's type and length before its body, and its length again behind.
 const HEAD: usize = 8;
@@ -71,17 +67,16 @@ impl Section {
             *offset = input.offset;
             let head = input.peek(HEAD)?;
             let kind = self.order.u32(head, 0);
-            if kind == SECTION {
-                self.start(input.peek(HEAD + 4)?)?;
+            if kind == SECTION_HEADER {
+                self.start(input.peek(HEAD + 6)?)?;
             }
             let len = self.order.u32(input.peek(HEAD)?, 4);
             let body = match (len as usize).checked_sub(HEAD + TAIL) {
                 Some(body) if body % 4 == 0 => body,
                 _ => return damaged(format!("a block of {len} bytes, which cannot be")),
             };
-            if !matches!(kind, INTERFACE..=NAMES | ENHANCED_PACKET) {
-                input.skip((HEAD + body) as u64)?;
-                input.take(TAIL)?;
+            if !matches!(kind, INTERFACE..=NAME_RESOLUTION | ENHANCED_PACKET) {
+                input.skip(len.into())?;
                 self.check_tail(input, len)?;
                 continue;
             }
@@ -94,7 +89,7 @@ impl Section {
                     self.interfaces.push(interface);
                     continue;
                 }
-                NAMES => {
+                NAME_RESOLUTION => {
                     self.names(body, names);
                     continue;
                 }
@@ -115,6 +110,12 @@ impl Section {
             return damaged("a section of no known byte order");
         };
         self.order = Order { big_endian };
+        let major = self.order.u16(block, HEAD + 4);
+        if major != MAJOR {
+            return damaged(format!(
+                "a section of version {major} of the format, which is none that is known"
+            ));
+        }
         self.interfaces.clear();
         Ok(())
     }

@@ -19,6 +19,7 @@ use crate::{Error, Result, error::Context, observer::protocol::Nanos};
 #[derive(Debug)]
 pub struct Reader<R> {
     input: Input<R>,
+    name: String,
     format: Format,
     packets: u64,
     damage: Option<Damage>,
@@ -35,7 +36,7 @@ enum Format {
 /// What was wrong with a file, after what could be read of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Damage {
-    /// Where the record begins that could not be read, in bytes from the file's start.
+    /// Where the record begins that could not be read, in bytes from the start of the file, decompressed.
     pub offset: u64,
     /// How many packets came before.
     pub packets: u64,
@@ -71,14 +72,14 @@ impl Reader<Box<dyn Read>> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads what `source` gives; `name` is for the error if that is no capture.
+    /// Reads what `source` gives, also if it is compressed with gzip or zstd; `name` is for the error if that is no capture.
     pub fn new(source: R, name: &str) -> Result<Self> {
-        let mut input = Input::new(source);
+        let mut input = Input::new(source).or_usage(|| format!("cannot read {name}"))?;
         let (format, stop) = match Self::format(&mut input, name)? {
             Ok(format) => (format, None),
             Err(stop) => (Format::Cut, Some(stop)),
         };
-        let mut reader = Self { input, format, packets: 0, damage: None };
+        let mut reader = Self { input, name: name.to_owned(), format, packets: 0, damage: None };
         reader.stopped(0, stop);
         Ok(reader)
     }
@@ -86,18 +87,19 @@ impl<R: Read> Reader<R> {
     fn format(input: &mut Input<R>, name: &str) -> Result<Result<Format, Stop>> {
         let first = match input.beginning(4) {
             Ok(first) => first,
-            Err(Stop::End) => &[],
+            Err(Stop::End | Stop::Early(_)) => &[],
             Err(Stop::Damaged(why)) => return Err(Error::usage(format!("{name}: {why}"))),
         };
         let Ok(magic) = first.try_into() else {
-            return Err(no_capture(name, first));
+            let first = first.to_owned();
+            return Err(no_capture(name, &first, input.compression()));
         };
         if magic == pcapng::MAGIC {
             return Ok(Ok(Format::Pcapng(pcapng::Section::default())));
         }
         match pcap::Magic::of(magic) {
             Some(magic) => Ok(pcap::Header::read(input, magic).map(Format::Pcap)),
-            None => Err(no_capture(name, &magic)),
+            None => Err(no_capture(name, &magic, input.compression())),
         }
     }
 
@@ -119,15 +121,21 @@ impl<R: Read> Reader<R> {
                 let data = &self.input.taken(taken)[..captured];
                 Some(Frame { at, interface, link, len, data })
             }
-            Err(Stop::End) if self.input.offset > offset => {
-                self.stopped(offset, Some(Stop::Damaged("the file ends early".into())));
-                None
-            }
             Err(stop) => {
                 self.stopped(offset, Some(stop));
                 None
             }
         }
+    }
+
+    /// What it reads, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether everything that has come was read, so that the next frame may take its time.
+    pub fn is_drained(&self) -> bool {
+        self.input.is_drained()
     }
 
     /// How many frames were read.
@@ -141,9 +149,13 @@ impl<R: Read> Reader<R> {
     }
 
     fn stopped(&mut self, offset: u64, stop: Option<Stop>) {
-        if let Some(Stop::Damaged(why)) = stop {
-            self.damage = Some(Damage { offset, packets: self.packets, why });
-        }
+        let why = match stop {
+            None | Some(Stop::End) => return,
+            Some(Stop::Early(1)) => "the file ends 1 byte early".into(),
+            Some(Stop::Early(missing)) => format!("the file ends {missing} bytes early"),
+            Some(Stop::Damaged(why)) => why,
+        };
+        self.damage = Some(Damage { offset, packets: self.packets, why });
     }
 }
 
@@ -154,15 +166,21 @@ impl std::fmt::Display for Damage {
     }
 }
 
-fn no_capture(name: &str, first: &[u8]) -> Error {
+fn no_capture(name: &str, first: &[u8], compression: Option<&str>) -> Error {
+    let inside = compression.map_or(String::new(), |how| format!(", decompressed with {how},"));
     let bytes: Vec<_> = first.iter().map(|byte| format!("{byte:02x}")).collect();
-    match first {
-        [] => Error::usage(format!("{name} is empty")).hint("a capture begins with a header"),
-        [0x1f, 0x8b, ..] => Error::usage(format!("{name} is no capture but compressed (1f 8b)"))
-            .hint("`gunzip -c FILE | netlab capture show -` reads it"),
-        _ => Error::usage(format!("{name} is no capture: it begins with {}", bytes.join(" ")))
-            .hint("pcap and pcapng files can be read"),
-    }
+    let unpack = match first {
+        [] => return Error::usage(format!("{name}{inside} is empty")).hint("a capture begins with a header"),
+        [0xfd, b'7', b'z', b'X'] => "xz",
+        [b'B', b'Z', b'h', _] => "bzip2",
+        [0x04, 0x22, 0x4d, 0x18] => "lz4",
+        _ => {
+            return Error::usage(format!("{name}{inside} is no capture: it begins with {}", bytes.join(" ")))
+                .hint("pcap and pcapng files can be read");
+        }
+    };
+    Error::usage(format!("{name}{inside} is compressed with {unpack}"))
+        .hint(format!("`{unpack} -dc FILE | netlab capture show -` reads it"))
 }
 
 /// A packet's length must make sense before its bytes are asked for.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, net::SocketAddr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Datagram, Frame};
+use super::{Datagram, Frame, sender::Place};
 use crate::observer::protocol::Nanos;
 
 /// A header without options, in bytes.
@@ -17,6 +17,8 @@ pub struct Segment<'a> {
     pub at: Nanos,
     /// Which of the capture's interfaces saw it.
     pub interface: u32,
+    /// How many tunnels it was in.
+    pub tunnels: u8,
     /// Sender.
     pub src: SocketAddr,
     /// Receiver.
@@ -53,6 +55,7 @@ impl<'a> Segment<'a> {
         Some(Self {
             at: frame.at,
             interface: frame.interface,
+            tunnels: 0,
             src: SocketAddr::new(datagram.src, src),
             dst: SocketAddr::new(datagram.dst, dst),
             flags: Flags(word(12) & 0x1ff),
@@ -80,6 +83,11 @@ impl<'a> Segment<'a> {
     pub fn seq_len(&self) -> u32 {
         let controls = u32::from(self.flags.has(Flags::SYN)) + u32::from(self.flags.has(Flags::FIN));
         self.len.wrapping_add(controls)
+    }
+
+    /// Where it was seen.
+    pub(super) fn place(&self) -> Place {
+        (self.interface, self.tunnels)
     }
 
     /// The same segment, its data copied.

@@ -1,12 +1,7 @@
-//! One side's sequence numbers (RFC 9293, 3.4), which wrap around.
+//! One side of a connection: what it sent, and its sequence numbers (RFC 9293, 3.4), which wrap around.
 
-use std::mem;
-
-use super::{Flags, Novelty, Segment};
+use super::{Flags, Flow, Novelty, Segment, gaps::Gaps};
 use crate::observer::protocol::Nanos;
-
-/// How many gaps are remembered; a stream that has more is not worth telling apart.
-const GAPS: usize = 32;
 
 /// How soon what fills a gap was only overtaken, where the connection's round-trip time is not known.
 const REORDERING: Nanos = 3_000_000;
@@ -19,15 +14,21 @@ pub(super) fn after(a: u32, b: u32) -> bool {
     a != b && a.wrapping_sub(b) < 1 << 31
 }
 
-/// What is known of one side from what it sent, and from what was acknowledged to it.
+/// Where a packet was seen: on which interface, and in how many tunnels.
+pub(super) type Place = (u32, u8);
+
+/// What is known of one side from what it sent, and from what was acknowledged to it. A capture may have millions,
+/// so what most do not need is in a box.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sender {
-    /// The interface that saw its latest news. The same passes others too where a lab has a router.
-    pub interface: Option<u32>,
+    packets: u64,
+    bytes: u64,
+    payload: u64,
+    rest: Option<Box<Rest>>,
+    /// Where its latest news was seen. The same packet passes more places where a lab has a router, or a tunnel.
+    place: Option<Place>,
     /// The number of its SYN; without one, the number before the first that was seen.
-    pub base: Option<u32>,
-    /// Whether its SYN was seen, and when last.
-    pub syn: Option<Nanos>,
+    base: Option<u32>,
     /// The number after the highest that it sent.
     next: Option<u32>,
     /// The number after the highest that was acknowledged to it.
@@ -38,106 +39,188 @@ pub(super) struct Sender {
     window: u16,
     /// How often its peer acknowledged the same again, asking for what comes next.
     repeats: u8,
-    /// What was skipped so far.
-    gaps: Vec<Gap>,
+    /// Whether its SYN was seen.
+    syn: bool,
+    /// Whether `next` is only what a segment without data and SYN said, as a keepalive that is one too low.
+    is_guess: bool,
 }
 
-/// Sequence numbers that were skipped.
-#[derive(Clone, Copy, Debug)]
-struct Gap {
-    from: u32,
-    /// The number after the last.
-    to: u32,
-    /// When they were skipped.
-    since: Nanos,
+/// What few connections have.
+#[derive(Clone, Debug, Default)]
+struct Rest {
+    gaps: Gaps,
+    /// The number of another SYN, which may be the one that its peer takes.
+    other_syn: Option<u32>,
+    retransmissions: u64,
+    out_of_order: u64,
+    keepalives: u64,
+    window_probes: u64,
+    copies: u64,
+    tunnelled: u64,
 }
 
 impl Sender {
-    /// Takes note of a segment that this side sent; `peer_window` is what its peer offered last.
-    /// `rtt` is the connection's round-trip time. Gives how many bytes of data in it had not passed before.
-    pub fn send(&mut self, segment: &Segment<'_>, peer_window: u16, rtt: Option<Nanos>) -> (Novelty, u32) {
+    /// Takes note of a segment that this side sent. `rtt` is the connection's round-trip time.
+    pub fn send(&mut self, segment: &Segment<'_>, peer: &Self, rtt: Option<Nanos>) -> Novelty {
+        self.place = Some(segment.place());
+        let (novelty, fresh) = self.follow(segment, peer, rtt);
+        self.payload += u64::from(fresh);
+        self.count(novelty);
+        novelty
+    }
+
+    /// Counts a packet of its.
+    pub fn pass(&mut self, segment: &Segment<'_>) {
+        self.packets += 1;
+        self.bytes += u64::from(segment.frame_len);
+        if segment.tunnels > 0 {
+            self.rest.get_or_insert_default().tunnelled += 1;
+        }
+    }
+
+    /// Counts what is not new.
+    pub fn count(&mut self, novelty: Novelty) {
+        if novelty == Novelty::New {
+            return;
+        }
+        let rest = self.rest.get_or_insert_default();
+        match novelty {
+            Novelty::New => {}
+            Novelty::Retransmission => rest.retransmissions += 1,
+            Novelty::OutOfOrder => rest.out_of_order += 1,
+            Novelty::KeepAlive => rest.keepalives += 1,
+            Novelty::WindowProbe => rest.window_probes += 1,
+            Novelty::Copy => rest.copies += 1,
+        }
+    }
+
+    /// What it sent.
+    pub fn flow(&self) -> Flow {
+        let of = |count: fn(&Rest) -> u64| self.rest.as_deref().map_or(0, count);
+        Flow {
+            packets: self.packets,
+            bytes: self.bytes,
+            payload: self.payload,
+            retransmissions: of(|rest| rest.retransmissions),
+            out_of_order: of(|rest| rest.out_of_order),
+            keepalives: of(|rest| rest.keepalives),
+            window_probes: of(|rest| rest.window_probes),
+            copies: of(|rest| rest.copies),
+            tunnelled: of(|rest| rest.tunnelled),
+        }
+    }
+
+    /// Follows the numbers. Gives how many bytes of data had not passed before.
+    fn follow(&mut self, segment: &Segment<'_>, peer: &Self, rtt: Option<Nanos>) -> (Novelty, u32) {
         self.window = segment.window;
         if segment.flags.has(Flags::RST) {
             return (Novelty::New, 0);
         }
         let syn = segment.flags.has(Flags::SYN);
-        let base = if syn { segment.seq } else { segment.seq.wrapping_sub(1) };
-        if syn {
-            if self.base.is_some_and(|old| old != base) {
-                *self = Self { interface: self.interface, window: self.window, ..Self::default() };
-            }
-            self.syn = Some(segment.at);
+        if syn && let Some(novelty) = self.take_syn(segment.seq) {
+            return (novelty, 0);
         }
-        self.base.get_or_insert(base);
+        self.base.get_or_insert(if syn { segment.seq } else { segment.seq.wrapping_sub(1) });
         let end = segment.seq.wrapping_add(segment.seq_len());
         if segment.flags.has(Flags::FIN) {
             self.fin.get_or_insert(end);
         }
         let Some(next) = self.next else {
             self.next = Some(end);
+            self.is_guess = segment.seq == end;
             return (Novelty::New, segment.len);
         };
-        let asks = segment.len <= 1 && segment.seq == next.wrapping_sub(1) && self.acked == Some(next);
-        if asks && !segment.flags.any(Flags::SYN | Flags::FIN) {
-            return (if peer_window == 0 { Novelty::WindowProbe } else { Novelty::KeepAlive }, 0);
+        if self.asks(segment, next, peer) {
+            return (
+                if peer.packets > 0 && peer.window == 0 { Novelty::WindowProbe } else { Novelty::KeepAlive },
+                0,
+            );
         }
         self.extend(next, segment, end, rtt.unwrap_or(REORDERING))
+    }
+
+    /// Takes note of a SYN; none if it is as any segment.
+    fn take_syn(&mut self, number: u32) -> Option<Novelty> {
+        let had = std::mem::replace(&mut self.syn, true);
+        match self.base {
+            // What it opens has passed already.
+            Some(base) if base == number && !had && self.next.is_some() => Some(Novelty::OutOfOrder),
+            Some(base) if base != number && had => {
+                self.rest.get_or_insert_default().other_syn = Some(number);
+                Some(Novelty::New)
+            }
+            Some(base) if base != number => {
+                self.forget();
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets its numbers: another connection's.
+    fn forget(&mut self) {
+        (self.base, self.next, self.acked, self.fin) = (None, None, None, None);
+        (self.repeats, self.is_guess) = (0, false);
+        if let Some(rest) = &mut self.rest {
+            rest.gaps = Gaps::default();
+        }
+    }
+
+    /// Whether the segment only wants to be answered: it has nothing but the number before the next, once more.
+    fn asks(&self, segment: &Segment<'_>, next: u32, peer: &Self) -> bool {
+        let is_last = segment.len <= 1 && segment.seq == next.wrapping_sub(1);
+        is_last
+            && !segment.flags.any(Flags::SYN | Flags::FIN)
+            && match self.acked {
+                Some(acked) => acked == next,
+                // Of a side that nobody hears. Data of one byte that is sent again would have PSH set.
+                None => peer.packets == 0 && (segment.len == 0 || !segment.flags.has(Flags::PSH)),
+            }
     }
 
     /// Moves `next` over the segment's sequence numbers, the last of which is before `end`.
     fn extend(&mut self, next: u32, segment: &Segment<'_>, end: u32, rtt: Nanos) -> (Novelty, u32) {
         let (seq, len) = (segment.seq, segment.len);
-        if seq == end {
-            return (Novelty::New, 0);
-        }
+        let skipped = seq.wrapping_sub(next);
         let is_further = after(end, next);
         if is_further {
             self.next = Some(end);
         }
-        if seq == next {
-            return (Novelty::New, len);
-        }
-        if after(seq, next) {
-            if self.gaps.len() < GAPS {
-                self.gaps.push(Gap { from: next, to: seq, since: segment.at });
+        if skipped == 0 || after(seq, next) {
+            let moved = end.wrapping_sub(seq);
+            self.is_guess &= moved == 0;
+            if skipped > 0 {
+                self.rest.get_or_insert_default().gaps.skip(skipped, segment.at);
+            }
+            if let Some(rest) = &mut self.rest {
+                rest.gaps.pass(moved);
             }
             return (Novelty::New, len);
         }
-        let (filled, since) = self.fill(seq, end);
-        let beyond = if is_further { end.wrapping_sub(next) } else { 0 };
-        let fresh = filled.saturating_add(beyond).min(len);
+        if seq == end {
+            return (Novelty::New, 0);
+        }
+        let (mut fresh, mut since) = (0, None);
+        if let Some(rest) = &mut self.rest {
+            (fresh, since) = rest.gaps.fill(next.wrapping_sub(seq), end.wrapping_sub(seq));
+        }
+        if is_further {
+            let beyond = end.wrapping_sub(next);
+            fresh = fresh.saturating_add(beyond);
+            if let Some(rest) = &mut self.rest {
+                rest.gaps.pass(beyond);
+            }
+        }
         // Nobody can know of a loss and send again sooner than after a round trip.
         let overtaken = since.is_some_and(|since| segment.at.saturating_sub(since) < rtt);
         let asked_for = self.repeats >= REPEATS && self.acked == Some(seq);
-        (if overtaken && !asked_for { Novelty::OutOfOrder } else { Novelty::Retransmission }, fresh)
-    }
-
-    /// Takes the numbers from `seq` to before `end` out of the gaps. Gives how many of them were in one, and
-    /// since when the first of those gaps was there.
-    fn fill(&mut self, seq: u32, end: u32) -> (u32, Option<Nanos>) {
-        let (mut filled, mut first) = (0, None);
-        for gap in mem::take(&mut self.gaps) {
-            if !after(end, gap.from) || !after(gap.to, seq) {
-                self.gaps.push(gap);
-                continue;
-            }
-            let from = if after(seq, gap.from) { seq } else { gap.from };
-            let to = if after(gap.to, end) { end } else { gap.to };
-            filled += to.wrapping_sub(from);
-            first = Some(first.map_or(gap.since, |first: Nanos| first.min(gap.since)));
-            if from != gap.from {
-                self.gaps.push(Gap { to: from, ..gap });
-            }
-            if to != gap.to {
-                self.gaps.push(Gap { from: to, ..gap });
-            }
-        }
-        (filled, first)
+        (if overtaken && !asked_for { Novelty::OutOfOrder } else { Novelty::Retransmission }, fresh.min(len))
     }
 
     /// Takes note of an acknowledgment that this side got; says whether it is the first of its FIN.
     pub fn acknowledge(&mut self, segment: &Segment<'_>) -> bool {
         let ack = segment.ack;
+        self.choose_syn(ack);
         if self.acked == Some(ack)
             && segment.len == 0
             && !segment.flags.any(Flags::SYN | Flags::FIN | Flags::RST)
@@ -145,6 +228,9 @@ impl Sender {
             self.repeats = self.repeats.saturating_add(1);
         }
         self.base.get_or_insert(ack.wrapping_sub(1));
+        if self.is_guess && self.next.is_some_and(|next| after(ack, next)) {
+            self.next = Some(ack);
+        }
         let news = self.acked.is_none_or(|acked| after(ack, acked));
         // What was never sent cannot be acknowledged: such a number is of an earlier connection.
         if !news || self.next.is_some_and(|next| after(ack, next)) {
@@ -154,6 +240,18 @@ impl Sender {
         self.acked = Some(ack);
         self.repeats = 0;
         self.fin_acked() && !had_fin
+    }
+
+    /// Of two SYNs, the one counts that is acknowledged.
+    fn choose_syn(&mut self, ack: u32) {
+        let other = self.rest.as_ref().and_then(|rest| rest.other_syn);
+        if let Some(other) = other
+            && ack == other.wrapping_add(1)
+            && !self.syn_acked()
+        {
+            self.forget();
+            (self.base, self.next) = (Some(other), Some(ack));
+        }
     }
 
     /// Whether everything in the segment was seen before.
@@ -168,9 +266,14 @@ impl Sender {
         segment.flags.has(Flags::ACK) && self.acked.is_none_or(|acked| after(segment.ack, acked))
     }
 
-    /// The window it offered last.
-    pub fn window(&self) -> u16 {
-        self.window
+    /// Whether its latest news was seen elsewhere.
+    pub fn was_elsewhere(&self, segment: &Segment<'_>) -> bool {
+        self.place.is_some_and(|place| place != segment.place())
+    }
+
+    /// The number of its SYN, or the one before the first that was seen.
+    pub fn base(&self) -> Option<u32> {
+        self.base
     }
 
     /// Whether its FIN was seen.
@@ -180,7 +283,7 @@ impl Sender {
 
     /// Whether its SYN was seen and acknowledged.
     pub fn syn_acked(&self) -> bool {
-        self.syn.is_some() && self.base.zip(self.acked).is_some_and(|(base, acked)| after(acked, base))
+        self.syn && self.base.zip(self.acked).is_some_and(|(base, acked)| after(acked, base))
     }
 
     /// Whether its FIN was seen and acknowledged.

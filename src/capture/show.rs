@@ -1,21 +1,14 @@
-//! Packets as lines of text in tcpdump's manner, and connections as a table.
+//! Packets as lines of text in tcpdump's manner.
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, LineStyle, Table, presets};
-
-use super::{
-    Close, Conversation, Conversations, Flags, Frame, Names, Novelty, Seen, Segment, describe::describe,
-};
+use super::{Conversations, Flags, Frame, Names, Novelty, Seen, Segment, describe::describe};
 use crate::observer::protocol::Nanos;
 
 /// How many characters of a packet's data a line shows.
 const TEXT: usize = 40;
 
-const COLUMNS: [&str; 8] =
-    ["client", "server", "packets", "bytes", "handshake", "close", "retransmissions", "RTT"];
-
-/// Tells packets as they come, a line each, and their connections in the end.
+/// Tells packets as they come, a line each, and follows their connections.
 #[derive(Debug, Default)]
 pub struct Lines {
     /// The names that stand for addresses.
@@ -82,6 +75,9 @@ pub fn line(segment: &Segment<'_>, seen: &Seen, names: &Names) -> String {
     if !segment.payload.is_empty() {
         let _ = write!(line, ": {}", text(&segment.payload));
     }
+    if segment.tunnels > 0 {
+        line += " [in a tunnel]";
+    }
     line + match seen.novelty {
         Novelty::New => "",
         Novelty::Retransmission => " [retransmission]",
@@ -111,45 +107,6 @@ pub fn text(data: &[u8]) -> String {
     }
     let shown_all = left > 0 || data.len() <= TEXT;
     text + if shown_all { "\"" } else { "\"…" }
-}
-
-/// Connections as a table, a line each.
-pub fn table<'a>(conversations: impl IntoIterator<Item = &'a Conversation>, names: &Names) -> Table {
-    let mut table = Table::new();
-    let rule = LineStyle::new('─', '─', '─', '─');
-    table.load_style(presets::NOTHING.header_separator(rule));
-    table.set_header(COLUMNS);
-    for number in [2, 3, 6, 7] {
-        if let Some(column) = table.column_mut(number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.add_rows(conversations.into_iter().map(|c| {
-        [
-            names.endpoint(c.client),
-            names.endpoint(c.server),
-            c.packets.to_string(),
-            c.bytes.to_string(),
-            c.opening.to_string(),
-            close(c),
-            c.retransmissions.to_string(),
-            c.rtt_ns.map_or_else(|| "-".into(), milliseconds),
-        ]
-    }));
-    table
-}
-
-/// How it closed and by whom first: `fin by client`.
-fn close(c: &Conversation) -> String {
-    match (c.close, c.rst_by, c.fin_by) {
-        (Close::Rst, Some(by), _) | (Close::Fin, _, Some(by)) => format!("{} by {by}", c.close),
-        (Close::Open, _, Some(by)) => format!("open, fin by {by}"),
-        _ => c.close.to_string(),
-    }
-}
-
-fn milliseconds(time: Nanos) -> String {
-    format!("{}.{:03} ms", time / 1_000_000, time / 1000 % 1000)
 }
 
 #[cfg(test)]

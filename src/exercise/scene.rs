@@ -247,7 +247,7 @@ impl Scene {
     }
 
     /// The conversations with that port, in the order in which they began, but for those that a stranger served.
-    pub fn talks(&self, port: u16) -> impl Iterator<Item = &Conversation> {
+    pub fn talks(&self, port: u16) -> impl Iterator<Item = Conversation> {
         self.conversations
             .iter()
             .filter(move |c| c.server.port() == port && !self.strange.contains(&c.client))

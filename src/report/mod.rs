@@ -69,7 +69,7 @@ impl Evidence {
             plan: plan.clone(),
             ports: scene.ports.clone(),
             programs: exercise.programs.clone(),
-            conversations: scene.ports.values().flat_map(|port| scene.talks(*port)).cloned().collect(),
+            conversations: scene.ports.values().flat_map(|port| scene.talks(*port)).collect(),
             more_conversations: 0,
             timeline: timeline.clone(),
         }

@@ -20,6 +20,7 @@ pub fn segment((by, flags, seq, ack, len): Row, nth: usize) -> Segment<'static> 
     Segment {
         at: 1_000_000 * nth as u64,
         interface: 0,
+        tunnels: 0,
         src,
         dst,
         flags: flags.parse().unwrap(),
@@ -36,7 +37,7 @@ fn all(rows: &[Row]) -> (Vec<Conversation>, Vec<Novelty>) {
     let mut conversations = Conversations::new();
     let novelties =
         rows.iter().enumerate().map(|(n, row)| conversations.push(&segment(*row, n)).novelty).collect();
-    (conversations.iter().cloned().collect(), novelties)
+    (conversations.iter().collect(), novelties)
 }
 
 /// The only connection of these segments.
@@ -302,6 +303,109 @@ fn lost_before_the_tap_is_sent_again() {
 fn what_covers_more_than_its_gap_counts_once() {
     let c = one(&opened(&[(C, "ACK", 101, 901, 5), (C, "ACK", 111, 901, 10), (C, "ACK", 101, 901, 15)]));
     assert_eq!(c.to_server.payload, 20);
+}
+
+#[test]
+fn gaps_are_filled_however_many_there_are() {
+    let count: u32 = 5000;
+    let skipped = (0..count).map(|n| (C, "ACK", 111 + 20 * n, 901, 10));
+    let filled = (0..count).rev().map(|n| (C, "ACK", 101 + 20 * n, 901, 10));
+    let flow = one(&opened(&skipped.chain(filled).collect::<Vec<_>>())).to_server;
+    assert_eq!(
+        (flow.payload, flow.retransmissions + flow.out_of_order),
+        (u64::from(20 * count), count.into())
+    );
+}
+
+#[test]
+fn a_gap_is_filled_in_parts() {
+    let rows = [
+        (C, "ACK", 131, 901, 10),
+        (C, "ACK", 111, 901, 10),
+        (C, "ACK", 101, 901, 15),
+        (C, "ACK", 101, 901, 40),
+    ];
+    assert_eq!(one(&opened(&rows)).to_server.payload, 40);
+    // One over several gaps and beyond, where the numbers wrap around.
+    let top = u32::MAX - 9;
+    let c = one(&[
+        (C, "SYN", top, 0, 0),
+        (C, "ACK", top + 5, 0, 1),
+        (C, "ACK", top + 8, 0, 1),
+        (C, "ACK", 2, 0, 1),
+        (C, "ACK", top + 1, 0, 20),
+    ]);
+    assert_eq!(c.to_server.payload, 20);
+}
+
+#[test]
+fn an_acknowledgment_that_overtook_its_data_leaves_a_gap() {
+    let (c, novelties) = all(&opened(&[(C, "ACK", 111, 901, 0), (C, "ACK", 101, 901, 10)]));
+    assert_eq!(novelties[3..], [New, OutOfOrder]);
+    assert_eq!(c[0].to_server.payload, 10);
+}
+
+#[test]
+fn of_two_answers_to_a_syn_the_one_counts_that_is_acknowledged() {
+    for (taken, other) in [(900, 77_000), (77_000, 900)] {
+        for order in [[taken, other], [other, taken]] {
+            let c = one(&[
+                (C, "SYN", 100, 0, 0),
+                (S, "SYN+ACK", order[0], 101, 0),
+                (S, "SYN+ACK", order[1], 101, 0),
+                (C, "ACK", 101, taken + 1, 0),
+                (S, "PSH+ACK", taken + 1, 101, 5),
+                (S, "FIN+ACK", taken + 6, 101, 0),
+                (C, "FIN+ACK", 101, taken + 7, 0),
+                (S, "ACK", taken + 7, 102, 0),
+            ]);
+            assert_eq!((c.handshake, c.close, c.retransmissions), (true, Close::Fin, 0), "{order:?}");
+            assert_eq!((c.closing.len(), c.to_client.payload, c.rtt_ns), (3, 5, Some(3_000_000)));
+        }
+    }
+}
+
+#[test]
+fn keepalives_of_a_capture_that_began_with_one() {
+    let round = [(C, "ACK", 106, 901, 0), (S, "ACK", 901, 107, 0)];
+    let c = one(&[round, round, round].concat());
+    assert_eq!((c.to_server.keepalives, c.to_client.keepalives, c.retransmissions), (2, 0, 0));
+}
+
+#[test]
+fn keepalives_of_a_side_whose_peer_is_not_heard() {
+    let c = one(&[
+        (C, "SYN", 100, 0, 0),
+        (C, "ACK", 101, 901, 0),
+        (C, "ACK", 100, 901, 0),
+        (C, "ACK", 100, 901, 1),
+    ]);
+    assert_eq!((c.to_server.keepalives, c.to_server.window_probes, c.retransmissions), (2, 0, 0));
+    // Sent again, as PSH says.
+    let c = one(&[(C, "PSH+ACK", 101, 901, 1), (C, "PSH+ACK", 101, 901, 1)]);
+    assert_eq!((c.to_server.keepalives, c.retransmissions), (0, 1));
+}
+
+#[test]
+fn a_syn_that_its_data_overtook() {
+    let (c, novelties) = all(&[
+        (C, "PSH+ACK", 101, 901, 6),
+        (C, "SYN", 100, 0, 0),
+        (S, "SYN+ACK", 900, 101, 0),
+        (C, "ACK", 107, 901, 0),
+    ]);
+    assert_eq!((c.len(), c[0].handshake, c[0].retransmissions), (1, true, 0));
+    assert_eq!((novelties[1], c[0].to_server.payload), (OutOfOrder, 6));
+}
+
+#[test]
+fn no_round_trip_is_known_where_the_clock_was_set_back() {
+    let mut conversations = Conversations::new();
+    for (row, at) in HANDSHAKE.into_iter().zip([5, 6, 2]) {
+        conversations.push(&Segment { at, ..segment(row, 0) });
+    }
+    let told = conversations.get(0).unwrap();
+    assert_eq!((told.handshake, told.rtt_ns), (true, None));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, io};
 
-use netlab::capture::{Conversations, Damage, Decoder, Reader, show::Lines};
+use netlab::capture::{Conversations, Damage, Decoder, Reader, show::Lines, table};
 use proptest::prelude::*;
 
 use crate::files::{
@@ -96,6 +96,28 @@ fn a_long_block_of_no_interest_may_not_end_early_unnoticed() {
     assert!(read(&file[..]).damage.is_some());
 }
 
+#[test]
+fn as_much_is_missing_as_the_block_says() {
+    let long = [section(LITTLE), LITTLE.u32(0x0bad), LITTLE.u32(u32::MAX - 3), vec![0; 60]].concat();
+    assert_eq!(read(&long[..]).damage.unwrap().why, "the file ends 4294967224 bytes early");
+    let mut short = [section(LITTLE), block(LITTLE, 0x0bad, &[vec![0; 8]])].concat();
+    short.pop();
+    assert_eq!(read(&short[..]).damage.unwrap().why, "the file ends 1 byte early");
+}
+
+/// As libpcap and tshark refuse them.
+#[test]
+fn other_versions_of_the_formats_are_not_guessed_at() {
+    let mut old = pcap(&frames());
+    old[4] = 1;
+    let damage = read(&old[..]).damage.unwrap();
+    assert_eq!(damage.why, "version 1.4 of the format, which is none that is known");
+    let mut new = pcapng();
+    new[12] = 2;
+    let damage = read(&new[..]).damage.unwrap();
+    assert_eq!((damage.packets, &damage.why[..25]), (0, "a section of version 2 of"));
+}
+
 /// Fails after what it has.
 struct Breaks<'a>(&'a [u8]);
 
@@ -117,7 +139,7 @@ fn a_source_that_fails_is_told_with_its_reason() {
 /// Does all that can be done with a file; what matters is that it comes back.
 fn use_up(file: &[u8]) {
     let Ok(mut reader) = Reader::new(file, "test") else { return };
-    let (mut decoder, mut lines) = (Decoder::new(), Lines::default());
+    let (mut decoder, mut lines) = (Decoder::through_tunnels(), Lines::default());
     while let Some(frame) = reader.next(&mut lines.names) {
         let line = match decoder.segment(&frame) {
             Some(segment) => lines.segment(&segment),
@@ -125,9 +147,9 @@ fn use_up(file: &[u8]) {
         };
         assert!(!line.chars().any(char::is_control), "{line:?}");
     }
-    lines.conversations.name(&lines.names);
-    let table = netlab::capture::show::table(lines.conversations.iter(), &lines.names);
-    assert_eq!(table.row_count(), lines.conversations.len());
+    let mut written = Vec::new();
+    table::write(&mut written, &lines.conversations, &lines.names, usize::MAX).unwrap();
+    assert_eq!(String::from_utf8(written).unwrap().lines().count(), 2 + lines.conversations.len());
 }
 
 proptest! {

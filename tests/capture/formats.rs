@@ -171,5 +171,8 @@ fn what_is_no_capture_is_refused_with_its_first_bytes() {
     assert_eq!(error.kind, netlab::Kind::Usage);
     assert_eq!(refused(b"ab").message, "x.pcap is no capture: it begins with 61 62");
     assert_eq!(refused(b"").message, "x.pcap is empty");
-    assert!(refused(b"\x1f\x8b\x08\0").hint.unwrap().contains("gunzip"));
+    assert!(refused(b"\x1f\x8b\x08\0").message.contains("the compressed data ends early"));
+    for (tool, bytes) in [("xz", &b"\xfd7zXZ\0"[..]), ("bzip2", b"BZh9"), ("lz4", b"\x04\x22\x4d\x18")] {
+        assert!(refused(bytes).hint.unwrap().contains(&format!("`{tool} -dc FILE | netlab capture show -`")));
+    }
 }

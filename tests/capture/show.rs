@@ -121,6 +121,58 @@ fn the_standard_input_will_do() {
 }
 
 #[test]
+fn what_has_come_is_told_before_more_comes() {
+    let mut child = netlab(&["-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&pcap(&[ethernet(0x0800, &ipv4(b"hola"))])).unwrap();
+    // The pipe stays open, as that of a capture that goes on.
+    let mut first = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.contains(r#"length 4: "hola""#), "{first}");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn messages_name_the_standard_input_and_count_in_english() {
+    let mut child = netlab(&["-", "--port", "0"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let file = pcap(&[ethernet(0x0800, &ipv4(b"hola"))]);
+    child.stdin.take().unwrap().write_all(&file[..file.len() - 1]).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "0 packets, 0 TCP conversations\n");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("the standard input: damaged at byte 24, after packet 0: "), "{said}");
+    assert!(said.contains("the file ends 1 byte early"), "{said}");
+
+    let (_folder, path) = self::file(&file);
+    let shown = |arguments: &[&str]| {
+        let output = netlab(&[&[path.as_str()], arguments].concat()).assert().success().get_output().clone();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(shown(&[]).contains("\n1 packet, 1 TCP conversation\n"));
+    assert_eq!(shown(&["--limit", "0"]), "… and 1 more\n\n1 packet, 1 TCP conversation\n");
+    assert!(shown(&["--limit", "all"]).contains("198.18.0.3.40312"));
+    netlab(&[&path, "--limit", "many"]).assert().code(2);
+}
+
+#[test]
+fn a_broken_header_is_named() {
+    let mut malformed = ethernet(0x0800, &ipv4(b"hola"));
+    malformed[14] = 0x41;
+    let cut = ethernet(0x86dd, &[0x60; 20]);
+    let (_folder, path) = file(&pcap(&[malformed, cut, vec![1; 9]]));
+    let text = String::from_utf8(netlab(&[&path]).output().unwrap().stdout).unwrap();
+    for header in ["IPv4 header", "IPv6 header", "Ethernet header"] {
+        assert!(text.contains(&format!(" {header} cut short or malformed, length ")), "{text}");
+    }
+}
+
+#[test]
 fn without_a_file_the_newest_capture() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("captures/run-1");

@@ -53,7 +53,7 @@ fn by_netlab(file: &Path) -> Vec<Row> {
         }
     }
     assert_eq!(reader.damage(), None);
-    let row = |c: &netlab::capture::Conversation| {
+    let row = |c: netlab::capture::Conversation| {
         let end = |end: std::net::SocketAddr| match end {
             std::net::SocketAddr::V4(end) => format!("{},,{}", end.ip(), end.port()),
             std::net::SocketAddr::V6(end) => format!(",{},{}", end.ip(), end.port()),
@@ -64,7 +64,7 @@ fn by_netlab(file: &Path) -> Vec<Row> {
 }
 
 /// Whether tshark is there.
-fn has_tshark() -> bool {
+pub fn has_tshark() -> bool {
     let found = Command::new("tshark").arg("--version").output().is_ok();
     if !found {
         skipped("there is no tshark here");

@@ -88,8 +88,9 @@ impl Ladder {
 }
 
 fn label(segment: &Segment<'_>) -> String {
-    match segment.len {
+    let label = match segment.len {
         0 => segment.flags.to_string(),
         len => format!("{} len {len}", segment.flags),
-    }
+    };
+    if segment.tunnels > 0 { label + " tunnel" } else { label }
 }

@@ -60,7 +60,7 @@ impl Args {
     async fn tell(&self, session: &mut Session, plan: &Plan) -> Result<()> {
         let mut teller = Teller {
             lines: Lines::new(plan.addresses().collect()),
-            decoder: Decoder::new(),
+            decoder: Decoder::through_tunnels(),
             port: self.port,
         };
         tokio::select! {

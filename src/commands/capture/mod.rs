@@ -38,6 +38,11 @@ impl Args {
     }
 }
 
+/// `1 packet`, `2 packets`.
+fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// What is added about a capture of which so many packets are missing.
 fn dropped(packets: u64) -> String {
     match packets {

@@ -10,14 +10,16 @@ use anyhow::Result;
 use netlab::{
     Error,
     capture::{
-        self, Conversation, Damage, Decoder, Ending, Frame, Reader, Segment,
+        self, Conversations, Damage, Decoder, Ending, Frame, Names, Reader, Segment,
         ladder::{self, Charset, Ladder},
         show::Lines,
+        table,
     },
     printable::printable,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use super::counted;
 use crate::ui;
 
 /// Where captures are, unless told otherwise.
@@ -25,11 +27,14 @@ const CAPTURES: &str = "captures";
 
 /// How many packets a ladder shows unless told otherwise: more than anyone reads.
 const RUNGS: u64 = 500;
+/// How many conversations a table shows, likewise.
+const ROWS: u64 = 1000;
 
 /// Show a capture's packets, a line each, and its TCP conversations.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A pcap or pcapng file, the name of a recording, or - for the standard input [default: the newest under captures/]
+    /// A pcap or pcapng file, also if it is compressed with gzip or zstd, the name of a recording, or - for the standard
+    /// input [default: the newest under captures/]
     file: Option<PathBuf>,
     /// Print JSON instead: {"packets","dropped","conversations","damage"}.
     #[arg(long)]
@@ -37,8 +42,9 @@ pub struct Args {
     /// Only TCP from or to this port.
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
-    /// At most so many packets' lines or arrows; the table still tells of all packets.
-    #[arg(long, value_name = "NUMBER")]
+    /// At most so many lines or arrows, and so many rows of the table, or `all`; what is counted is counted over all
+    /// packets [default: all lines, 500 arrows, 1000 rows]
+    #[arg(long, value_name = "NUMBER", value_parser = limit)]
     limit: Option<u64>,
     /// Draw the TCP packets between the hosts as a ladder, with the states they imply.
     #[arg(long, conflicts_with = "json")]
@@ -53,8 +59,22 @@ struct Summary<'a> {
     packets: u64,
     /// How many more passed, as far as the file says.
     dropped: Option<u64>,
-    conversations: Vec<&'a Conversation>,
+    #[serde(serialize_with = "each")]
+    conversations: (&'a Conversations, &'a Names),
     damage: Option<&'a Damage>,
+}
+
+/// One after another, as all of them may be too many to be held twice.
+fn each<S: Serializer>(all: &(&Conversations, &Names), serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(all.0.named(all.1))
+}
+
+/// A number of `--limit`.
+fn limit(text: &str) -> Result<u64, String> {
+    match text {
+        "all" => Ok(u64::MAX),
+        number => number.parse().map_err(|_| "neither a number nor `all`".into()),
+    }
 }
 
 impl Args {
@@ -70,7 +90,7 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         match reader.damage() {
-            Some(damage) => Err(Error::usage(format!("{}: {damage}", file.display()))
+            Some(damage) => Err(Error::usage(format!("{}: {damage}", reader.name()))
                 .hint("what could be read is shown")
                 .into()),
             None => Ok(ExitCode::SUCCESS),
@@ -83,10 +103,16 @@ impl Args {
         ending: Option<Ending>,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let (mut decoder, mut lines, mut ladder) = (Decoder::new(), Lines::default(), Ladder::new());
+        let (mut decoder, mut lines, mut ladder) =
+            (Decoder::through_tunnels(), Lines::default(), Ladder::new());
         let most = self.limit.unwrap_or(if self.ladder { RUNGS } else { u64::MAX });
         let (mut packets, mut told, mut left) = (0, 0, 0);
-        while let Some(frame) = reader.next(&mut lines.names) {
+        loop {
+            // Whoever watches is not to wait for what comes next.
+            if reader.is_drained() {
+                out.flush()?;
+            }
+            let Some(frame) = reader.next(&mut lines.names) else { break };
             let segment = decoder.segment(&frame);
             if !self.wants(segment.as_ref()) {
                 continue;
@@ -107,23 +133,40 @@ impl Args {
                 _ => {}
             }
         }
-        lines.conversations.name(&lines.names);
         if self.json {
-            let conversations = lines.conversations.iter().collect();
+            let conversations = (&lines.conversations, &lines.names);
             let dropped = ending.map(|ending| ending.counts.dropped);
             let summary = Summary { packets, dropped, conversations, damage: reader.damage() };
             serde_json::to_writer(&mut *out, &summary)?;
             return writeln!(out);
         }
-        if self.ladder {
+        if self.ladder && told > 0 {
             let charset = if self.ascii { Charset::ASCII } else { Charset::UNICODE };
             write!(out, "{}", ladder::draw(&ladder, &lines.names, charset))?;
         }
         if left > 0 {
             writeln!(out, "… and {left} more")?;
         }
-        table(packets, &lines, out)?;
+        if told + left > 0 {
+            writeln!(out)?;
+        }
+        self.table(packets, &lines, out)?;
         ending.map_or(Ok(()), |ending| tell_ending(&ending, out))
+    }
+
+    fn table(&self, packets: u64, lines: &Lines, out: &mut impl Write) -> io::Result<()> {
+        let conversations = lines.conversations.len() as u64;
+        writeln!(out, "{}, {}", counted(packets, "packet"), counted(conversations, "TCP conversation"))?;
+        let most = self.limit.unwrap_or(ROWS).min(conversations);
+        if most > 0 {
+            table::write(
+                out,
+                &lines.conversations,
+                &lines.names,
+                usize::try_from(most).unwrap_or(usize::MAX),
+            )?;
+        }
+        Ok(())
     }
 
     fn wants(&self, segment: Option<&Segment<'_>>) -> bool {
@@ -154,17 +197,4 @@ fn tell_ending(ending: &Ending, out: &mut impl Write) -> io::Result<()> {
         Some(comment) => writeln!(out, "\n{}", printable(comment)),
         None => Ok(()),
     }
-}
-
-fn table(packets: u64, lines: &Lines, out: &mut impl Write) -> io::Result<()> {
-    let conversations = lines.conversations.iter();
-    let count = conversations.len();
-    writeln!(out, "\n{packets} packets, {count} TCP conversation{}", if count == 1 { "" } else { "s" })?;
-    if count > 0 {
-        let table = capture::show::table(conversations, &lines.names);
-        for line in table.lines() {
-            writeln!(out, "{}", line.trim_end())?;
-        }
-    }
-    Ok(())
 }

@@ -62,7 +62,7 @@ pub async fn record(
     }
     if !announce {
         let dropped: u64 = counts.iter().map(|counts| counts.dropped).sum();
-        eprintln!("{packets} packets in {}{}", path.display(), super::dropped(dropped));
+        eprintln!("{} in {}{}", super::counted(packets, "packet"), path.display(), super::dropped(dropped));
     }
     drop(recorder);
     result.and(ended.map_err(Into::into))

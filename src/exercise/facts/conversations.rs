@@ -9,7 +9,7 @@ use crate::{
 impl Fact for Talk {
     fn find(&self, scene: &Scene) -> Finding {
         let from = self.from.as_deref().map(|part| scene.host(part));
-        let talks: Vec<&Conversation> = scene
+        let talks: Vec<Conversation> = scene
             .talks(scene.port(self.port.as_deref()))
             .filter(|c| from.is_none_or(|host| scene.names.get(c.client.ip()) == Some(host)))
             .collect();
