@@ -19,19 +19,19 @@ const BOUNDS: Bounds = Bounds { files: 64, file_bytes: 4096, total_bytes: 16384 
 /// One archive, as one student's and as a class's.
 pub fn archive(bytes: &[u8]) {
     for which in [Which::Sources, Which::All] {
-        let Ok(room) = tempfile::tempdir() else { return };
-        let root = room.path().join("a/b");
+        let Ok(folder) = tempfile::tempdir() else { return };
+        let root = folder.path().join("a/b");
         fs::create_dir_all(&root).expect("a folder of our own");
-        let landing = Landing::new(&root, BOUNDS);
-        let mut landing = if which == Which::All { landing.of_many() } else { landing };
-        let unpacked =
+        let one = Landing::new(&root, BOUNDS);
+        let mut landing = if which == Which::All { one.of_many() } else { one };
+        let done =
             unpack_from(Path::new("a.tar"), Cursor::new(bytes), &mut landing, BOUNDS.total_bytes, which);
-        if let Err(error) = unpacked {
+        if let Err(error) = done {
             assert_harmless(&error.with_causes());
             assert_harmless(error.hint.as_deref().unwrap_or_default());
         }
         landing.missing().faults.values().for_each(|why| assert_harmless(why));
-        let found = below(room.path());
+        let found = below(folder.path());
         assert!(found.iter().all(|(path, _)| path.starts_with(&root)), "{found:?}");
         assert!(found.len() <= BOUNDS.files, "{} files", found.len());
         let total: u64 = found.iter().map(|(_, bytes)| bytes).sum();

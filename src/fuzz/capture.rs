@@ -4,8 +4,12 @@ use super::assert_harmless;
 use crate::capture::{
     Conversation, Conversations, Decoder, Handshake, Reader, States,
     ladder::{Charset, Ladder, draw},
-    show::{Lines, table},
+    show::Lines,
+    table,
 };
+
+/// So many rows of the table are drawn; of the others it tells how many there are.
+const ROWS: usize = 20;
 
 /// A file, through everything that is made of one.
 pub fn capture(bytes: &[u8]) {
@@ -13,7 +17,7 @@ pub fn capture(bytes: &[u8]) {
         Ok(reader) => reader,
         Err(error) => return assert_harmless(&error.with_causes()),
     };
-    let (mut decoder, mut lines, mut ladder) = (Decoder::new(), Lines::default(), Ladder::new());
+    let (mut decoder, mut lines, mut ladder) = (Decoder::through_tunnels(), Lines::default(), Ladder::new());
     let (mut again, mut states): (_, Vec<States>) = (Conversations::new(), Vec::new());
     let (mut packets, mut total) = (0, 0);
     while let Some(frame) = reader.next(&mut lines.names) {
@@ -36,20 +40,21 @@ pub fn capture(bytes: &[u8]) {
     }
     if let Some(damage) = reader.damage() {
         assert_harmless(&damage.to_string());
-        assert!(damage.offset <= bytes.len() as u64 && damage.packets == reader.packets(), "{damage}");
+        assert_eq!(damage.packets, reader.packets());
     }
-    let conversations = &mut lines.conversations;
-    conversations.name(&lines.names);
+    let conversations: Vec<_> = lines.conversations.named(&lines.names).collect();
     assert_eq!(conversations.iter().map(|c| c.packets).sum::<u64>(), packets);
     assert_eq!(conversations.iter().map(|c| c.bytes).sum::<u64>(), total);
     conversations.iter().for_each(assert_sound);
     for charset in [Charset::UNICODE, Charset::ASCII] {
         assert_harmless(&draw(&ladder, &lines.names, charset));
     }
-    assert_harmless(&table(lines.conversations.iter(), &lines.names).to_string());
-    let json = serde_json::to_string(&lines.conversations.iter().collect::<Vec<_>>()).expect("plain data");
+    let mut table = Vec::new();
+    table::write(&mut table, &lines.conversations, &lines.names, ROWS).expect("a table in memory");
+    assert_harmless(&String::from_utf8(table).expect("text"));
+    let json = serde_json::to_string(&conversations).expect("plain data");
     let back: Vec<Conversation> = serde_json::from_str(&json).expect("what was written can be read");
-    assert!(back.iter().eq(lines.conversations.iter()));
+    assert_eq!(back, conversations);
 }
 
 /// What is true of every connection, whatever its packets.

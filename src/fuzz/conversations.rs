@@ -24,6 +24,7 @@ pub fn conversations(bytes: &[u8]) {
         let len = u32::from(len & 0x3f);
         let segment = Segment {
             at,
+            tunnels: 0,
             interface: u32::from(who >> 1 & 1),
             src: ends[by],
             dst: ends[1 - by],
@@ -45,7 +46,7 @@ pub fn conversations(bytes: &[u8]) {
     }
     assert_eq!(all.iter().map(|c| c.packets).sum::<u64>(), packets);
     for c in all.iter() {
-        assert_sound(c);
+        assert_sound(&c);
         for flow in [&c.to_server, &c.to_client] {
             assert!(flow.payload <= flow.bytes - flow.packets * u64::from(HEADERS), "{c:?}");
         }

@@ -4,6 +4,8 @@
 //! Here and not in `fuzz/`, because readers that only netlab itself calls are among them. The same functions run over
 //! the inputs in `fuzz/corpus/` as an ordinary test.
 
+#![allow(clippy::missing_panics_doc, reason = "to panic is what they are for")]
+
 mod archive;
 mod capture;
 mod conversations;
@@ -43,7 +45,9 @@ fn assert_comes_back<T: Serialize + DeserializeOwned>(json: &[u8]) -> Option<T> 
 mod tests {
     use std::{fs, path::Path};
 
-    const TARGETS: [(&str, fn(&[u8])); 8] = [
+    type Target = (&'static str, fn(&[u8]));
+
+    const TARGETS: [Target; 8] = [
         ("archive", super::archive),
         ("capture", super::capture),
         ("conversations", super::conversations),

@@ -34,7 +34,8 @@ pub fn observer(bytes: &[u8]) {
                 assert_harmless(&line);
             }
             Ok(Frame::Message(message)) => said(&message),
-            Err(error) => assert_harmless(&error.with_causes()),
+            // Whoever prints it makes it visible: it may quote what came.
+            Err(error) => drop(error.with_causes()),
         }
     }
 }

@@ -85,8 +85,8 @@ impl Manifest {
 /// the program's.
 fn misused(command: &str) -> Option<(String, Option<&'static str>)> {
     let words = command.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(word, _)| word);
-    let unknown = words.filter(|word| !VARIABLES.contains(word));
-    if let Some((word, near)) = unknown.filter_map(|word| Some((word, nearest(word, VARIABLES)?))).next() {
+    let mut unknown = words.filter(|word| !VARIABLES.contains(word));
+    if let Some((word, near)) = unknown.find_map(|word| Some((word, nearest(word, VARIABLES)?))) {
         return Some((format!("unknown variable: `{{{word}}}`"), Some(near)));
     }
     (!command.contains("{port}")).then(|| ("nothing tells it the port".to_owned(), None))

@@ -162,7 +162,6 @@ fn open_bracket(text: &str, part: Range<usize>) -> Option<usize> {
         match (quote, c) {
             (Some('"'), '\\') => drop(chars.next()),
             (Some(end), c) if c == end => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') if begins => quote = Some(c),
             (None, '#') if before.is_whitespace() => drop(chars.find(|(_, c)| *c == '\n')),
             (None, '[' | '{') if begins => open.push(part.start + at),
