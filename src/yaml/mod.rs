@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn the_time_for_a_file_full_of_mistakes_grows_as_the_file_does() {
-        let makes: [(fn(usize) -> String, bool); 6] = [
+        type Make = fn(usize) -> String;
+        let makes: [(Make, bool); 6] = [
             (|bytes| "server: x\n".repeat(bytes / 10), true),
             (|bytes| format!("{{{}}}", "server: x,".repeat(bytes / 10)), true),
             (|bytes| numbered(": 1\n", bytes), true),
