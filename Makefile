@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help lab build deps install test soak lint deny bench clean rust
+.PHONY: help lab build deps install test soak fuzz lint deny bench clean rust
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,8 +49,16 @@ bench: build ## Measure against what one would use instead
 	cargo build --release --locked --example echo_load --example capture_load
 	benches/run
 
+# How long each target runs, in seconds, and which ones: all, if none is named.
+TIME ?= 60
+TARGETS ?=
+
+fuzz: rust ## Feed each reader what nobody wrote, for TIME=60 seconds each
+	@scripts/deps.sh build fuzz
+	fuzz/run $(TIME) $(TARGETS)
+
 clean: ## Remove what was built; captures stay
-	rm -rf target bin
+	rm -rf target fuzz/target bin
 
 rust:
 	@scripts/rust.sh

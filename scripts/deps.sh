@@ -1,5 +1,5 @@
 #!/bin/sh
-# deps.sh build|lab|test|bench…: installs what those need and this machine lacks.
+# deps.sh build|lab|test|bench|fuzz…: installs what those need and this machine lacks.
 #
 # On Debian, Ubuntu and their kin with apt-get, through sudo where not root. Elsewhere it names the
 # packages. Only what the build needs is indispensable; without the rest, that part is skipped later.
@@ -28,6 +28,7 @@ bench brctl       bridge-utils  bridge-utils        bridge-utils
 bench mn          mininet       -                   -
 bench socat       socat         socat               socat
 bench tshark      tshark        wireshark-cli       wireshark-cli
+fuzz  c++         g++           gcc-c++             gcc
 '
 # Where no registry can be reached, the hosts' image is made from Debian's packages with this.
 if command -v docker >/dev/null; then

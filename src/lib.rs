@@ -13,6 +13,8 @@ pub mod doctor;
 pub mod errno;
 pub mod error;
 pub mod exercise;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod grade;
 pub mod judge;
 pub mod link;

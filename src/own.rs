@@ -111,12 +111,24 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 
 /// What is in a plain file, whoever has made it.
 pub fn read_anybodys(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    at_most(open_anybodys(path)?, most)
+}
+
+/// Opens what a user names: a plain file, or what the shell has opened already, as for `<(command)`.
+pub fn open_named(path: &Path) -> io::Result<File> {
+    let given = ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|given| path.starts_with(given));
+    if given { File::open(path) } else { open_anybodys(path) }
+}
+
+/// Opens a plain file, whoever has made it.
+fn open_anybodys(path: &Path) -> io::Result<File> {
     // A pipe that nobody writes to would be waited for.
     let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
+    match file.metadata()?.file_type() {
+        kind if kind.is_file() => Ok(file),
+        kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file")),
     }
-    at_most(file, most)
 }
 
 /// All that comes; an error if that is too much.
@@ -206,7 +218,7 @@ mod tests {
         assert_eq!(read_anybodys(&long, 2).unwrap(), b"xx");
         assert_eq!(read_anybodys(&long, 1).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         for path in [pipe.as_path(), Path::new("/dev/zero")] {
-            assert!(read_anybodys(path, 100).is_err(), "{}", path.display());
+            assert!(read_anybodys(path, 100).is_err() && open_named(path).is_err(), "{}", path.display());
         }
     }
 }

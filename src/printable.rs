@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
-/// One line of text. A line feed in it is made visible, too.
+/// One line of text. A line feed in it is made visible, too, and so is what only looks like another character.
 pub fn visible(text: &str) -> String {
-    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
+    let mut shown = String::with_capacity(text.len());
+    for (c, deceives) in told_apart(text) {
+        if deceives { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
 }
 
 /// One line of a table of programs, which choose their own names: `?` for each character that would steer, as `ps` has it.
@@ -12,23 +16,42 @@ pub fn as_ps_does(text: &str) -> String {
     text.replace(steers, "?")
 }
 
-/// A text in which the same bytes mean the same places, with something to see for each character that would steer.
-/// The ASCII ones among them are left to whoever shows it.
+/// A text in which the same bytes mean the same places, with something to see for each character that would steer or
+/// deceive. The ASCII ones among them are left to whoever shows it.
 pub fn same_length(text: &str) -> Cow<'_, str> {
-    let hides = |c: char| !c.is_ascii() && steers(c);
-    if !text.contains(hides) {
+    if text.is_ascii() {
         return text.into();
     }
     let mut same = String::with_capacity(text.len());
-    for c in text.chars() {
+    for (c, deceives) in told_apart(text) {
         match c.len_utf8() {
-            _ if !hides(c) => same.push(c),
+            1 => same.push(c),
+            _ if !deceives => same.push(c),
             2 => same.push('\u{a4}'),
             3 => same.push('\u{fffd}'),
             _ => same.push_str("\u{fffd}?"),
         }
     }
     same.into()
+}
+
+/// Each character, and whether it would steer, or looks like another one than it is.
+fn told_apart(text: &str) -> impl Iterator<Item = (char, bool)> {
+    text.split_inclusive(|c: char| !c.is_alphanumeric()).flat_map(|word| {
+        let latin = word.contains(|c: char| c.is_ascii_alphabetic());
+        word.chars().map(move |c| (c, steers(c) || looks_like_space(c) || latin && looks_latin(c)))
+    })
+}
+
+/// Letters of scripts that share shapes with the Latin one, and Latin ones of another form. Nobody mixes them in a word
+/// but by a slip of the keyboard, or to deceive.
+fn looks_latin(c: char) -> bool {
+    matches!(
+        c,
+        '\u{370}'..='\u{58f}' | '\u{13a0}'..='\u{13fd}' | '\u{1c80}'..='\u{1c8f}' | '\u{1d26}'..='\u{1d2b}'
+            | '\u{1f00}'..='\u{1fff}' | '\u{2c80}'..='\u{2cff}' | '\u{2de0}'..='\u{2dff}' | '\u{a640}'..='\u{a69f}'
+            | '\u{ff10}'..='\u{ff19}' | '\u{ff21}'..='\u{ff3a}' | '\u{ff41}'..='\u{ff5a}' | '\u{1d400}'..='\u{1d7ff}'
+    )
 }
 
 /// Controls, what turns the direction of writing (Unicode's UAX 9) so that a name shows as another one, what nobody
@@ -40,6 +63,15 @@ pub(crate) fn steers(c: char) -> bool {
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
         )
+}
+
+/// What nobody can tell from a space, and no format takes for one.
+pub(crate) fn looks_like_space(c: char) -> bool {
+    matches!(
+        c,
+        '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' | '\u{2800}' | '\u{3164}'
+    )
 }
 
 /// A text of several lines. Tabs become spaces.
@@ -57,7 +89,8 @@ mod tests {
         let same = same_length(text);
         assert_eq!(same, "a\u{a4}b\u{fffd}c\u{fffd}?d\x1b\n");
         assert_eq!(same.len(), text.len());
-        assert!(matches!(same_length("añb\t"), Cow::Borrowed(_)));
+        assert_eq!(same_length("añb\t"), "añb\t");
+        assert_eq!(same_length("r\u{43e}le:\u{a0}x"), "r\u{a4}le:\u{a4}x");
     }
 
     #[test]
@@ -65,6 +98,8 @@ mod tests {
         assert_eq!(visible("\x1b[2Ja\u{9b}\nñ"), "\\u{1b}[2Ja\\u{9b}\\nñ");
         assert_eq!(visible("\u{202e}gpj.c"), "\\u{202e}gpj.c");
         assert_eq!(visible("a\u{2028}b\u{200b}\u{feff}é"), "a\\u{2028}b\\u{200b}\\u{feff}é");
+        assert_eq!(visible("r\u{43e}le:\u{a0}\u{ff52}ole"), "r\\u{43e}le:\\u{a0}\\u{ff52}ole");
+        assert_eq!(visible("роль, Ωμέγα, señal, 10 µs, 服务器"), "роль, Ωμέγα, señal, 10 µs, 服务器");
         assert_eq!(printable("a\n\x07b\tc\n"), "a\n\\u{7}b    c");
     }
 }

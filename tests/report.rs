@@ -91,6 +91,23 @@ fn keys(value: &Value, into: &mut std::collections::BTreeSet<String>) {
 }
 
 #[test]
+fn times_may_be_in_any_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut evidence: Value =
+        serde_json::from_slice(&fs::read(format!("{RUN}/evidence.json")).unwrap()).unwrap();
+    let events = evidence["timeline"].as_array_mut().unwrap();
+    events.reverse();
+    events[1]["at"] = 0.into();
+    fs::write(folder.path().join("evidence.json"), evidence.to_string()).unwrap();
+    let evidence = netlab::report::read(folder.path()).unwrap();
+    for format in Format::value_variants() {
+        let text = format.render(&evidence).unwrap();
+        // What a difference below zero would be.
+        assert!(!text.contains("1844674"), "{format:?}");
+    }
+}
+
+#[test]
 fn no_text_of_a_run_steers_a_terminal_or_a_page() {
     let folder = tempfile::tempdir().unwrap();
     let evidence: Value = serde_json::from_slice(&fs::read(format!("{RUN}/evidence.json")).unwrap()).unwrap();

@@ -151,6 +151,11 @@ fn hostile_archives_are_refused_and_touch_nothing_outside() {
     });
     fs::write(at("noise"), "no archive").unwrap();
     fs::write(at("cut"), &fs::read(at("many")).unwrap()[..500]).unwrap();
+    tarball(&at("number"), |tar| {
+        let mut header = header("a", Regular, 3);
+        header.as_mut_bytes()[148..156].copy_from_slice(b"not oct.");
+        tar.append(&header, b"bad".as_slice()).unwrap();
+    });
 
     let refused: Vec<(String, String)> = Class::open(&class, Path::new("grades"))
         .unwrap()
@@ -159,16 +164,18 @@ fn hostile_archives_are_refused_and_touch_nothing_outside() {
         .map(|s| (s.student.clone(), s.open().expect_err(&s.student).to_string()))
         .collect();
     let why = |name: &str| &refused.iter().find(|(student, _)| student == name).unwrap().1;
-    assert_eq!(refused.len(), 9);
+    assert_eq!(refused.len(), 10);
     assert!(why("absolute").contains("is an absolute path"), "{refused:?}");
     assert!(why("upwards").contains("leads out of its folder"), "{refused:?}");
     assert_eq!(why("device"), "null is a device");
     assert_eq!(why("hard"), "link is a hard link");
     assert_eq!(why("soft"), "link is a symbolic link");
-    assert_eq!(why("bomb"), "the archive is damaged");
+    let wrong = "the archive is damaged: a header, a checksum or what is packed is wrong";
+    assert_eq!(why("bomb"), wrong);
     assert!(why("many").contains("more than 2000 files"), "{refused:?}");
     assert!(why("noise").contains("neither tar"), "{refused:?}");
-    assert_eq!(why("cut"), "the archive is damaged");
+    assert_eq!(why("cut"), "the archive is damaged: it ends too early");
+    assert_eq!(why("number"), wrong, "and no word of a library");
     assert!(!outside.exists());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "only the class");
 }

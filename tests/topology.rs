@@ -187,14 +187,12 @@ fn yaml_has_its_own_mistakes() {
     ] {
         assert_eq!(wrong(text), expected, "{text}");
     }
-    assert!(wrong("hosts: [\n").contains("not YAML: "));
-    assert!(wrong("hosts: {a: *nobody}\n").contains("not YAML: "));
     assert_eq!(wrong(b"hosts:\n  \xFF: {}\n"), "2:3 : the file is not text; expected text in UTF-8");
     assert_eq!(wrong(b"\xFF\xFEh\0o\0"), "1:1 : the file is not text; expected text in UTF-8");
     assert_eq!(wrong(vec![b'#'; 2 << 20]), "1:1 : the file is too long; expected at most 1024 KiB");
     assert!(wrong("- ".repeat(100_000)).contains("too deep; expected at most 32 levels"));
-    assert!(wrong("[".repeat(100_000)).contains("not YAML: recursion limit exceeded"));
-    assert!(wrong("{a: ".repeat(100_000)).contains("not YAML: recursion limit exceeded"));
+    assert!(wrong("[".repeat(100_000)).contains("too deep; expected at most 32 levels"));
+    assert!(wrong("{a: ".repeat(100_000)).contains("too deep; expected at most 32 levels"));
     let lines = (1..9).map(|i| format!("b{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(",")));
     let bomb = "b0: &a0 x\n".to_owned() + &lines.collect::<String>();
     assert!(wrong(bomb).contains("too many values"));
@@ -211,8 +209,86 @@ fn what_is_no_yaml_is_told_in_plain_words() {
         ("hosts:\n  a: \"open\n", "2:6 hosts.a: a quote that is not closed"),
         ("hosts:\n  a: 'it's'\n", "2:10 hosts.a: something behind the closing quote"),
         ("hosts:\n  a: @x\n", "2:6 hosts.a: a character that no text begins with"),
+        ("hosts: {a: *nobody}\n", "1:12 hosts.a: an alias that names nothing"),
+        ("hosts: {a: & x}\n", "1:12 hosts.a: an `&` or `*` with no name behind it"),
+        ("hosts:\n  a:\n    role:\tserver\n    count: 2\n", "3:10 hosts.a: a tab behind the colon"),
+        ("hosts:\n  a: \"\\d\"\n", "2:6 hosts.a: a backslash that means nothing here"),
+        ("hosts:\n  a: {role: \"it's\"  # why {\nb: {}\n", "2:6 hosts.a.role: a bracket that is not closed"),
+        (
+            "hosts:\n  a:\n    links:\n      - {segment: lan\n    count: 2\n",
+            "4:9 hosts.a.links[0].segment: a bracket that is not closed",
+        ),
+        ("hosts: [\n", "1:8 hosts: a bracket that is not closed"),
+        ("hosts:\n  a:\n    role: [client\n  b:\n", "3:11 hosts.a.role: a bracket that is not closed"),
+        (
+            "hosts:\n  a:\n    run: \"open\n  b:\n    count: 2\n",
+            "3:10 hosts.a.run: a quote that is not closed",
+        ),
+        ("  office: {}\n  lab: {}\nhosts: {}\n", "1:3 : an indented line that belongs to nothing"),
     ] {
         assert_eq!(wrong(text).split("; expected ").next().unwrap(), expected, "{text}");
+    }
+}
+
+/// The parser notices what a line lacks only at the colon of the next one.
+#[test]
+fn the_line_that_is_wrong_is_the_one_that_is_shown() {
+    for (line, expected) in [
+        ("role:server", "3:5 hosts.a: no colon"),
+        ("role = server", "3:5 hosts.a: no colon"),
+        ("role：server", "3:9 hosts.a: a character that only looks like a colon"),
+        ("role:\u{a0}server", "3:10 hosts.a: a character that only looks like a space"),
+        ("\u{a0}role:server", "3:5 hosts.a: a character that only looks like a space"),
+    ] {
+        let text = format!("hosts:\n  a:\n    {line}\n\n    # why\n    count: 2\n    run: x\n");
+        assert_eq!(wrong(&text).split("; expected ").next().unwrap(), expected, "{text}");
+    }
+    let spaces = wrong("hosts:\n  a:\n\u{a0}\u{a0}\u{a0}\u{a0}role: server\n    run: x\n");
+    assert!(
+        spaces.starts_with("3:1 ") && spaces.contains("a character that only looks like a space"),
+        "{spaces}"
+    );
+    for (text, expected) in [
+        ("role:server\nrun:x\ncount: 2\n", "1:1 : no colon"),
+        ("a:\n- role:server\n  count: 2\n", "2:3 a[0]: no colon"),
+        ("a:\n- b: 1\n- role:server\n  count: 2\n", "3:3 a[1]: no colon"),
+        // A text that goes on below its key has no colon either.
+        ("a:\n  say: one\n    two\n    three: 3\n", "4:10 a.say: a colon that does not belong here"),
+        ("a: {b:\n  c\n  d: e}\n", "3:4 a.b: a bracket that is not closed, or a missing comma"),
+    ] {
+        assert_eq!(wrong(text).split("; expected ").next().unwrap(), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_suggested_is_right_and_spelled_as_it_was() {
+    for (says, expected) in [
+        (
+            "role: 65536",
+            "3:13 hosts.a.role: wrong value: the number 65536; expected one of `server`, `client`, `router`",
+        ),
+        (
+            "run: 1.10",
+            "3:12 hosts.a.run: wrong value: the number 1.10; expected text that is not empty; did you mean \"1.10\"?",
+        ),
+        (
+            "run: 007",
+            "3:12 hosts.a.run: wrong value: the number 007; expected text that is not empty; did you mean \"007\"?",
+        ),
+        (
+            "run: True",
+            "3:12 hosts.a.run: wrong value: `True`; expected text that is not empty; did you mean \"True\"?",
+        ),
+        (
+            "run: 99999999999999999999",
+            "3:12 hosts.a.run: wrong value: the number 99999999999999999999; expected text that is not empty; did you mean \"99999999999999999999\"?",
+        ),
+        (
+            "env: {A: &x 0x10, B: *x}",
+            "3:16 hosts.a.env.A: wrong value: the number 16; expected text; did you mean \"16\"?\n3:28 hosts.a.env.B: wrong value: the number 16; expected text; did you mean \"16\"?",
+        ),
+    ] {
+        assert_eq!(wrong(host(says)), expected, "{says}");
     }
 }
 
@@ -223,6 +299,7 @@ fn places_are_right_whatever_the_text() {
     assert_eq!(wrong("\u{FEFF}hosts: # with a byte-order mark\n  é: {}\n"), expected);
     assert_eq!(wrong("hosts:\r\n  é: {}\r\n"), expected);
     assert_eq!(plan("hosts: {a: &x {env: {K: no}}, b: *x}").hosts[1].env["K"], "no");
+    assert_eq!(plan("hosts: {a: {env: {&k K: *k}}}").hosts[0].env["K"], "K", "a key may be named, too");
 }
 
 #[test]
@@ -484,6 +561,22 @@ fn netlab(args: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_netlab")).args(args).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn what_has_no_end_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["lab.yaml", "netlab.yaml"] {
+        let pipe = folder.path().join(name);
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        let said = netlab(&["validate", pipe.to_str().unwrap()]);
+        assert!(said.0 == Some(2) && said.2.contains("it is no plain file"), "{said:?}");
+    }
+    let said = netlab(&["validate", "/dev/zero"]);
+    assert!(said.0 == Some(2) && said.2.contains("it is no plain file"), "{said:?}");
+    // What the shell has opened is read all the same.
+    let mut given = assert_cmd::Command::cargo_bin("netlab").unwrap();
+    given.args(["validate", "/dev/stdin"]).write_stdin("hosts: {a: }\n").assert().success();
 }
 
 #[test]

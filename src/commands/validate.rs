@@ -61,9 +61,6 @@ enum Made {
     Workspace(Manifest),
 }
 
-/// Keys that only a course has.
-const COURSE: [&str; 5] = ["sections", "deadline", "points", "late", "starter"];
-
 /// A file's kind is told by the keys that only one kind has, a workspace's by its name.
 fn read(file: &Path) -> netlab::Result<Made> {
     let document = Document::read(file)?;
@@ -71,10 +68,10 @@ fn read(file: &Path) -> netlab::Result<Made> {
         return Ok(Made::Exercise(Box::new(exercise::from_document(&document)?.exercise)));
     }
     if file.file_name() == Some(MANIFEST.as_ref()) {
-        return Manifest::from_document(&document).map(Made::Workspace);
+        return Manifest::checked(&document).map(Made::Workspace);
     }
     let folder = file.parent().unwrap_or(Path::new(""));
-    if COURSE.iter().any(|key| document.has(key)) && !document.has("hosts") {
+    if Course::KEYS.iter().any(|key| document.has(key)) && !document.has("hosts") {
         return Ok(Made::Course(Box::new(Course::from_document(&document, folder)?)));
     }
     Topology::from_document(document, folder)?.plan("lab", &[]).map(Made::Lab)

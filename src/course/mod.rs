@@ -183,6 +183,9 @@ pub struct Rule {
 }
 
 impl Course {
+    /// Keys that only a course has.
+    pub const KEYS: [&str; 5] = ["sections", "deadline", "points", "late", "starter"];
+
     /// Reads a course's file; without one, the course by which every section counts alike. The error
     /// carries every problem of the file ([`crate::yaml::Problems`]).
     pub fn load(path: Option<&Path>) -> Result<Self> {

@@ -15,12 +15,26 @@ use crate::{
 pub fn deadline(file: &File, document: &Document, problems: &mut Problems) -> Option<Timestamp> {
     let text = file.deadline.as_deref()?;
     let deadline = moment(text);
-    if deadline.is_none() {
+    if let (None, Some(zone)) = (deadline, unknown_zone(text)) {
+        problems.add(|| {
+            let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+            let near = nearest(zone, known.iter().map(String::as_str));
+            let problem =
+                document.value(&Path::default().key("deadline"), format!("no time zone is called {zone}"));
+            problem.expected("a city, as `[Europe/Madrid]`, or an offset, as `+01:00`").suggest(near)
+        });
+    } else if deadline.is_none() {
         let expected = "a date, a time and where it is that time, as `2026-12-01T23:59:00+01:00`";
         let path = Path::default().key("deadline");
         problems.add(|| document.value(&path, "no moment in time").expected(expected));
     }
     deadline
+}
+
+/// The time zone that a moment names, if this machine knows none of that name.
+fn unknown_zone(text: &str) -> Option<&str> {
+    let zone = text.trim_end().strip_suffix(']')?.rsplit_once('[')?.1;
+    jiff::tz::db().get(zone).is_err().then_some(zone)
 }
 
 /// A folder that the file names.
@@ -120,6 +134,30 @@ fn check_weights(rule: &Rule, section: &Section, here: &Path, document: &Documen
         }
         if !weight.is_finite() || *weight < 0.0 {
             problems.add(|| document.value(&here, "wrong weight").expected("a number, 0 or more"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Course;
+    use crate::yaml::{Document, Problems};
+
+    #[test]
+    fn a_time_zone_that_is_not_known_is_named() {
+        for (deadline, expected) in [
+            ("2026-12-18T23:59:00[Europe/Mardid]", "no time zone is called Europe/Mardid"),
+            ("2026-12-18T23:59:00", "no moment in time"),
+            ("2026-13-18T23:59:00[UTC]", "no moment in time"),
+        ] {
+            let text = format!("deadline: {deadline}\n");
+            let document = Document::parse("course.yaml", text.as_bytes()).unwrap();
+            let error = Course::from_document(&document, "".as_ref()).unwrap_err();
+            let problem = Problems::of(&error).unwrap().to_json()[0].clone();
+            assert_eq!(problem["message"], expected);
+            if deadline.contains("Mardid") && jiff::tz::db().get("Europe/Madrid").is_ok() {
+                assert_eq!(problem["suggestion"], "Europe/Madrid");
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ mod client;
 pub mod protocol;
 pub mod render;
 mod rows;
-mod server;
+pub(crate) mod server;
 mod session;
 mod sightings;
 mod tables;

@@ -192,8 +192,11 @@ pub fn read_frame(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     if len > MAX_FRAME {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {len} bytes")));
     }
-    let mut frame = vec![0; len];
-    input.read_exact(&mut frame)?;
+    // Memory for what comes, not for what is announced.
+    let mut frame = Vec::new();
+    if input.by_ref().take(len as u64).read_to_end(&mut frame)? < len {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(Some(frame))
 }
 

@@ -77,7 +77,7 @@ pub fn ps(processes: &[ProcessRow]) -> String {
             "{:>width$} {:>width$} {} {} {}",
             p.pid,
             p.ppid,
-            p.state,
+            as_ps_does(&p.state.to_string()),
             time(p.ticks / 100),
             command(p)
         );

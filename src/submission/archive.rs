@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Seek},
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -64,14 +64,26 @@ fn without<'n>(name: &'n str, endings: &[&'static str]) -> Option<(&'n str, &'st
 
 /// Unpacks an archive by what its first bytes say it is. Gives the manifest, if there is one.
 pub fn unpack(path: &Path, landing: &mut Landing<'_>, most: u64, which: Which) -> Result<Option<Manifest>> {
-    let open = || File::open(path).or_usage(|| format!("cannot read {}", path.display()));
-    let first = first_bytes(open()?).or_usage(|| format!("cannot read {}", path.display()))?;
-    let file = BufReader::new(open()?);
+    let file = File::open(path).or_usage(|| format!("cannot read {}", path.display()))?;
+    unpack_from(path, BufReader::new(file), landing, most, which)
+}
+
+/// The same of an archive that is open already.
+pub fn unpack_from(
+    path: &Path,
+    mut file: impl BufRead + Seek,
+    landing: &mut Landing<'_>,
+    most: u64,
+    which: Which,
+) -> Result<Option<Manifest>> {
+    let what = || format!("cannot read {}", path.display());
+    let first = first_bytes(&mut file).or_usage(what)?;
+    file.rewind().or_usage(what)?;
     match first.as_slice() {
-        [0x1f, 0x8b, ..] => untar(bounded(MultiGzDecoder::new(file), most), landing, which),
+        [0x1f, 0x8b, ..] => untar(Bounded::new(MultiGzDecoder::new(file), most), landing, which),
         [b'P', b'K', ..] => unzip(file, landing, which),
         _ if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tar")) => {
-            untar(bounded(file, most), landing, which)
+            untar(Bounded::new(file, most), landing, which)
         }
         _ => Err(Error::usage(format!("{} is neither tar, tar.gz nor zip", name_of(path)))
             .hint("`netlab submit` makes an archive that can be read")),
@@ -83,33 +95,61 @@ fn name_of(path: &Path) -> String {
 }
 
 /// Gives at most so much and then an error, because a few bytes can unpack to any number.
-fn bounded(from: impl Read, most: u64) -> impl Read {
-    Bounded { from, left: most + BESIDES }
-}
-
 struct Bounded<R> {
     from: R,
-    left: u64,
+    /// None once there was more.
+    left: Option<u64>,
+}
+
+impl<R: Read> Bounded<R> {
+    fn new(from: R, most: u64) -> Self {
+        Self { from, left: Some(most + BESIDES) }
+    }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.from.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(n as u64)
-            .ok_or_else(|| io::Error::other("it unpacks to more than any submission"))?;
-        Ok(n)
+        self.left = self.left.and_then(|left| left.checked_sub(n as u64));
+        if self.left.is_some() { Ok(n) } else { Err(io::Error::other("too much")) }
     }
 }
 
-fn untar(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
-    let broken = || "the archive is damaged";
+/// An archive that cannot be read any further, in our words: a library has its own for a bad number in a header.
+fn damaged(error: &io::Error) -> Error {
+    let why = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it ends too early",
+        _ => "a header, a checksum or what is packed is wrong",
+    };
+    Error::usage(format!("the archive is damaged: {why}"))
+        .hint("make it again, and compare it with what arrived")
+}
+
+/// What an archive holds, whose damage is told in our words, too.
+struct Content<R>(R);
+
+impl<R: Read> Read for Content<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .read(buffer)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, damaged(&error).to_string()))
+    }
+}
+
+fn untar<R: Read>(mut from: Bounded<R>, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
+    let manifest = untar_bounded(&mut from, landing, which);
+    if from.left.is_none() {
+        return Err(Error::usage("it unpacks to more than any submission"));
+    }
+    manifest
+}
+
+fn untar_bounded(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
     let mut manifest = None;
     let mut archive = tar::Archive::new(from);
-    for entry in archive.entries().or_usage(broken)? {
-        let mut entry = entry.or_usage(broken)?;
-        let name = entry.path().or_usage(broken)?.into_owned();
+    for entry in archive.entries().map_err(|e| damaged(&e))? {
+        let mut entry = entry.map_err(|e| damaged(&e))?;
+        let name = entry.path().map_err(|e| damaged(&e))?.into_owned();
         let header = entry.header();
         let kind = header.entry_type();
         if landing.refuses(&name) || is_beside(&name, which) {
@@ -122,7 +162,7 @@ fn untar(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Result<Opt
                 let seconds = header.mtime().ok().filter(|_| which == Which::All);
                 let modified =
                     seconds.and_then(|n| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(n)));
-                let file = Entry { name: &name, executable, modified, content: &mut entry };
+                let file = Entry { name: &name, executable, modified, content: &mut Content(&mut entry) };
                 let taken = take(file, landing, which, &mut manifest);
                 landing.settle(&name, taken)?;
             }
@@ -161,14 +201,13 @@ fn no_plain_file(name: &Path, kind: &str) -> Error {
     Error::usage(format!("{} is {kind}", name.escape_debug())).hint("only plain files and folders are taken")
 }
 
-fn unzip(from: BufReader<File>, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
-    let broken = || "the archive is damaged";
+fn unzip(from: impl Read + Seek, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
     let mut manifest = None;
-    let mut archive = zip::ZipArchive::new(from).or_usage(broken)?;
+    let mut archive = zip::ZipArchive::new(from).map_err(unreadable)?;
     for index in 0..archive.len() {
-        let mut entry = archive.by_index(index).or_usage(broken)?;
+        let mut entry = archive.by_index(index).map_err(unreadable)?;
         // Some programs write names as their system has them, against the format's rules.
-        let name = entry.name().or_usage(broken)?.replace('\\', "/");
+        let name = entry.name().map_err(unreadable)?.replace('\\', "/");
         let is_folder = name.ends_with('/');
         let name = Path::new(&name);
         if landing.refuses(name) || is_beside(name, which) {
@@ -180,7 +219,8 @@ fn unzip(from: BufReader<File>, landing: &mut Landing<'_>, which: Which) -> Resu
         let taken = match mode & 0o170_000 {
             _ if is_folder => landing.folder(name),
             0 | 0o100_000 => {
-                let file = Entry { name, executable: mode & 0o111 != 0, modified, content: &mut entry };
+                let content = &mut Content(&mut entry);
+                let file = Entry { name, executable: mode & 0o111 != 0, modified, content };
                 take(file, landing, which, &mut manifest)
             }
             0o120_000 => Err(no_plain_file(name, "a symbolic link")),
@@ -189,6 +229,22 @@ fn unzip(from: BufReader<File>, landing: &mut Landing<'_>, which: Which) -> Resu
         landing.settle(name, taken)?;
     }
     Ok(manifest)
+}
+
+/// A zip that cannot be read any further.
+fn unreadable(error: zip::result::ZipError) -> Error {
+    use zip::result::ZipError;
+    match error {
+        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => {
+            Error::usage("the archive is encrypted").hint("hand it in without a password")
+        }
+        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
+            Error::usage("the archive is packed in a way that is not read")
+                .hint("an ordinary .zip or .tar.gz is")
+        }
+        ZipError::Io(error) => damaged(&error),
+        _ => damaged(&io::ErrorKind::InvalidData.into()),
+    }
 }
 
 /// A zip's times have no zone; they are taken to be this machine's.

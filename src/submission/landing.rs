@@ -60,7 +60,12 @@ impl<'a> Landing<'a> {
     /// For a class: `root` gets a folder or a file for each student, and what is wrong with one costs no
     /// other one anything.
     pub fn of_class(root: &'a Path) -> Self {
-        Self { faults: Some(BTreeMap::new()), ..Self::new(root, Bounds::CLASS) }
+        Self::new(root, Bounds::CLASS).of_many()
+    }
+
+    /// What is wrong with one of those whose files land costs no other one anything.
+    pub(crate) fn of_many(self) -> Self {
+        Self { faults: Some(BTreeMap::new()), ..self }
     }
 
     /// What did not land.

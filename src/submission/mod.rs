@@ -4,9 +4,9 @@
 //! bounded number and size come out of it, in one folder of their own ([`landing`]); and no built
 //! program and no evidence does, because a submission is judged by what its sources do.
 
-mod archive;
+pub(crate) mod archive;
 mod class;
-mod landing;
+pub(crate) mod landing;
 mod pack;
 mod scratch;
 mod sources;

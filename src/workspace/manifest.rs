@@ -1,13 +1,20 @@
 //! `netlab.yaml`: which programs a workspace has, and how they are compiled.
 
-use std::path::Path;
+use std::path::Path as FilePath;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::MANIFEST;
-use crate::{Result, yaml::Document};
+use crate::{
+    Result,
+    error::nearest,
+    yaml::{Document, Path},
+};
+
+/// What stands for something else in a command.
+const VARIABLES: [&str; 2] = ["port", "server"];
 
 /// What `netlab check` runs. The workspace is `/lab` on every host; in the commands, `{port}` stands
 /// for the port to use and `{server}` for the server's host.
@@ -31,7 +38,7 @@ pub struct Manifest {
 impl Manifest {
     /// Reads the manifest of a workspace. The error carries every problem of it
     /// ([`crate::yaml::Problems`]).
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub fn read(folder: &FilePath) -> Result<Self> {
         Self::from_document(&Document::read(&folder.join(MANIFEST))?)
     }
 
@@ -41,12 +48,48 @@ impl Manifest {
         Ok(problems.into_result(manifest)?)
     }
 
+    /// What a parsed file says, if each of its commands can be used.
+    pub fn checked(document: &Document) -> Result<Self> {
+        let (manifest, mut problems) = document.typed::<Self>();
+        for (path, command) in manifest.iter().flat_map(Self::commands) {
+            if let Some((message, meant)) = misused(command) {
+                problems.add(|| {
+                    let problem =
+                        document.value(&path, message).suggest(meant.map(|name| format!("{{{name}}}")));
+                    problem.expected("`{port}`, and for a client `{server}`, where they belong")
+                });
+            }
+        }
+        Ok(problems.into_result(manifest)?)
+    }
+
+    /// Every command that is told its port, with where it stands.
+    fn commands(&self) -> impl Iterator<Item = (Path, &str)> {
+        let own = [("server", &self.server), ("client", &self.client)];
+        let own = own
+            .into_iter()
+            .filter_map(|(key, command)| Some((Path::default().key(key), command.as_deref()?)));
+        let builds = Path::default().key("builds");
+        own.chain(self.builds.iter().map(move |(name, command)| (builds.key(name), command.as_str())))
+    }
+
     /// Every command by the exercises' name for its program.
     pub fn programs(&self) -> IndexMap<String, String> {
         let named = [("server", &self.server), ("client", &self.client)];
         let named = named.into_iter().filter_map(|(name, command)| Some((name.to_owned(), command.clone()?)));
         named.chain(self.builds.clone()).collect()
     }
+}
+
+/// What is wrong with the variables of a command, and which one was meant if it is that. Other braces are the shell's, or
+/// the program's.
+fn misused(command: &str) -> Option<(String, Option<&'static str>)> {
+    let words = command.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(word, _)| word);
+    let mut unknown = words.filter(|word| !VARIABLES.contains(word));
+    if let Some((word, near)) = unknown.find_map(|word| Some((word, nearest(word, VARIABLES)?))) {
+        return Some((format!("unknown variable: `{{{word}}}`"), Some(near)));
+    }
+    (!command.contains("{port}")).then(|| ("nothing tells it the port".to_owned(), None))
 }
 
 /// The JSON schema of a manifest.
@@ -64,6 +107,28 @@ mod tests {
         let document = Document::parse(MANIFEST, text.as_bytes()).unwrap();
         let programs = Manifest::from_document(&document).unwrap().programs();
         assert_eq!(programs.keys().collect::<Vec<_>>(), ["server", "client", "without_reaper"]);
+    }
+
+    #[test]
+    fn a_command_is_told_its_port_by_the_right_name() {
+        for (text, expected) in [
+            ("server: ./s {prot}\n", Some("server: unknown variable: `{prot}`")),
+            ("client: ./c {servr} {port}\n", Some("client: unknown variable: `{servr}`")),
+            ("server: ./s {port\n", Some("server: nothing tells it the port")),
+            (
+                "builds: {without_reaper: ./s 8001}\n",
+                Some("builds.without_reaper: nothing tells it the port"),
+            ),
+            ("server: ./s {port}\nbuild: make {all}\n", None),
+            ("server: awk '{print}' ${HOME}/{a,b} {port}\n", None),
+        ] {
+            let document = Document::parse(MANIFEST, text.as_bytes()).unwrap();
+            let said = Manifest::checked(&document).err();
+            let said = said.map(|error| crate::yaml::Problems::of(&error).unwrap().render(false));
+            let fits =
+                expected.map_or(said.is_none(), |e| said.as_ref().is_some_and(|said| said.contains(e)));
+            assert!(fits, "{text}: {said:?}");
+        }
     }
 
     #[test]

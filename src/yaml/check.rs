@@ -17,12 +17,14 @@ use crate::error::nearest;
 
 /// What in `node` is right by `schema`, with the problems of the rest; none where nothing is left
 /// that the schema could accept.
-pub(super) fn check(node: &Node, schema: &Json, problems: &mut List) -> Option<Yaml> {
-    Checker { root: schema, problems }.node(node, schema, &Path::default())
+pub(super) fn check(node: &Node, text: &str, schema: &Json, problems: &mut List) -> Option<Yaml> {
+    Checker { root: schema, text, problems }.node(node, schema, &Path::default())
 }
 
 struct Checker<'a> {
     root: &'a Json,
+    /// What the node was made of.
+    text: &'a str,
     problems: &'a mut List,
 }
 
@@ -122,7 +124,8 @@ impl<'a> Checker<'a> {
             Value::Text(text) if words.contains(&text.as_str()) => Some(text.as_str().into()),
             Value::Text(text) => {
                 self.problems.add(|| {
-                    wrong(self.root, node, schema, path).suggest(nearest(text, words.iter().copied()))
+                    wrong(self.root, self.text, node, schema, path)
+                        .suggest(nearest(text, words.iter().copied()))
                 });
                 None
             }
@@ -131,7 +134,7 @@ impl<'a> Checker<'a> {
     }
 
     fn wrong(&mut self, node: &Node, schema: &Json, path: &Path) -> Option<Yaml> {
-        self.problems.add(|| wrong(self.root, node, schema, path));
+        self.problems.add(|| wrong(self.root, self.text, node, schema, path));
         None
     }
 }

@@ -63,6 +63,8 @@ pub(super) fn build(text: &str) -> Result<(Node, List), List> {
         text,
         path: Path::default(),
         anchors: HashMap::new(),
+        brackets: Vec::new(),
+        last: 0,
         amount: Amount::default(),
         problems: List::default(),
     };
@@ -90,6 +92,10 @@ struct Builder<'a> {
     path: Path,
     /// What each anchor names, with how much that is.
     anchors: HashMap<usize, (Node, Amount)>,
+    /// Where the brackets are that are open, in bytes.
+    brackets: Vec<usize>,
+    /// Where the last event ended, in bytes: what is behind it the parser may have read, and not told.
+    last: usize,
     amount: Amount,
     problems: List,
 }
@@ -129,12 +135,12 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse(tag.as_deref(), &span);
-                let (items, end) = self.list(depth)?;
+                let (items, end) = self.within(&span, |builder| builder.list(depth))?;
                 (Value::List(items), anchor, end)
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse(tag.as_deref(), &span);
-                let (entries, end) = self.map(depth)?;
+                let (entries, end) = self.within(&span, |builder| builder.map(depth))?;
                 (Value::Map(entries), anchor, end)
             }
             Event::Alias(anchor) => {
@@ -156,6 +162,15 @@ impl<'a> Builder<'a> {
             self.anchors.insert(anchor, (node.clone(), amount));
         }
         Ok(node)
+    }
+
+    /// Reads what a list or a mapping holds that begins there, perhaps with a bracket.
+    fn within<T>(&mut self, span: &Range<usize>, read: impl FnOnce(&mut Self) -> T) -> T {
+        let open = self.brackets.len();
+        self.brackets.extend(self.text[span.start..].starts_with(['[', '{']).then_some(span.start));
+        let read = read(self);
+        self.brackets.truncate(open);
+        read
     }
 
     fn list(&mut self, depth: usize) -> Result<(Vec<Node>, usize), Problem> {
@@ -182,11 +197,17 @@ impl<'a> Builder<'a> {
                 self.path = parent;
                 return Ok((entries, key_span.start));
             }
-            let Event::Scalar(key, style, ..) = event else {
+            let Event::Scalar(key, style, anchor, _) = event else {
                 return Err(self.problem(key_span, "a key that is not a word").expected("`key: value`"));
             };
             self.path = parent.key(&key);
             self.count(Amount { nodes: 0, text: key.len() }, &key_span)?;
+            if anchor > 0 {
+                let value =
+                    if style == ScalarStyle::Plain { plain(&key) } else { Value::Text(key.to_string()) };
+                let amount = Amount { nodes: 1, text: key.len() };
+                self.anchors.insert(anchor, (Node { span: key_span.clone(), value }, amount));
+            }
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
             if key == "<<" && style == ScalarStyle::Plain {
@@ -246,7 +267,11 @@ impl<'a> Builder<'a> {
 
     fn next(&mut self) -> Result<(Event<'a>, Range<usize>), Problem> {
         match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((event, self.bytes(span))),
+            Some(Ok((event, span))) => {
+                let span = self.bytes(span);
+                self.last = span.end;
+                Ok((event, span))
+            }
             Some(Err(error)) => Err(self.syntax(&error)),
             None => Ok((Event::StreamEnd, self.text.len()..self.text.len())),
         }
@@ -259,7 +284,8 @@ impl<'a> Builder<'a> {
 
     fn syntax(&self, error: &ScanError) -> Problem {
         let at = self.bytes(Span::empty(*error.marker())).start;
-        syntax::explain(self.text, at, error.info(), &self.path)
+        let bracket = self.brackets.last().copied();
+        syntax::Stop { text: self.text, at, last: self.last, info: error.info(), bracket }.explain(&self.path)
     }
 
     fn problem(&self, span: Range<usize>, message: impl std::fmt::Display) -> Problem {
@@ -268,7 +294,7 @@ impl<'a> Builder<'a> {
 }
 
 /// What an unquoted word is, by the core schema of YAML 1.2.
-fn plain(text: &str) -> Value {
+pub(super) fn plain(text: &str) -> Value {
     let int = || match text.get(..2) {
         Some("0x") => i64::from_str_radix(&text[2..], 16).ok(),
         Some("0o") => i64::from_str_radix(&text[2..], 8).ok(),

@@ -5,13 +5,18 @@ use serde_json::Value as Json;
 use super::{
     Node, Path, Problem, Value,
     schema::{accepting, branches, matches, resolve, types, words},
+    tree::plain,
 };
 
+/// A number or a word of YAML that is longer is not quoted.
+const LONGEST_WORD: usize = 40;
+
 /// The problem of a value that its schema does not accept.
-pub(super) fn wrong(root: &Json, node: &Node, schema: &Json, path: &Path) -> Problem {
-    Problem::new(node.span.clone(), path.clone(), format!("wrong value: {}", found(&node.value)))
+pub(super) fn wrong(root: &Json, text: &str, node: &Node, schema: &Json, path: &Path) -> Problem {
+    let written = written(text, node);
+    Problem::new(node.span.clone(), path.clone(), format!("wrong value: {}", found(&node.value, written)))
         .expected(describe(root, schema))
-        .suggest(meant(root, &node.value, schema))
+        .suggest(meant(root, &node.value, written, schema))
 }
 
 /// What a schema accepts, in words.
@@ -56,8 +61,18 @@ pub(super) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     if words.len() == 1 { words.concat() } else { format!("one of {}", words.join(", ")) }
 }
 
+/// A value as the file spells it; none if it stands elsewhere, as an alias does.
+fn written<'t>(text: &'t str, node: &Node) -> Option<&'t str> {
+    text.get(node.span.clone()).filter(|word| word.len() < LONGEST_WORD && plain(word) == node.value)
+}
+
 /// What a file has instead, in words.
-fn found(value: &Value) -> String {
+fn found(value: &Value, written: Option<&str>) -> String {
+    match (value, written) {
+        (Value::Bool(_), Some(word)) => return format!("`{word}`"),
+        (Value::Int(_) | Value::Float(_), Some(word)) => return format!("the number {word}"),
+        _ => {}
+    }
     match value {
         Value::Null => "nothing".into(),
         Value::Bool(b) => format!("`{b}`"),
@@ -78,15 +93,17 @@ fn shorten(text: &str) -> String {
 }
 
 /// The usual slips between text and the other kinds.
-fn meant(root: &Json, value: &Value, schema: &Json) -> Option<String> {
+fn meant(root: &Json, value: &Value, written: Option<&str>, schema: &Json) -> Option<String> {
     let wants = |kind: &Value| accepting(root, schema, kind).first().copied();
     let quoted = |text: String| {
-        wants(&Value::Text(String::new())).filter(|s| matches(&text, s)).map(|_| format!("\"{text}\""))
+        let is_right = |s: &&Json| matches(&text, s) && words(s).is_none_or(|w| w.contains(&text.as_str()));
+        wants(&Value::Text(String::new())).filter(is_right).map(|_| format!("\"{text}\""))
     };
+    let as_written = |value: &dyn ToString| written.map_or_else(|| value.to_string(), str::to_owned);
     match value {
-        Value::Bool(b) => quoted(b.to_string()),
-        Value::Int(n) => quoted(n.to_string()),
-        Value::Float(n) => quoted(n.to_string()),
+        Value::Bool(b) => quoted(as_written(b)),
+        Value::Int(n) => quoted(as_written(n)),
+        Value::Float(n) => quoted(as_written(n)),
         Value::Text(t) if wants(&Value::Bool(true)).is_some() => match t.to_lowercase().as_str() {
             "yes" | "y" | "on" => Some("true".into()),
             "no" | "n" | "off" => Some("false".into()),

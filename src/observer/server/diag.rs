@@ -79,7 +79,7 @@ fn request() -> [u8; REQUEST as usize] {
 }
 
 /// Takes the rows out of a datagram of messages; says whether it was the last.
-fn take(mut bytes: &[u8], rows: &mut Vec<SocketRow>) -> nix::Result<bool> {
+pub fn take(mut bytes: &[u8], rows: &mut Vec<SocketRow>) -> nix::Result<bool> {
     while let Some(header) = bytes.first_chunk::<HEADER>() {
         let length = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
         let body = bytes.get(HEADER..length).ok_or(Errno::EBADMSG)?;

@@ -22,7 +22,12 @@ impl Ids {
         }
         let mut map = Vec::new();
         proc.read("1/uid_map", MOST, &mut map)?;
-        Ok(Self(Some(ranges(&String::from_utf8_lossy(&map)))))
+        Ok(Self::read(&String::from_utf8_lossy(&map)))
+    }
+
+    /// Those of a namespace's `uid_map`.
+    pub fn read(map: &str) -> Self {
+        Self(Some(ranges(map)))
     }
 
     /// The host's number for a user whom the kernel tells us by ours.
@@ -51,7 +56,7 @@ mod tests {
     #[test]
     fn ids_are_the_hosts_own() {
         let map = "         0 1900000000       1000\n      1000       4545          1\nnonsense\n";
-        let ids = Ids(Some(ranges(map)));
+        let ids = Ids::read(map);
         for (outside, inside) in [
             (1_900_000_000, 0),
             (1_900_000_999, 999),

@@ -5,13 +5,13 @@
 
 mod bounds;
 mod control;
-mod diag;
+pub(crate) mod diag;
 mod handle;
 mod hosts;
-mod ids;
+pub(crate) mod ids;
 mod no_dbus;
 mod output;
-mod parse;
+pub(crate) mod parse;
 mod proc;
 mod programs;
 mod recording;

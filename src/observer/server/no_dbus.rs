@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_feature = "crt-static")]
 use std::ffi::{c_char, c_int, c_void};
 
 /// Makes sure that a linker which takes only what is asked for takes the two.

@@ -173,7 +173,7 @@ fn settle(looks: &[(Nanos, Option<Look>)]) -> Vec<(Nanos, Option<Look>)> {
     let passing = |i: usize| {
         let next = looks.get(i + 1);
         next.is_some_and(|n| {
-            state(&n.1) == state(&looks[i].1) && n.0 - looks[i].0 < SETTLED && n.1 != looks[i].1
+            state(&n.1) == state(&looks[i].1) && n.0.saturating_sub(looks[i].0) < SETTLED && n.1 != looks[i].1
         })
     };
     let mut settled: Vec<_> = (0..looks.len()).filter(|i| !passing(*i)).map(|i| looks[i]).collect();

@@ -55,7 +55,7 @@ pub struct Launch {
 
 /// What is answered: the program's number where the keeper is, or why there is none. A terminal's master
 /// comes along.
-pub(super) type Answer = Result<i32, Failure>;
+pub(crate) type Answer = Result<i32, Failure>;
 
 /// The socket for the answer.
 pub struct Answering(OwnedFd);

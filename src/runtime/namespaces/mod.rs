@@ -7,7 +7,7 @@ mod client;
 pub mod keeper;
 pub mod launch;
 mod logs;
-mod protocol;
+pub(crate) mod protocol;
 pub(super) mod state;
 pub(crate) mod sys;
 

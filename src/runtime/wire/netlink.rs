@@ -18,7 +18,7 @@ use netlink_packet_route::{
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 
-use crate::{Error, Result, error::Context};
+use crate::{Result, error::Context};
 
 /// How many changes go to the kernel at once. Each is answered, and the answers must fit into the
 /// socket's buffer.
@@ -168,19 +168,24 @@ impl Netlink {
         let mut buffer = Vec::with_capacity(RECEIVED);
         let what = || "the kernel's answer about the network makes no sense";
         self.0.recv(&mut buffer, 0).or_lab(what)?;
-        let (mut rest, mut messages) = (&buffer[..], Vec::new());
-        while !rest.is_empty() {
-            let message = NetlinkMessage::deserialize(rest).or_lab(what)?;
-            // Messages start at multiples of four.
-            let length = (message.header.length as usize).next_multiple_of(4).min(rest.len());
-            if length == 0 {
-                return Err(Error::lab(what()));
-            }
-            rest = &rest[length..];
-            messages.push(message);
-        }
-        Ok(messages)
+        messages(&buffer).or_lab(what)
     }
+}
+
+/// The messages of a datagram.
+pub(crate) fn messages(mut rest: &[u8]) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
+    let mut messages = Vec::new();
+    while !rest.is_empty() {
+        let message = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
+        // Messages start at multiples of four.
+        let length = (message.header.length as usize).next_multiple_of(4).min(rest.len());
+        if length == 0 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        rest = &rest[length..];
+        messages.push(message);
+    }
+    Ok(messages)
 }
 
 /// Hears of every change to the interfaces of the namespace it was opened in.

@@ -1,0 +1,55 @@
+//! Archives that students hand in.
+
+use std::{
+    fs,
+    io::Cursor,
+    path::{Path, PathBuf},
+};
+
+use super::assert_harmless;
+use crate::submission::{
+    Bounds,
+    archive::{Which, unpack_from},
+    landing::Landing,
+};
+
+/// Small, so that an input can meet them.
+const BOUNDS: Bounds = Bounds { files: 64, file_bytes: 4096, total_bytes: 16384 };
+
+/// One archive, as one student's and as a class's.
+pub fn archive(bytes: &[u8]) {
+    for which in [Which::Sources, Which::All] {
+        let Ok(folder) = tempfile::tempdir() else { return };
+        let root = folder.path().join("a/b");
+        fs::create_dir_all(&root).expect("a folder of our own");
+        let one = Landing::new(&root, BOUNDS);
+        let mut landing = if which == Which::All { one.of_many() } else { one };
+        let done =
+            unpack_from(Path::new("a.tar"), Cursor::new(bytes), &mut landing, BOUNDS.total_bytes, which);
+        if let Err(error) = done {
+            assert_harmless(&error.with_causes());
+            assert_harmless(error.hint.as_deref().unwrap_or_default());
+        }
+        landing.missing().faults.values().for_each(|why| assert_harmless(why));
+        let found = below(folder.path());
+        assert!(found.iter().all(|(path, _)| path.starts_with(&root)), "{found:?}");
+        assert!(found.len() <= BOUNDS.files, "{} files", found.len());
+        let total: u64 = found.iter().map(|(_, bytes)| bytes).sum();
+        assert!(total <= BOUNDS.total_bytes, "{total} bytes");
+    }
+}
+
+/// Every file below a folder, with its length.
+fn below(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of our own").flatten() {
+        let about = entry.metadata().expect("a file of our own");
+        if about.is_dir() {
+            found.extend(below(&entry.path()));
+        } else {
+            assert!(about.is_file(), "{} is no plain file", entry.path().display());
+            found.push((entry.path(), about.len()));
+        }
+    }
+    found
+}
