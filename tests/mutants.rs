@@ -18,7 +18,8 @@ use libtest_mimic::Arguments;
 use netlab::{
     check::{self, Report, Request},
     exercise,
-    judge::Verdict,
+    judge::{self, CheckResult, Verdict},
+    record::Record,
     runtime::RuntimeKind,
 };
 use serde::Deserialize;
@@ -84,7 +85,27 @@ async fn check(lab: &Lab, name: &str, server: &Server) -> Report {
         captures: captures.path().to_owned(),
     };
     let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
-    check::run(&request, lab.runtime.as_ref(), &state, std::future::pending(), &mut |_| ()).await.unwrap()
+    let report =
+        check::run(&request, lab.runtime.as_ref(), &state, std::future::pending(), &mut |_| ()).await;
+    let report = report.unwrap();
+    judged_again_it_is_the_same(&report);
+    report
+}
+
+/// The record of each run is enough to come to the same, without a lab.
+fn judged_again_it_is_the_same(report: &Report) {
+    for section in &report.sections {
+        let again = section.runs.iter().flat_map(|run| {
+            let record = Record::read(run.evidence.parent().unwrap()).unwrap();
+            judge::judge(&record.exercise, &record, run.clone()).checks
+        });
+        let told = |checks: Vec<CheckResult>| -> Vec<_> {
+            checks.into_iter().map(|check| (check.id, check.verdict, check.observed)).collect()
+        };
+        if !section.runs.is_empty() {
+            assert_eq!(told(again.collect()), told(section.checks.clone()), "section {}", section.exercise);
+        }
+    }
 }
 
 fn compare(server: &Server, report: &Report) {

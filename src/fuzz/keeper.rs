@@ -62,7 +62,7 @@ fn plan(plan: Plan) {
         assert!(plan.host(&host.name).is_some());
         host.links.iter().for_each(|link| filter(&sender::only(host, link)));
     }
-    let state = LabState { hosts: vec![HostState::Running], plan };
+    let state = LabState { hosts: vec![HostState::Running], half_way: false, owner: None, plan };
     assert_eq!(
         state.plan.hosts.first().is_some_and(|host| state.is_running(&host.name)),
         !state.plan.hosts.is_empty()

@@ -2,6 +2,7 @@
 
 mod bench;
 mod captures;
+mod documents;
 mod exercises;
 mod help;
 mod kill;
@@ -62,6 +63,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = vec![
         trial("help_is_as_it_was", help::help_is_as_it_was),
+        trial("documents_name_tests_that_exist", documents::documents_name_tests_that_exist),
         trial("completions_are_scripts", help::completions_are_scripts),
         trial("signals_are_listed", kill::signals_are_listed),
         trial("a_wrong_file_is_shown_with_its_mistakes", help::a_wrong_file_is_shown_with_its_mistakes),
