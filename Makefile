@@ -4,7 +4,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help lab build deps install test lint deny bench fuzz clean rust
+.PHONY: help lab build deps install test soak lint deny bench fuzz clean rust
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ install: build ## Install the programs into ~/.cargo/bin
 
 test: rust deps $(if $(CI),lint) ## Install what the tests use and run them all
 	cargo test --locked --no-fail-fast
+
+soak: rust deps ## Kill, starve and crowd labs for so long: MINUTES=30
+	NETLAB_SOAK=$(or $(MINUTES),30) cargo test --locked --test faults
 
 lint: rust ## Check the format and the lints
 	@scripts/deps.sh build

@@ -1,9 +1,10 @@
 //! netlab: a lab room on one machine.
 //!
 //! The data's way through the program is straight, and so is the order of the modules:
-//! [`topology`] → [`runtime`] → [`observer`] → [`timeline`] → exercise and checks → report.
+//! [`topology`] → [`runtime`] → [`observer`] → [`timeline`] → [`record`] → [`judge`] → report.
 
 pub mod alike;
+mod aside;
 pub mod capture;
 pub mod check;
 pub mod course;
@@ -15,13 +16,16 @@ pub mod exercise;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod grade;
+pub mod judge;
 pub mod link;
 pub mod observer;
 mod own;
 mod paths;
 pub mod printable;
 pub mod privileges;
+pub mod record;
 pub mod report;
+pub mod run;
 pub mod runtime;
 pub mod signals;
 pub mod submission;
@@ -30,4 +34,5 @@ pub mod topology;
 pub mod workspace;
 pub mod yaml;
 
+pub use aside::aside;
 pub use error::{Error, Kind, Result};

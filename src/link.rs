@@ -3,7 +3,9 @@
 //! It is done on the host with the commands that anyone would type there, so that a student can see,
 //! repeat and undo it.
 
-use tokio::io::AsyncReadExt;
+use std::time::Duration;
+
+use tokio::{io::AsyncReadExt, time::timeout};
 
 use crate::{
     Error, Result,
@@ -13,6 +15,9 @@ use crate::{
 
 /// More than this of what a host's program says is not listened to, in bytes.
 const MOST_SAID: u64 = 64 << 10;
+
+/// How long the kernel may take to change a link.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is to become of a link.
 #[derive(Clone, Debug, Default)]
@@ -86,10 +91,20 @@ async fn run(runtime: &dyn Runtime, lab: &str, host: &str, command: &str) -> Res
     let words = Command { changes_network: true, ..Command::new(command.split_whitespace()) };
     let Process { mut stderr, mut handle, .. } = runtime.exec(lab, host, &words).await?;
     let mut why = String::new();
-    // Whoever is root of the host may have put another program in its place, which never ends to tell why.
-    let heard = (&mut stderr).take(MOST_SAID).read_to_string(&mut why).await;
-    drop(stderr);
-    match (handle.wait().await?, heard) {
+    let ending = async {
+        let heard = (&mut stderr).take(MOST_SAID).read_to_string(&mut why).await;
+        drop(stderr);
+        (handle.wait().await, heard)
+    };
+    // Whoever is root of the host may have put another program in its place, which never ends.
+    let Ok((ended, heard)) = timeout(PATIENCE, ending).await else {
+        return Err(Error::lab(format!(
+            "`{command}` on {host} has not ended after {} s",
+            PATIENCE.as_secs()
+        ))
+        .hint("root of the host may have put another program in its place"));
+    };
+    match (ended?, heard) {
         (ExitStatus::Exited(0), Ok(_)) => Ok(()),
         (ExitStatus::Exited(127), _) => Err(Error::lab(format!("`{command}` on {host}: {}", why.trim()))
             .hint("the machine needs iproute2: `apt-get install iproute2`")),

@@ -1,13 +1,19 @@
 //! Everything that was done in a lab and everything that was seen of it, in one order.
 //!
-//! Whatever shows a run (terminal, JSON, HTML) reads this and nothing else.
+//! Whatever judges or shows a run (terminal, JSON, HTML) reads this and nothing else.
 
-use std::{fmt, ops::AddAssign};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::SocketAddr,
+    ops::AddAssign,
+    time::{Duration, SystemTime},
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    capture::Flags,
+    capture::{Flags, Segment},
     observer::{ProcessRow, SocketRow, protocol::Nanos},
     runtime::ExitStatus,
 };
@@ -29,7 +35,16 @@ pub enum What {
     /// The exercise says something.
     Say { text: String },
     /// A program was started. `redo` is the command that does the same by hand.
-    Started { program: String, host: String, command: String, pid: Option<i32>, redo: String },
+    Started {
+        program: String,
+        host: String,
+        command: String,
+        pid: Option<i32>,
+        redo: String,
+        /// Whether it is the user's own, in place of the exercise's.
+        #[serde(default)]
+        own: bool,
+    },
     /// A line was typed into a program, or bytes were sent to it.
     Typed { program: String, text: String },
     /// A program's standard input was closed.
@@ -38,11 +53,29 @@ pub enum What {
     Printed { program: String, host: String, text: String },
     /// A program ended.
     Ended { program: String, host: String, status: ExitStatus },
-    /// A process got a signal from us.
-    Signaled { host: String, pid: i32, name: String, signal: String, redo: String },
+    /// Nothing more can come from a program: its output is closed.
+    Silent { program: String },
+    /// A process of a program got a signal from us.
+    Signaled {
+        #[serde(default)]
+        program: String,
+        host: String,
+        pid: i32,
+        name: String,
+        signal: String,
+        redo: String,
+    },
     /// A host's link or its power was cut or mended, in words. `redo` is the command that does the same
-    /// by hand.
-    Switched { host: String, text: String, redo: String },
+    /// by hand; `power` says whether it has power from now on, if that is what changed.
+    Switched {
+        host: String,
+        text: String,
+        redo: String,
+        #[serde(default)]
+        power: Option<bool>,
+    },
+    /// How every host was at first is told; from now on something is done.
+    Begun,
     /// A TCP segment passed.
     Packet(Packet),
     /// A host's sockets changed.
@@ -143,6 +176,59 @@ pub struct Packet {
     pub again: bool,
     /// tcpdump's view of it.
     pub line: String,
+    /// The rest of its header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<Header>,
+}
+
+/// What of a TCP segment's header makes a conversation, besides its flags and its length.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// The sender's address and port.
+    pub src: SocketAddr,
+    /// The receiver's.
+    pub dst: SocketAddr,
+    /// Which of the capture's interfaces saw it.
+    pub interface: u32,
+    /// How many tunnels it was in.
+    #[serde(default)]
+    pub tunnels: u8,
+    /// Sequence number.
+    pub seq: u32,
+    /// Acknowledgment number.
+    pub ack: u32,
+    /// Window as in the header, not scaled.
+    pub window: u16,
+    /// Length of its frame on the wire, in bytes.
+    pub frame_len: u32,
+}
+
+impl From<&Segment<'_>> for Header {
+    fn from(segment: &Segment<'_>) -> Self {
+        let Segment { src, dst, interface, tunnels, seq, ack, window, frame_len, .. } = *segment;
+        Self { src, dst, interface, tunnels, seq, ack, window, frame_len }
+    }
+}
+
+impl Packet {
+    /// The segment without its data, as it passed then; none of a run that an earlier netlab recorded.
+    pub fn segment(&self, at: Nanos) -> Option<Segment<'static>> {
+        let Header { src, dst, interface, tunnels, seq, ack, window, frame_len } = self.header?;
+        let Self { flags, len, .. } = *self;
+        let payload = Cow::Borrowed(&[][..]);
+        Some(Segment { at, interface, tunnels, src, dst, flags, seq, ack, window, frame_len, len, payload })
+    }
+}
+
+/// The time, as the timeline has it.
+pub fn now() -> Nanos {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Whole milliseconds.
+pub fn millis(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Events in the order of their times.
@@ -159,6 +245,19 @@ impl Timeline {
         let place = self.events.partition_point(|e| e.at <= event.at);
         self.events.insert(place, event);
         place
+    }
+
+    /// The same for people: without what only a judge needs.
+    pub fn told(&self) -> Self {
+        let told = |event: &Event| match &event.what {
+            What::Silent { .. } | What::Begun => None,
+            What::Packet(packet) => {
+                let what = What::Packet(Packet { header: None, ..packet.clone() });
+                Some(Event { at: event.at, what })
+            }
+            _ => Some(event.clone()),
+        };
+        Self { events: self.events.iter().filter_map(told).collect() }
     }
 
     /// The events so far.

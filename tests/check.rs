@@ -14,7 +14,8 @@ use common::{Lab, block_on, engine::PassedOn, trials::On, unique};
 use libtest_mimic::Arguments;
 use netlab::{
     check::{self, News, Report, Request},
-    exercise::{self, Verdict},
+    exercise,
+    judge::Verdict,
     runtime::RuntimeKind,
     timeline::What,
 };
@@ -30,11 +31,14 @@ use tokio::sync::mpsc;
 
 type Case = fn(RuntimeKind);
 
-const CASES: [(&str, Case); 6] = [
+const CASES: [(&str, Case); 9] = [
     ("the_starter_is_right_but_for_its_gaps", the_starter_is_right_but_for_its_gaps),
     ("what_does_not_compile_or_start_is_an_error", what_does_not_compile_or_start_is_an_error),
     ("a_change_is_checked_again", a_change_is_checked_again),
     ("a_host_that_dies_marks_nobody_wrong", a_host_that_dies_marks_nobody_wrong),
+    ("a_host_that_somebody_restarts_marks_nobody_wrong", a_host_that_somebody_restarts_marks_nobody_wrong),
+    ("a_client_that_somebody_kills_marks_nobody_wrong", a_client_that_somebody_kills_marks_nobody_wrong),
+    ("who_takes_all_memory_is_told_so", who_takes_all_memory_is_told_so),
     ("a_lab_that_goes_away_marks_nobody_wrong", a_lab_that_goes_away_marks_nobody_wrong),
     ("an_engine_that_stops_marks_nobody_wrong", an_engine_that_stops_marks_nobody_wrong),
 ];
@@ -128,6 +132,47 @@ fn a_host_that_dies_marks_nobody_wrong(kind: RuntimeKind) {
     assert_no_failure(&block_on(report));
 }
 
+fn a_host_that_somebody_restarts_marks_nobody_wrong(kind: RuntimeKind) {
+    let lab = lab(kind);
+    let captures = tempfile::tempdir().unwrap();
+    let report = sabotaged(&lab, &captures, async |lab: &Lab| {
+        lab.runtime.stop_host(&lab.name, "client1").await.unwrap();
+        lab.runtime.start_host(&lab.name, "client1").await.unwrap();
+    });
+    assert_no_failure(&block_on(report));
+}
+
+/// As for want of memory the machine may.
+fn a_client_that_somebody_kills_marks_nobody_wrong(kind: RuntimeKind) {
+    let lab = lab(kind);
+    let captures = tempfile::tempdir().unwrap();
+    let report = block_on(sabotaged(&lab, &captures, async |lab: &Lab| {
+        let until = "until pkill -KILL -x tcpecho; do :; done";
+        let kill = netlab::runtime::Command::new(["timeout", "20", "sh", "-c", until]);
+        let mut killer = lab.runtime.exec(&lab.name, "client1", &kill).await.unwrap();
+        assert_eq!(killer.handle.wait().await.unwrap().code(), 0, "a client was killed");
+    }));
+    assert_no_failure(&report);
+    let told = report.sections.iter().flat_map(|s| &s.checks).map(|check| &check.observed);
+    let why = "on client1 was ended by SIGKILL, which this exercise did not send";
+    assert!(told.into_iter().any(|told| told.contains(why)), "{report:#?}");
+}
+
+fn who_takes_all_memory_is_told_so(kind: RuntimeKind) {
+    let lab = Lab::up(kind, "hosts: {server: {role: server, limits: {memory: 64MiB}}, client: {count: 2}}");
+    let captures = tempfile::tempdir().unwrap();
+    // It keeps everything until the first end of a line.
+    let report = block_on(check_of("tail /dev/zero", &lab, &captures, |_| ())).unwrap();
+    assert_no_failure(&report);
+    let told: Vec<_> = report.sections.iter().flat_map(|s| &s.checks).map(|check| &check.observed).collect();
+    // An engine does not count how often a host has met its limit.
+    let why = match kind {
+        RuntimeKind::Namespaces => "as one is that takes more than its 64 MiB of memory",
+        RuntimeKind::Docker => "ended by SIGKILL",
+    };
+    assert!(told.iter().any(|told| told.contains(why)), "{told:#?}");
+}
+
 fn a_lab_that_goes_away_marks_nobody_wrong(kind: RuntimeKind) {
     let lab = lab(kind);
     let captures = tempfile::tempdir().unwrap();
@@ -193,32 +238,42 @@ fn lab(kind: RuntimeKind) -> Lab {
 
 /// Judges a right server by a section, and as soon as a client has typed does that to the lab.
 async fn sabotaged(lab: &Lab, captures: &TempDir, harm: impl AsyncFnOnce(&Lab)) -> Report {
-    let request = Request {
-        build: None,
-        build_within: Duration::from_mins(1),
-        programs: [("server".to_owned(), "tcpechod {port}".to_owned())].into(),
-        sections: vec![exercise::find("1", None).unwrap()],
-        captures: captures.path().to_owned(),
-    };
-    let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
     let (typed, mut hear) = mpsc::unbounded_channel();
     // Owned by the check, so that nobody waits for what can come no more.
-    let check = async move {
-        let mut tell = |news: News<'_>| {
-            if let News::Event(event) = news
-                && matches!(event.what, What::Typed { .. })
-            {
-                let _ = typed.send(());
-            }
-        };
-        check::run(&request, lab.runtime.as_ref(), &state, std::future::pending(), &mut tell).await
+    let tell = move |what: &What| {
+        if matches!(what, What::Typed { .. }) {
+            let _ = typed.send(());
+        }
     };
     let harm = async {
         if hear.recv().await.is_some() {
             harm(lab).await;
         }
     };
-    tokio::join!(check, harm).0.unwrap()
+    tokio::join!(check_of("tcpechod {port}", lab, captures, tell), harm).0.unwrap()
+}
+
+/// Judges a server by a section.
+async fn check_of(
+    server: &str,
+    lab: &Lab,
+    captures: &TempDir,
+    mut hear: impl FnMut(&What) + Send,
+) -> netlab::Result<Report> {
+    let request = Request {
+        build: None,
+        build_within: Duration::from_mins(1),
+        programs: [("server".to_owned(), server.to_owned())].into(),
+        sections: vec![exercise::find("1", None).unwrap()],
+        captures: captures.path().to_owned(),
+    };
+    let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
+    let mut tell = |news: News<'_>| {
+        if let News::Event(event) = news {
+            hear(&event.what);
+        }
+    };
+    check::run(&request, lab.runtime.as_ref(), &state, std::future::pending(), &mut tell).await
 }
 
 /// Something could not be told, and nothing is held against the server.

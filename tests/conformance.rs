@@ -5,14 +5,17 @@
 
 mod common;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Mutex, time::Duration};
 
 use common::{Lab, in_time, trials::On};
 use libtest_mimic::Arguments;
 use netlab::{
     capture::{Decoder, Frame},
     observer::{Seen, Session, Tables, TcpState},
-    runtime::{Command, ExitStatus, HostState, LabState, Process, TerminalSize},
+    runtime::{
+        self, Command, ExitStatus, HostState, LabState, Lack, Process, RuntimeKind, Step, TerminalSize,
+        lacking,
+    },
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -64,6 +67,10 @@ fn main() {
         }
         let across = move || in_time(a_router_joins_two_segments(&Lab::up(kind, common::TWO_SEGMENTS)));
         trials.push(on.trial("a_router_joins_two_segments", across));
+        let slow = move || in_time(up_waits_until_the_server_listens(&Lab::up(kind, SLOW_SERVER)));
+        trials.push(on.trial("up_waits_until_the_server_listens", slow));
+        let silent = move || common::block_on(a_server_that_does_not_listen_is_told(kind));
+        trials.push(on.trial("a_server_that_does_not_listen_is_told", silent));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     common::take_down_shared();
@@ -414,8 +421,41 @@ async fn labs_live_side_by_side(lab: &Lab) {
     hosts_know_each_other_by_name(lab).await;
 }
 
+/// Whose server takes its time.
+const SLOW_SERVER: &str = "\
+hosts:
+  server: {role: server, run: 'sleep 0.5; exec tcpechod 8007'}
+  client: {role: client}
+";
+
+/// Also when its host comes back.
+async fn up_waits_until_the_server_listens(lab: &Lab) {
+    for _ in 0..2 {
+        let (status, out, err) = run(lab, "client", &["tcpecho", "server", "8007"], "at once\n").await;
+        assert_eq!(status, ExitStatus::Exited(0), "{err}");
+        assert!(out.contains("at once"), "{out}");
+        lab.runtime.stop_host(&lab.name, "server").await.unwrap();
+        lab.runtime.start_host(&lab.name, "server").await.unwrap();
+    }
+}
+
+async fn a_server_that_does_not_listen_is_told(kind: RuntimeKind) {
+    let (name, runtime) = (common::unique("t"), common::open(kind).await.unwrap());
+    let topology = common::parse("hosts: {server: {role: server, run: 'true'}, client: {run: 'true'}}");
+    let said = Mutex::new(Vec::new());
+    let note = |step: Step| said.lock().unwrap().push(step);
+    let plan = runtime::build(runtime.as_ref(), &topology, &name, &note).await.unwrap();
+    let _lab = Lab { runtime, name, plan };
+    let said = said.into_inner().unwrap();
+    let told = lacking(&said, Lack::Server).expect("a word about the server");
+    assert!(
+        told.contains("server on server, `true`, has ended") && told.contains("netlab logs server"),
+        "{told}"
+    );
+    assert_eq!(lacking(&said, Lack::Wire), None);
+}
+
 async fn a_router_joins_two_segments(lab: &Lab) {
-    server_listens(lab).await;
     let (status, out, err) = run(lab, "client", &["tcpecho", "server", "8007"], "across\n").await;
     assert_eq!(status, ExitStatus::Exited(0), "{err}");
     assert!(out.contains("across"), "{out}");

@@ -70,3 +70,11 @@ fn the_programs_of_hosts_are_looked_for_beside_netlab() {
         "{programs}"
     );
 }
+
+#[test]
+fn a_parent_that_ignores_its_children_does_not_matter() {
+    let ignoring = ["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_netlab"), "doctor"];
+    let doctor = std::process::Command::new("env").args(ignoring).output().unwrap();
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(said.contains("namespaces") && !said.contains("No child process"), "{said}");
+}

@@ -15,7 +15,11 @@ use common::{
 };
 use libtest_mimic::Arguments;
 use netlab::{
-    exercise::{self, CheckResult, Folder, Options, Template, Verdict},
+    exercise::{self, Options, Template},
+    judge::{CheckResult, Verdict, judge},
+    record::Record,
+    report,
+    run::{self, Folder},
     runtime::RuntimeKind,
     yaml::Problems,
 };
@@ -60,27 +64,37 @@ fn checks(kind: RuntimeKind, template: &Template) -> Vec<CheckResult> {
     static DONE: [Mutex<BTreeMap<String, Vec<CheckResult>>>; 2] = [const { Mutex::new(BTreeMap::new()) }; 2];
     let place = KINDS.iter().position(|k| *k == kind).unwrap();
     let mut done = DONE[place].lock().unwrap_or_else(PoisonError::into_inner);
-    done.entry(template.exercise.id.clone()).or_insert_with(|| run(Lab::shared(kind), template)).clone()
+    done.entry(template.exercise.id.clone()).or_insert_with(|| run_on(Lab::shared(kind), template)).clone()
 }
 
 /// What comes of it on a lab of its own.
 fn perform(kind: RuntimeKind, template: &Template) -> Vec<CheckResult> {
-    run(&Lab::up(kind, common::ROOM), template)
+    run_on(&Lab::up(kind, common::ROOM), template)
 }
 
-fn run(lab: &Lab, template: &Template) -> Vec<CheckResult> {
+fn run_on(lab: &Lab, template: &Template) -> Vec<CheckResult> {
     let captures = tempfile::tempdir().unwrap();
     let folder = Folder::create(captures.path(), "test").unwrap();
-    let outcome = block_on(async {
+    let record = block_on(async {
         let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
         let (options, too_long) = (Options::default(), tokio::time::sleep(LIMIT));
-        exercise::run(template, lab.runtime.as_ref(), &state, &options, &folder, too_long, &mut |_| ()).await
+        run::run(template, lab.runtime.as_ref(), &state, &options, &folder, too_long, &mut |_| ()).await
     });
-    let outcome = outcome.unwrap();
+    let outcome = report::conclude(&record.unwrap(), &folder).unwrap();
     for artifact in [&outcome.artifacts.capture, &outcome.artifacts.evidence, &outcome.artifacts.report] {
         assert!(std::fs::metadata(artifact).unwrap().len() > 0, "{}", artifact.display());
     }
+    judged_again_it_is_the_same(&outcome.artifacts.evidence, &outcome.checks);
     outcome.checks
+}
+
+/// What was written is enough to come to the same, without a lab.
+fn judged_again_it_is_the_same(evidence: &Path, checks: &[CheckResult]) {
+    let folder = evidence.parent().unwrap();
+    let record = Record::read(folder).unwrap();
+    let again = judge(&record.exercise, &record, Folder::of(folder).unwrap().artifacts());
+    let told = |checks: &[CheckResult]| serde_json::to_string_pretty(checks).unwrap();
+    assert_eq!(told(&again.checks), told(checks));
 }
 
 fn passes(checks: &[CheckResult]) {
@@ -94,8 +108,8 @@ fn passes(checks: &[CheckResult]) {
 /// The second time, the first one's connections are in TIME_WAIT.
 fn twice(kind: RuntimeKind, template: &Template) {
     let lab = Lab::up(kind, common::ROOM);
-    passes(&run(&lab, template));
-    passes(&run(&lab, template));
+    passes(&run_on(&lab, template));
+    passes(&run_on(&lab, template));
 }
 
 fn verdicts(kind: RuntimeKind, template: &Template) -> Vec<(String, Verdict)> {

@@ -17,7 +17,8 @@ use indexmap::IndexMap;
 use libtest_mimic::Arguments;
 use netlab::{
     check::{self, Report, Request},
-    exercise::{self, Verdict},
+    exercise,
+    judge::Verdict,
     runtime::RuntimeKind,
 };
 use serde::Deserialize;

@@ -4,7 +4,8 @@ mod common;
 
 use std::{
     fs,
-    process::{Command, Output},
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
 };
 
 use common::{Lab, trials::On};
@@ -17,6 +18,7 @@ const CASES: &[(&str, Case)] = &[
     ("a_host_is_stopped_and_started_by_hand", a_host_is_stopped_and_started_by_hand),
     ("what_an_exercise_cuts_is_mended", what_an_exercise_cuts_is_mended),
     ("crash_fails_where_nothing_is_cut", crash_fails_where_nothing_is_cut),
+    ("a_host_that_somebody_starts_fails_nothing", a_host_that_somebody_starts_fails_nothing),
 ];
 
 fn main() {
@@ -49,9 +51,7 @@ fn netlab(lab: &Lab, arguments: &[&str]) -> (i32, String, String) {
 /// Nobody on such a host has the right to change its links, and netlab does it.
 fn links_of_strangers_hosts_are_cut_from_outside(lab: &Lab) {
     let reaches = || netlab(lab, &["exec", "client1", "--", "tcpecho", "server", "8007"]).0 == 0;
-    // Its server may not listen yet.
-    let waiting = "timeout 20 sh -c 'until echo hello | tcpecho server 8007; do :; done'";
-    assert_eq!(netlab(lab, &["exec", "client1", "--", "sh", "-c", waiting]).0, 0);
+    assert!(reaches());
     let own = netlab(lab, &["exec", "client1", "--", "ip", "link", "set", "dev", "eth0", "down"]);
     assert!(own.0 != 0 && own.2.contains("not permitted"), "{own:?}");
     let (code, _, err) = netlab(lab, &["link", "client1", "--down"]);
@@ -128,6 +128,24 @@ fn what_an_exercise_cuts_is_mended(lab: &Lab) {
     assert_eq!(code, 3, "{err}");
     let state = common::block_on(lab.runtime.lab(&lab.name)).unwrap().unwrap();
     assert!(state.is_whole(), "{:?}", state.hosts);
+}
+
+/// While the exercise has a host without power, somebody gives it back.
+fn a_host_that_somebody_starts_fails_nothing(lab: &Lab) {
+    // It stays dark for ten seconds.
+    let waits = "{from: client1, count: 1, close: open, retransmissions: {min: 2}}";
+    let folder = altered(&[(waits, &waits.replace("min: 2", "min: 200"))]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netlab"));
+    command.args(["exercise", "crash", "--captures"]).arg(folder.path()).env("NETLAB_LAB", &lab.name);
+    command.arg("--exercises").arg(folder.path());
+    command.env("NETLAB_RUNTIME", lab.runtime.kind().to_string());
+    let mut exercise = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(exercise.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("its power is cut")), "the server is dark");
+    common::block_on(lab.runtime.start_host(&lab.name, "server")).unwrap();
+    let told = said.collect::<Vec<_>>().join("\n");
+    assert_eq!(exercise.wait().unwrap().code(), Some(3), "{told}");
+    assert!(told.contains("host server was started meanwhile") && !told.contains("fail "), "{told}");
 }
 
 /// The exercise with every cut left out, and the server merely killed: each check that a cut is to prove

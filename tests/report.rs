@@ -139,3 +139,17 @@ fn no_text_of_a_run_steers_a_terminal_or_a_page() {
     }
     assert!(read > 15, "{read} of {} keys", all.len());
 }
+
+#[test]
+fn it_goes_where_it_is_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("old"), "old").unwrap();
+    std::os::unix::fs::symlink("old", at("link")).unwrap();
+    report(folder.path(), &[RUN, "-o", "link"]).assert().success();
+    assert!(at("link").is_symlink(), "as whoever made it wants it");
+    assert!(fs::read_to_string(at("old")).unwrap().starts_with("<!DOCTYPE"));
+    report(folder.path(), &[RUN, "-o", "/dev/null"]).assert().success();
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    report(folder.path(), &[RUN, "-o", "/dev/full"]).assert().code(3);
+}

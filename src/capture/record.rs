@@ -83,7 +83,12 @@ impl Recorder {
                     _ => Error::lab(format!("cannot create {}", path.display())).caused_by(e),
                 }
             })?;
-        Self::begin(Out::File { file, path: path.to_owned(), whole: 0 }, segments, names)
+        let begun = Self::begin(Out::File { file, path: path.to_owned(), whole: 0 }, segments, names);
+        if begun.is_err() {
+            // Without its beginning it is no capture. There is nothing to be done if it stays.
+            let _ = fs::remove_file(path);
+        }
+        begun
     }
 
     /// Writes to a stream, such as a pipe to Wireshark. Each write is of whole blocks.

@@ -141,7 +141,7 @@ pub async fn stop(recording: &Recording) -> Result<()> {
     kill(Pid::from_raw(writer), Signal::SIGTERM)
         .or_lab(|| format!("cannot end process {writer}, which writes {}", recording.path.display()))?;
     let path = recording.path.clone();
-    let wait = tokio::task::spawn_blocking(move || {
+    let wait = crate::aside(move || {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         fcntl(&file, FcntlArg::F_SETLKW(&whole_file())).map_err(std::io::Error::from)
     });

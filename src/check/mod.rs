@@ -22,9 +22,11 @@ pub use report::{Report, Section};
 use crate::{
     Error, Kind, Result,
     error::nearest,
-    exercise::{self, Folder, Options, Outcome, Template, model::Exercise},
+    exercise::{self, Options, Template, model::Exercise},
+    judge::Outcome,
+    run::Folder,
     runtime::{LabState, Runtime},
-    timeline::Event,
+    timeline::{Event, millis},
 };
 
 /// What is to be judged.
@@ -97,7 +99,7 @@ pub async fn run(
         }
         report.add(section);
     }
-    report.elapsed_ms = exercise::millis(started.elapsed());
+    report.elapsed_ms = millis(started.elapsed());
     Ok(report)
 }
 
@@ -118,7 +120,8 @@ async fn judge(
         ..Options::default()
     };
     let mut tell = |event: &Event| tell(News::Event(event));
-    exercise::run(template, runtime, lab, &options, &folder, stop, &mut tell).await
+    let record = crate::run::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?;
+    crate::report::conclude(&record, &folder)
 }
 
 /// Checks that each program is one that some exercise judges, and that one of the sections judges one of

@@ -5,10 +5,8 @@ use serde::Serialize;
 use super::Build;
 use crate::{
     Error, Kind,
-    exercise::{
-        Artifacts, CheckResult, Outcome, Verdict,
-        model::{Check, Exercise},
-    },
+    exercise::model::{Check, Exercise},
+    judge::{Artifacts, CheckResult, Outcome, Verdict},
 };
 
 /// Of all sections.
@@ -73,7 +71,7 @@ impl Report {
 
 impl Section {
     /// Nothing judged yet.
-    pub(super) fn new(exercise: &Exercise) -> Self {
+    pub(crate) fn new(exercise: &Exercise) -> Self {
         Self {
             exercise: exercise.id.clone(),
             title: exercise.title.clone(),
@@ -89,7 +87,7 @@ impl Section {
     }
 
     /// Adds what came of a run.
-    pub(super) fn add(&mut self, outcome: Outcome) {
+    pub(crate) fn add(&mut self, outcome: Outcome) {
         self.own_fault &= outcome.own_fault;
         self.runs.push(outcome.artifacts);
         self.elapsed_ms += outcome.elapsed_ms;

@@ -1,17 +1,25 @@
 //! `netlab down`: takes a lab down.
 
-use std::process::ExitCode;
+use std::{
+    pin::{Pin, pin},
+    process::ExitCode,
+};
 
 use anyhow::Result;
-use netlab::{Error, runtime, topology};
+use netlab::{
+    Error,
+    report::in_lab,
+    runtime::{self, LabState, Runtime, owner},
+    topology,
+};
 use serde_json::json;
 
-use super::lab::{LabArgs, block_on};
+use super::lab::{LabArgs, block_on, interrupted};
 
 /// Take a lab down, with whatever a crash left of it. Other labs stay.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Take every lab down.
+    /// Take every lab of yours down.
     #[arg(long)]
     all: bool,
     /// Print JSON: {"down":[names]}.
@@ -25,37 +33,117 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         topology::check_lab_name(&self.lab.lab)?;
         block_on(async {
-            let (mut gone, mut failed) = (Vec::new(), Vec::new());
-            let runtimes = runtime::reachable(self.lab.kind()).await?;
-            if runtimes.is_empty() {
-                return Err(Error::lab("no runtime answers, so no lab can be found")
-                    .hint("`netlab doctor` says what is missing")
-                    .into());
-            }
-            for runtime in runtimes {
-                let names = if self.all {
-                    runtime.labs().await?.into_iter().map(|lab| lab.plan.lab).collect()
-                } else {
-                    vec![self.lab.lab.clone()]
-                };
+            let mut interrupts = Interrupts::new();
+            let mut done = Done::default();
+            for runtime in runtime::reachable(self.lab.kind()).await? {
+                let names = if self.all { runtime.names().await? } else { vec![self.lab.lab.clone()] };
                 for name in names {
-                    match runtime.down(&name).await {
-                        Ok(true) => gone.push(name),
-                        Ok(false) => {}
-                        Err(error) => failed.push(error),
+                    if interrupts.came {
+                        done.left.push(name);
+                    } else {
+                        done.take_down(runtime.as_ref(), name, &mut interrupts).await?;
                     }
                 }
             }
-            if self.json {
-                println!("{}", json!({ "down": gone }));
-            } else if !gone.is_empty() {
-                println!("took down: {}", gone.join(", "));
-            } else if failed.is_empty() {
-                println!("no lab was up");
-            }
-            // The others went down all the same.
-            let first = failed.into_iter().next();
-            first.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+            done.tell(self.json, interrupts.came)
         })
+    }
+}
+
+/// What has become of the labs.
+#[derive(Default)]
+struct Done {
+    gone: Vec<String>,
+    /// Whose they were, where not the user's own.
+    owners: Vec<String>,
+    failed: Vec<Error>,
+    /// What is not the user's to take down.
+    refused: Vec<Error>,
+    /// What was not begun when the user interrupted.
+    left: Vec<String>,
+}
+
+impl Done {
+    async fn take_down(
+        &mut self,
+        runtime: &dyn Runtime,
+        name: String,
+        interrupts: &mut Interrupts,
+    ) -> netlab::Result<()> {
+        // That it cannot be looked at is no reason not to clear it.
+        let lab = runtime.lab(&name).await.ok().flatten();
+        let owner = lab.as_ref().and_then(LabState::other_owner);
+        if let Err(error) = owner::check(&name, owner) {
+            self.refused.push(error);
+            return Ok(());
+        }
+        match interrupts.finish(&name, runtime.down(&name)).await? {
+            Ok(true) => {
+                self.owners.push(owner.map_or(String::new(), |owner| format!(" ({owner}'s)")));
+                self.gone.push(name);
+            }
+            Ok(false) => {}
+            Err(error) => self.failed.push(error),
+        }
+        Ok(())
+    }
+
+    fn tell(self, as_json: bool, interrupted: bool) -> Result<ExitCode> {
+        if as_json {
+            println!("{}", json!({ "down": self.gone }));
+        } else if !self.gone.is_empty() {
+            let names = self.gone.iter().zip(&self.owners).map(|(name, owner)| format!("{name}{owner}"));
+            println!("took down: {}", names.collect::<Vec<_>>().join(", "));
+        } else if self.failed.is_empty() && self.refused.is_empty() && self.left.is_empty() {
+            println!("no lab was up");
+        }
+        // The others went down all the same.
+        if let Some(error) = self.failed.into_iter().next() {
+            return Err(error.into());
+        }
+        if interrupted {
+            let error = Error::interrupted();
+            return Err(match self.left.join(", ") {
+                left if left.is_empty() => error,
+                left => error.hint(format!("still there: {left}")),
+            }
+            .into());
+        }
+        // A lab of that name that is somebody else's is no failure where the user's own went down.
+        let refused = self.refused.into_iter().next().filter(|_| self.gone.is_empty());
+        refused.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+    }
+}
+
+/// The user's wish to stop.
+struct Interrupts {
+    next: Pin<Box<dyn Future<Output = ()>>>,
+    /// Whether it has come.
+    came: bool,
+}
+
+impl Interrupts {
+    fn new() -> Self {
+        Self { next: Box::pin(interrupted()), came: false }
+    }
+
+    /// Finishes what has been begun when it comes: half a lab is of no use. When it comes again, leaves it.
+    async fn finish<T>(&mut self, lab: &str, work: impl Future<Output = T>) -> netlab::Result<T> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                () = &mut self.next => self.next = Box::pin(interrupted()),
+            }
+            if std::mem::replace(&mut self.came, true) {
+                return Err(Error::interrupted().hint(format!(
+                    "lab \"{lab}\" is half removed: `{}` goes on",
+                    in_lab("netlab down", lab)
+                )));
+            }
+            eprintln!(
+                "interrupted: lab \"{lab}\" goes down all the same; once more to leave it half removed"
+            );
+        }
     }
 }

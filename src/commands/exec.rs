@@ -23,7 +23,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     signal::unix::{SignalKind, signal},
     sync::{Notify, mpsc},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
 use super::lab::{LabArgs, block_on};
@@ -34,6 +34,10 @@ use crate::ui::{
 
 /// Output that does not come for so long, after the program has ended, does not come any more.
 const QUIET: Duration = Duration::from_millis(500);
+
+/// How long a program may take to end once its terminal is closed, before it is left alone as one that is to outlive
+/// that (nohup(1)).
+const HANG_UP: Duration = Duration::from_secs(2);
 
 /// What is on its way when a program ends is in buffers, which do not hold more than this.
 const ON_ITS_WAY: usize = 16 << 20;
@@ -111,6 +115,8 @@ impl ShellArgs {
 async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Command) -> Result<ExitCode> {
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
+    let mut hangups = signal(SignalKind::hangup())?;
+    let mut left_alone = pin!(sleep(Duration::MAX));
     let mut resizes = signal(SignalKind::window_change())?;
     let Process { pid, mut stdin, stdout, stderr, mut handle } = runtime.exec(lab, host, command).await?;
     // Raw only with a terminal there: it makes ^C, ^D and line editing the host's business.
@@ -142,7 +148,14 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
             status = handle.wait() => break status?,
             // As ^C on a terminal does.
             _ = interrupts.recv() => signal_group(runtime, lab, host, pid, libc::SIGINT).await?,
-            _ = terminations.recv() => terminate(runtime, lab, host, pid).await?,
+            // As timeout(1) does, which leaves nobody behind either.
+            _ = terminations.recv() => signal_group(runtime, lab, host, pid, libc::SIGTERM).await?,
+            // As a terminal does that is closed.
+            _ = hangups.recv() => {
+                left_alone.as_mut().reset(Instant::now() + HANG_UP);
+                signal_group(runtime, lab, host, pid, libc::SIGHUP).await?;
+            }
+            () = &mut left_alone => break ExitStatus::Signaled(libc::SIGHUP),
             // A pipe would tell the program itself, by SIGPIPE; not every engine has one.
             () = reader_left.notified() => signal_group(runtime, lab, host, pid, libc::SIGPIPE).await?,
             _ = resizes.recv() => handle.resize(terminal::size()).await?,
@@ -175,18 +188,16 @@ async fn signal_group(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32, 
     // One that is gone meanwhile needs no signal.
     let Ok(leader) = session.observer.resolve(outer).await else { return Ok(()) };
     for process in session.tables.processes(host).iter().filter(|p| p.pgid == leader) {
-        let _ = session.observer.signal(host, process.pid, signal).await;
+        let _ = send(&session, host, process.pid, signal).await;
     }
     Ok(())
 }
 
-/// Passes SIGTERM on to the program itself.
-async fn terminate(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32) -> Result<()> {
-    let session = Session::open(runtime, lab).await?;
-    if let Ok(pid) = session.observer.resolve(outer).await {
-        session.observer.signal(host, pid, libc::SIGTERM).await?;
-    }
-    Ok(())
+/// Sends a signal to a process, and has one go on that is stopped: until then it would not come to know of it.
+async fn send(session: &Session, host: &str, pid: i32, signal: i32) -> netlab::Result<()> {
+    session.observer.signal(host, pid, signal).await?;
+    let is_stopped = session.tables.processes(host).iter().any(|p| p.pid == pid && p.state == 'T');
+    if is_stopped { session.observer.signal(host, pid, libc::SIGCONT).await } else { Ok(()) }
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {

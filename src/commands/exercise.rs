@@ -8,9 +8,11 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
-    exercise::{self, CheckResult, Folder, Options, Outcome, Template, Verdict},
+    exercise::{self, Options, Template},
+    judge::{CheckResult, Outcome, Verdict},
     printable::{printable, visible},
-    report::{Narrator, Style},
+    report::{self, Narrator, Style},
+    run::{self, Folder},
     runtime::{LabState, Runtime},
     timeline::Event,
 };
@@ -70,7 +72,7 @@ impl Args {
                 match self.perform(template, runtime.as_ref(), &lab, stop.as_mut()).await {
                     Ok(outcome) => {
                         if !self.json {
-                            self.sum_up(template, &outcome);
+                            sum_up(&template.exercise.explain, &outcome, self.explain);
                         }
                         outcomes.push(outcome);
                     }
@@ -130,34 +132,8 @@ impl Args {
                 println!("{text}");
             }
         };
-        Ok(exercise::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?)
-    }
-
-    fn sum_up(&self, template: &Template, outcome: &Outcome) {
-        println!();
-        for check in &outcome.checks {
-            println!("{} {}: {}", mark(check.verdict), visible(&check.id), visible(&check.expected));
-            if check.verdict != Verdict::Pass || self.explain {
-                print!("{}", evidence(check));
-            }
-            if check.verdict != Verdict::Pass
-                && let Some(hint) = check.hints.first()
-            {
-                println!("      {} {}", style().paint("36", "hint:"), visible(hint));
-            }
-        }
-        if self.explain {
-            println!("\n{}", printable(&template.exercise.explain));
-        }
-        println!(
-            "\n{} exercise {} on {} in {} ms\nreport: {}\ncapture: {}",
-            mark(outcome.verdict),
-            outcome.exercise,
-            outcome.runtime,
-            outcome.elapsed_ms,
-            visible(&outcome.artifacts.report.to_string_lossy()),
-            visible(&outcome.artifacts.capture.to_string_lossy())
-        );
+        let record = run::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?;
+        Ok(report::conclude(&record, &folder)?)
     }
 
     fn list(&self) -> Result<ExitCode> {
@@ -179,8 +155,36 @@ impl Args {
     }
 }
 
+/// Each check's verdict, and with the answer also what carries those that passed.
+pub(super) fn sum_up(answer: &str, outcome: &Outcome, explain: bool) {
+    println!();
+    for check in &outcome.checks {
+        println!("{} {}: {}", mark(check.verdict), visible(&check.id), visible(&check.expected));
+        if check.verdict != Verdict::Pass || explain {
+            print!("{}", evidence(check));
+        }
+        if check.verdict != Verdict::Pass
+            && let Some(hint) = check.hints.first()
+        {
+            println!("      {} {}", style().paint("36", "hint:"), visible(hint));
+        }
+    }
+    if explain {
+        println!("\n{}", printable(answer));
+    }
+    println!(
+        "\n{} exercise {} on {} in {} ms\nreport: {}\ncapture: {}",
+        mark(outcome.verdict),
+        outcome.exercise,
+        outcome.runtime,
+        outcome.elapsed_ms,
+        visible(&outcome.artifacts.report.to_string_lossy()),
+        visible(&outcome.artifacts.capture.to_string_lossy())
+    );
+}
+
 /// The form that graders rely on: evidence rows and hints are in the evidence file.
-fn to_json(outcome: &Outcome) -> serde_json::Value {
+pub(super) fn to_json(outcome: &Outcome) -> serde_json::Value {
     let absolute = |path: &Path| {
         std::path::absolute(path).unwrap_or_else(|_| path.into()).to_string_lossy().into_owned()
     };

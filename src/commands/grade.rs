@@ -16,11 +16,11 @@ use netlab::{
     alike::{self, Alike, Given, Span, Work},
     course::Course,
     grade::{
-        self, News, Record, Settings, Status,
+        self, Marks, News, Record, Rejudged, Settings, Status,
         report::{Grades, points},
     },
     printable::visible,
-    runtime::{self, Runtime, Step},
+    runtime::{self, Runtime, RuntimeKind, Step},
     submission::Class,
     workspace,
 };
@@ -57,6 +57,10 @@ pub struct Args {
     /// How much of the smaller one two submissions must share to be shown, in percent.
     #[arg(long = "alike", value_name = "PERCENT", default_value_t = 60, value_parser = clap::value_parser!(u8).range(1..=100))]
     least: u8,
+    /// Judge the runs of the last grading again by the rules as they are now, without a lab, and say whose marks
+    /// have changed.
+    #[arg(long, conflicts_with = "compare")]
+    rejudge: bool,
     /// Print one JSON object, {"course","runtime","students":[…],"alike":[…],"copies":[…],"common":[…]}; with
     /// --compare, the last three.
     #[arg(long)]
@@ -79,21 +83,47 @@ impl Args {
             ui::print(&text)?;
             return Ok(ExitCode::SUCCESS);
         }
+        if self.rejudge {
+            return self.rejudge(&class, &course, &alike);
+        }
         block_on_threads(async {
             let runtime = Arc::from(runtime::choose(self.runtime.kind()).await?.runtime);
             let records = self.grade(&class, &course, &runtime).await?;
-            let grades = Grades::new(&course, runtime.kind(), &records, &alike);
-            let files = grades.write(&self.out)?;
-            let text = if self.json {
-                grades.to_json().to_string() + "\n"
-            } else {
-                let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-                in_words(&grades) + &alike_in_words(&alike) + &format!("\n{}\n", names.join("\n"))
-            };
-            ui::print(&text)?;
-            let unknown = records.iter().any(|record| record.status == Status::Error);
-            Ok(if unknown { ExitCode::from(3) } else { ExitCode::SUCCESS })
+            self.conclude(&Grades::new(&course, runtime.kind(), &records, &alike), &records, &alike)
         })
+    }
+
+    /// Writes the grades, and shows them.
+    fn conclude(&self, grades: &Grades<'_>, records: &[Record], alike: &Alike) -> Result<ExitCode> {
+        let files = grades.write(&self.out)?;
+        let text = if self.json {
+            grades.to_json().to_string() + "\n"
+        } else {
+            let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            in_words(grades) + &alike_in_words(alike) + &format!("\n{}\n", names.join("\n"))
+        };
+        ui::print(&text)?;
+        let unknown = records.iter().any(|record| record.status == Status::Error);
+        Ok(if unknown { ExitCode::from(3) } else { ExitCode::SUCCESS })
+    }
+
+    /// Judges what was graded again, and says whose marks are other ones now.
+    fn rejudge(&self, class: &Class, course: &Course, alike: &Alike) -> Result<ExitCode> {
+        let out = std::path::absolute(&self.out)?;
+        let _turn = grade::turn(&out)?;
+        let mut records = Vec::new();
+        let mut runtime = None;
+        for submission in &class.submissions {
+            let Some(again) = grade::rejudge(submission, course, &out)? else {
+                eprintln!("{}: never graded, and left out", submission.student);
+                continue;
+            };
+            eprint!("{}", what_changed(&again));
+            runtime = runtime.or(again.runtime);
+            records.push(again.record);
+        }
+        let runtime = runtime.unwrap_or(RuntimeKind::Namespaces);
+        self.conclude(&Grades::new(course, runtime, &records, alike), &records, alike)
     }
 
     async fn grade(
@@ -149,6 +179,21 @@ fn given(course: &Course) -> Result<Given> {
     given.add(folder.path())?;
     course.starter.as_deref().map_or(Ok(()), |starter| given.add(starter))?;
     Ok(given)
+}
+
+/// Whether, how and why a submission's marks are other ones now, in lines; nothing if they are not.
+fn what_changed(again: &Rejudged) -> String {
+    let student = &again.record.student;
+    if let Some(why) = &again.why_not {
+        return format!("{student}: as it was, because {}\n", visible(why));
+    }
+    let worth = |marks: &Option<Marks>| marks.as_ref().map_or("no".into(), |marks| points(marks.points));
+    let (was, is) = (worth(&again.marks.0), worth(&again.marks.1));
+    if was == is && again.changes.is_empty() {
+        return String::new();
+    }
+    let changes = again.changes.iter().map(|change| format!("  {}\n", visible(change)));
+    format!("{student}: {is} points, and had {was}\n") + &changes.collect::<String>()
 }
 
 fn in_words(grades: &Grades<'_>) -> String {

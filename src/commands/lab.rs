@@ -1,12 +1,12 @@
 //! What the commands that work on a lab have in common: which lab, which runtime, which host.
 
-use std::future::Future;
+use std::{future::Future, io, os::unix::net::UnixStream};
 
 use anyhow::Result;
 use clap::ValueEnum;
 use netlab::{
     Error,
-    error::nearest,
+    error::{Context, nearest},
     report::in_lab,
     runtime::{self, LabState, Runtime, RuntimeKind},
 };
@@ -47,9 +47,11 @@ impl LabArgs {
         self.runtime.kind()
     }
 
-    /// The lab, which must be up.
+    /// The lab, which must be up and not be somebody else's.
     pub async fn open(&self) -> netlab::Result<(Box<dyn Runtime>, LabState)> {
-        runtime::expect(&self.lab, self.kind()).await
+        let (runtime, lab) = runtime::expect(&self.lab, self.kind()).await?;
+        runtime::owner::check(&self.lab, lab.owner.as_ref())?;
+        Ok((runtime, lab))
     }
 
     /// The lab, which must be up and have a host of that name.
@@ -89,6 +91,8 @@ pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// The same of a command that looks after several labs at a time.
 pub fn block_on_threads<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    // The runtime itself would panic where there can be none.
+    std::thread::Builder::new().spawn(|| ()).or_lab(|| "cannot start a thread")?;
     block_on_with(tokio::runtime::Builder::new_multi_thread(), work)
 }
 
@@ -96,10 +100,20 @@ fn block_on_with<T>(
     mut builder: tokio::runtime::Builder,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let runtime = builder.enable_all().build()?;
+    let runtime = build(&mut builder).or_lab(|| "cannot wait for several things at once")?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
+}
+
+/// So many pairs of sockets stand for the descriptors that a runtime takes.
+const PAIRS: usize = 4;
+
+/// Makes the runtime. It would panic where it has no descriptors left for its signals, and so they are looked for first.
+fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::runtime::Runtime> {
+    let room: io::Result<Vec<_>> = (0..PAIRS).map(|_| UnixStream::pair()).collect();
+    drop(room?);
+    builder.enable_all().build()
 }
 
 /// Ends when the user or the system asks the program to stop: ^C, a closed terminal, `kill`. Also if that

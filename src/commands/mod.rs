@@ -10,6 +10,7 @@ mod exercise;
 mod grade;
 mod host;
 mod init;
+mod judge;
 mod keeper;
 mod kill;
 mod lab;
@@ -54,6 +55,7 @@ enum Verb {
     Init(init::Args),
     Check(check::Args),
     Exercise(exercise::Args),
+    Judge(judge::Args),
     Report(report::Args),
     Submit(submit::Args),
     Grade(grade::Args),
@@ -88,6 +90,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Init(args) => args.run(),
         Verb::Check(args) => args.run(),
         Verb::Exercise(args) => args.run(),
+        Verb::Judge(args) => args.run(),
         Verb::Report(args) => args.run(),
         Verb::Submit(args) => args.run(),
         Verb::Grade(args) => args.run(),

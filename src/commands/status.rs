@@ -18,7 +18,7 @@ pub struct Args {
     /// List every lab instead, one a line (as JSON, one object with an array "labs").
     #[arg(long)]
     all: bool,
-    /// Print JSON: {"lab","runtime","hosts":[{"name","address","segment","state"}],"elapsed_ms"}.
+    /// Print JSON: {"lab","runtime","owner","whole","hosts":[{"name","address","segment","state"}],"elapsed_ms"}.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -32,7 +32,7 @@ impl Args {
             if self.all {
                 return self.list(started).await;
             }
-            let (runtime, lab) = self.lab.open().await?;
+            let (runtime, lab) = runtime::expect(&self.lab.lab, self.lab.kind()).await?;
             print(runtime.kind(), &lab, started.elapsed(), self.json)?;
             if !self.json {
                 runtime.met(&lab.plan).await.iter().for_each(|met| println!("{met}"));
@@ -55,7 +55,8 @@ impl Args {
         } else {
             let rows = labs.iter().map(|(kind, lab)| {
                 let whole = if lab.is_whole() { "up" } else { "not whole" };
-                [lab.plan.lab.clone(), kind.to_string(), format!("{} hosts", lab.hosts.len()), whole.into()]
+                let state = format!("{whole}{}", of(lab));
+                [lab.plan.lab.clone(), kind.to_string(), format!("{} hosts", lab.hosts.len()), state]
             });
             print!("{}", ui::table(["lab", "runtime", "hosts", "state"], rows));
         }
@@ -69,7 +70,7 @@ pub fn print(kind: RuntimeKind, lab: &LabState, elapsed: Duration, as_json: bool
         println!("{}", serde_json::to_string(&to_json(kind, lab, elapsed))?);
         return Ok(());
     }
-    println!("lab \"{}\" on {kind}", lab.plan.lab);
+    println!("lab \"{}\" on {kind}{}", lab.plan.lab, of(lab));
     let rows = lab.plan.hosts.iter().zip(&lab.hosts).flat_map(|(host, state)| {
         host.links.iter().enumerate().map(move |(i, link)| {
             let first = |text: String| if i == 0 { text } else { String::new() };
@@ -83,7 +84,15 @@ pub fn print(kind: RuntimeKind, lab: &LabState, elapsed: Duration, as_json: bool
         })
     });
     print!("{}", ui::table(["host", "address", "segment", "state", "starts"], rows));
+    if lab.half_way {
+        println!("it is half built or half removed, and was left so unless somebody is at it");
+    }
     Ok(())
+}
+
+/// Whose it is, where that is somebody else.
+fn of(lab: &LabState) -> String {
+    lab.other_owner().map_or(String::new(), |owner| format!(", of {owner}"))
 }
 
 fn to_json(kind: RuntimeKind, lab: &LabState, elapsed: Duration) -> serde_json::Value {
@@ -100,6 +109,8 @@ fn to_json(kind: RuntimeKind, lab: &LabState, elapsed: Duration) -> serde_json::
     json!({
         "lab": lab.plan.lab,
         "runtime": kind,
+        "owner": lab.owner.as_ref().map(ToString::to_string),
+        "whole": lab.is_whole(),
         "hosts": hosts.collect::<Vec<_>>(),
         "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     })

@@ -1,13 +1,19 @@
 //! `netlab up`: starts a lab.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use anyhow::Result;
 use netlab::{
     Error,
     report::in_lab,
     runtime::{self, LabState, Runtime},
-    topology, workspace,
+    topology::{self, Topology},
+    workspace,
 };
 
 use super::{
@@ -58,54 +64,87 @@ pub enum Say {
 }
 
 /// The lab, started if it is not up.
-pub async fn ensure(
-    args: &LabArgs,
-    file: Option<&std::path::Path>,
-    say: Say,
-) -> Result<(Box<dyn Runtime>, LabState)> {
+pub async fn ensure(args: &LabArgs, file: Option<&Path>, say: Say) -> Result<(Box<dyn Runtime>, LabState)> {
     topology::check_lab_name(&args.lab)?;
     let mut topology = topology::load(file)?;
-    if let Some(folder) = workspace::find(std::path::Path::new(".")) {
+    if let Some(folder) = workspace::find(Path::new(".")) {
         workspace::mount(&mut topology, &folder)?;
     }
-    if let Some((runtime, lab)) = runtime::find(&args.lab, args.kind()).await? {
-        if lab.is_whole() {
-            if say == Say::All {
-                let file = file.map_or(String::new(), |file| {
-                    format!(", as it was built: {} is not looked at", file.display())
-                });
-                eprintln!("lab \"{}\" is already up on {}{file}", args.lab, runtime.kind());
-            }
-            return Ok((runtime, lab));
+    let found = runtime::find(&args.lab, args.kind()).await?;
+    if let Some((_, lab)) = &found {
+        runtime::owner::check(&args.lab, lab.owner.as_ref())?;
+        if !lab.is_whole() && say != Say::Nothing {
+            let how = if lab.half_way { "half built or half removed" } else { "not whole" };
+            eprintln!("lab \"{}\" is {how}: clearing what is left of it", args.lab);
         }
-        if say != Say::Nothing {
-            eprintln!("lab \"{}\" is not whole: clearing what is left of it", args.lab);
-        }
-        runtime.down(&args.lab).await?;
     }
-    let chosen = runtime::choose(args.kind()).await?;
+    let chosen = match found {
+        Some((runtime, lab)) if lab.is_whole() => return Ok(already_up(runtime, lab, file, say)),
+        // One that is started anew on another runtime clears nothing here.
+        Some((runtime, _)) if args.kind().is_none() => {
+            let chosen = runtime::choose(None).await?;
+            if runtime.kind() != chosen.runtime.kind() {
+                runtime.down(&args.lab).await?;
+            }
+            chosen
+        }
+        _ => runtime::choose(args.kind()).await?,
+    };
     if say != Say::Nothing {
         eprintln!("starting lab \"{}\" on {}", args.lab, chosen.why);
     }
+    match start(chosen.runtime.as_ref(), &topology, &args.lab, say).await {
+        Ok(lab) => Ok((chosen.runtime, lab)),
+        Err(error) if error.kind == netlab::Kind::Interrupted => Err(error.into()),
+        Err(error) => match chosen.runtime.lab(&args.lab).await {
+            // Somebody else has started it meanwhile.
+            Ok(Some(lab)) if lab.is_whole() && lab.other_owner().is_none() => {
+                Ok(already_up(chosen.runtime, lab, file, say))
+            }
+            _ => Err(error.into()),
+        },
+    }
+}
+
+/// The lab, built, or taken down again if that is interrupted.
+async fn start(runtime: &dyn Runtime, topology: &Topology, lab: &str, say: Say) -> netlab::Result<LabState> {
     let progress = ui::Progress::new();
-    let tell = |step| progress.step(step);
+    let begun = AtomicBool::new(false);
+    let tell = |step| {
+        begun.store(true, Ordering::Relaxed);
+        progress.step(step);
+    };
     let up = tokio::select! {
-        result = runtime::build(chosen.runtime.as_ref(), &topology, &args.lab, &tell) => result.map(drop),
+        result = runtime::build(runtime, topology, lab, &tell) => result.map(drop),
         () = interrupted() => Err(Error::interrupted()),
     };
     drop(progress);
     if let Err(error) = up {
-        if error.kind == netlab::Kind::Interrupted {
+        // What is there before this one has begun is somebody else's work.
+        if error.kind == netlab::Kind::Interrupted && begun.into_inner() {
             if say != Say::Nothing {
-                eprintln!("interrupted: taking down what there is of lab \"{}\"", args.lab);
+                eprintln!("interrupted: taking down what there is of lab \"{lab}\"");
             }
-            chosen.runtime.down(&args.lab).await?;
+            runtime.down(lab).await?;
         }
-        return Err(error.into());
+        return Err(error);
     }
-    let lab = chosen.runtime.lab(&args.lab).await?;
-    let lab = lab.ok_or_else(|| Error::lab(format!("lab \"{}\" went away as it came up", args.lab)))?;
-    Ok((chosen.runtime, lab))
+    let state = runtime.lab(lab).await?;
+    state.ok_or_else(|| Error::lab(format!("lab \"{lab}\" went away as it came up")))
+}
+
+fn already_up(
+    runtime: Box<dyn Runtime>,
+    lab: LabState,
+    file: Option<&Path>,
+    say: Say,
+) -> (Box<dyn Runtime>, LabState) {
+    if say == Say::All {
+        let file = file
+            .map_or(String::new(), |file| format!(", as it was built: {} is not looked at", file.display()));
+        eprintln!("lab \"{}\" is already up on {}{file}", lab.plan.lab, runtime.kind());
+    }
+    (runtime, lab)
 }
 
 /// What one might type next.

@@ -9,7 +9,6 @@ use serde_yaml::Value;
 use super::{
     library::Template,
     model::{Exercise, Variables},
-    run::Options,
 };
 use crate::{
     Error, Result,
@@ -47,9 +46,9 @@ pub fn bind(
     cast: &Cast,
     ports: &IndexMap<String, u16>,
     workspace: Option<&str>,
-    Options { programs: own, judged, .. }: &Options,
+    own: &IndexMap<String, String>,
+    judged: Option<&str>,
 ) -> Result<Exercise> {
-    let judged = judged.as_deref();
     let mut variables: Variables = cast.clone();
     variables.extend(workspace.map(|folder| ("workspace".to_owned(), folder.to_owned())));
     variables.extend(ports.iter().map(|(name, port)| (name.clone(), port.to_string())));
@@ -77,7 +76,7 @@ pub fn bind(
 pub fn in_words(template: &Template, plan: &Plan) -> Exercise {
     let Template { exercise, .. } = template;
     let bound = cast(plan, exercise.clients)
-        .and_then(|cast| bind(template, &cast, &exercise.ports, None, &Options::default()));
+        .and_then(|cast| bind(template, &cast, &exercise.ports, None, &IndexMap::new(), None));
     bound.unwrap_or_else(|_| exercise.clone())
 }
 

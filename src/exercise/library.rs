@@ -45,7 +45,7 @@ impl Template {
     }
 
     /// Whether it names `{workspace}`, the folder of the assignment's sources on the server's host.
-    pub(super) fn needs_sources(&self) -> bool {
+    pub fn needs_sources(&self) -> bool {
         serde_yaml::to_string(&self.tree).is_ok_and(|text| text.contains("{workspace}"))
     }
 }

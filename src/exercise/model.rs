@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One section of an assignment: what is done, and what it must show.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exercise {
     /// The name by which it is run, as `2` in `netlab exercise 2`.
@@ -45,7 +45,7 @@ pub struct Exercise {
 /// One thing that is done. It has at most one action (`start`, `type`, `send`, `eof`, `signal`,
 /// `link`, `power`), and may say something before, and wait for something and look after. Or it is a
 /// group of `steps`, which may say something before.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Which of the exercise's `programs` this is about. Where another one is judged, it is left out.
@@ -112,7 +112,7 @@ pub struct Step {
 }
 
 /// Cuts or mends a host's link.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkStep {
     /// The host.
@@ -122,7 +122,7 @@ pub struct LinkStep {
 }
 
 /// Cuts a host's power, or gives it back.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PowerStep {
     /// The host.
@@ -132,7 +132,7 @@ pub struct PowerStep {
 }
 
 /// Up or down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
     /// Works.
@@ -142,7 +142,7 @@ pub enum Switch {
 }
 
 /// What must have shown.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// A stable name; graders depend on it.
@@ -411,6 +411,14 @@ pub struct Range {
     /// At most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
+}
+
+/// Which processes of a program a signal may go to, as `child` in `server.child`.
+pub const RECIPIENTS: [&str; 5] = ["parent", "child", "children", "zombies", "group"];
+
+/// The program in `server.child`, or in `a`.
+pub fn name_of(to: &str) -> &str {
+    to.split('.').next().unwrap_or(to)
 }
 
 impl Exercise {

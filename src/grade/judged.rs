@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     check,
     course::{Borrowed, Rule},
-    exercise::{CheckResult, Verdict},
+    judge::{CheckResult, Verdict},
 };
 
 /// One section, judged.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Judged, Record, Status};
 use crate::{
     course::{Course, Late, Rule},
-    exercise::Verdict,
+    judge::Verdict,
 };
 
 /// A day in milliseconds, the resolution of times here.

@@ -8,6 +8,7 @@ mod judged;
 mod labs;
 mod marks;
 mod record;
+mod rejudge;
 mod replay;
 pub mod report;
 
@@ -29,10 +30,10 @@ use crate::{
     course::Course,
     digest::sha256,
     error::{Context, FileContext},
-    exercise::millis,
     own,
-    runtime::Runtime,
+    runtime::{Runtime, RuntimeKind},
     submission::{Bounds, Class, GRADES, Sources, Submission},
+    timeline::millis,
     workspace::{MANIFEST, Manifest},
     yaml::Document,
 };
@@ -42,6 +43,7 @@ use replay::{Replay, Tried};
 pub use judged::Judged;
 pub use marks::{Lateness, Marks};
 pub use record::{Record, Status};
+pub use rejudge::{Rejudged, rejudge};
 
 /// How a class is graded.
 pub struct Settings<'a> {
@@ -105,7 +107,7 @@ pub async fn grade(
 
 /// The right to grade into a folder, until dropped. It is empty, or holds grades already: what is in there
 /// may be replaced.
-fn turn(out: &Path) -> Result<File> {
+pub fn turn(out: &Path) -> Result<File> {
     let path = out.join(GRADES);
     let what = || format!("cannot write {}", path.display());
     if !path.exists() && fs::read_dir(out).or_usage(what)?.next().is_some() {
@@ -133,8 +135,7 @@ struct Opened {
 /// Opens it beside everything else: unpacking and reading take what time they take, and nobody else's.
 async fn open(submission: &Submission, record: &mut Record) -> Result<Opened> {
     let submission = submission.clone();
-    let opened =
-        tokio::task::spawn_blocking(move || submission.open().map(|sources| (read(&sources), sources)));
+    let opened = crate::aside(move || submission.open().map(|sources| (read(&sources), sources)));
     let (read, sources) = opened.await.or_lab(|| "cannot read a submission")??;
     record.note_left_out(&sources.left_out);
     let (manifest, hash) = read?;
@@ -181,7 +182,8 @@ impl Grader<'_> {
                 return Ok(record);
             }
         };
-        record.fingerprint = self.fingerprint(&hash);
+        record.fingerprint = fingerprint(&hash, &self.settings.course, self.settings.runtime.kind());
+        record.sources = hash;
         if let Some(kept) = Record::read(&folder).filter(|kept| kept.is_still(&record)) {
             record.keep(kept);
             record.note(&sources, &manifest)?;
@@ -226,12 +228,11 @@ impl Grader<'_> {
                 }
             })
         };
-        tokio::task::spawn_blocking(run).await.or_lab(|| "a replay has ended without a word")?
+        crate::aside(run).await.or_lab(|| "a replay has ended without a word")?
     }
+}
 
-    /// The same for the same sources, judged by the same rules on the same runtime.
-    fn fingerprint(&self, sources: &str) -> String {
-        let Settings { course, runtime, .. } = self.settings;
-        sha256(format!("{sources}\n{}\n{}", course.fingerprint, runtime.kind()))
-    }
+/// The same for the same sources, judged by the same rules on the same runtime.
+fn fingerprint(sources: &str, course: &Course, runtime: RuntimeKind) -> String {
+    sha256(format!("{sources}\n{}\n{runtime}", course.fingerprint))
 }

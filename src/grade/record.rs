@@ -42,6 +42,9 @@ pub struct Record {
     pub received: Option<Timestamp>,
     /// Of the sources, the rules and the runtime; empty where the sources could not be taken.
     pub fingerprint: String,
+    /// Of the sources alone.
+    #[serde(default)]
+    pub sources: String,
     /// What the marks are worth.
     pub status: Status,
     /// Why it is not graded, or why it has no marks although it is.
@@ -89,6 +92,7 @@ impl Record {
             key: submission.key.clone(),
             received: submission.received,
             fingerprint: String::new(),
+            sources: String::new(),
             status: Status::Error,
             why: None,
             compiler: None,

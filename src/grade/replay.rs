@@ -16,7 +16,7 @@ use crate::{
     check::{self, Build, News, Report, Request},
     course::{Course, Rule},
     error::FileContext,
-    exercise::Verdict,
+    judge::Verdict,
     observer::Session,
     own,
     printable::{printable, visible},

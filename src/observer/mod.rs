@@ -17,6 +17,7 @@ mod tape;
 pub use client::{Observer, Seen};
 pub use rows::{ProcessRow, SocketRow, TcpState, is_of_the_system};
 pub use server::serve;
+pub(crate) use server::sockets;
 pub use session::Session;
 pub use sightings::Sightings;
 pub use tables::Tables;

@@ -20,14 +20,29 @@ impl Tables {
     /// Takes in what was seen.
     pub fn apply(&mut self, seen: &Seen) {
         match seen {
-            Seen::Processes { host, rows, .. } => self.of(host).processes.clone_from(rows),
-            Seen::Sockets { host, rows, .. } => self.of(host).sockets.clone_from(rows),
+            Seen::Processes { host, rows, .. } => self.set_processes(host, rows),
+            Seen::Sockets { host, rows, .. } => self.set_sockets(host, rows),
             Seen::Packet(_) | Seen::Gone { .. } | Seen::Blind { .. } => {}
         }
     }
 
+    /// A host has these processes now, by pid.
+    pub fn set_processes(&mut self, host: &str, rows: &[ProcessRow]) {
+        rows.clone_into(&mut self.of(host).processes);
+    }
+
+    /// A host has these sockets now, listening ones first.
+    pub fn set_sockets(&mut self, host: &str, rows: &[SocketRow]) {
+        rows.clone_into(&mut self.of(host).sockets);
+    }
+
     fn of(&mut self, host: &str) -> &mut HostTables {
         self.hosts.entry(host.to_owned()).or_default()
+    }
+
+    /// The hosts that something was seen of.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.keys().map(String::as_str)
     }
 
     /// The host's processes by pid; none for a host that is gone or was never seen.

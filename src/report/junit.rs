@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Evidence;
 use crate::{
-    exercise::{CheckResult, Verdict},
+    judge::{CheckResult, Verdict},
     printable::steers,
 };
 

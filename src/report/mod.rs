@@ -20,8 +20,10 @@ use crate::{
     Error, Result,
     capture::Conversation,
     error::{Context, FileContext},
-    exercise::{Folder, Outcome, Scene, model::Exercise},
+    judge::{self, Outcome, Snapshot},
     own,
+    record::Record,
+    run::Folder,
     timeline::Timeline,
     topology::Plan,
 };
@@ -55,23 +57,20 @@ pub struct Evidence {
 
 impl Evidence {
     /// Gathers it.
-    pub fn new(
-        exercise: &Exercise,
-        plan: &Plan,
-        outcome: &Outcome,
-        timeline: &Timeline,
-        scene: &Scene,
-    ) -> Self {
+    pub fn new(record: &Record, outcome: &Outcome) -> Self {
+        let mut end = Snapshot::before(record);
+        record.timeline.events().iter().for_each(|event| end.apply(event));
+        let exercise = &record.exercise;
         Self {
             outcome: outcome.clone(),
             asks: exercise.asks.clone(),
             explain: exercise.explain.clone(),
-            plan: plan.clone(),
-            ports: scene.ports.clone(),
+            plan: record.plan.clone(),
+            ports: record.ports.clone(),
             programs: exercise.programs.clone(),
-            conversations: scene.ports.values().flat_map(|port| scene.talks(*port)).collect(),
+            conversations: end.ports.values().flat_map(|port| end.talks(*port)).collect(),
             more_conversations: 0,
-            timeline: timeline.clone(),
+            timeline: record.timeline.told(),
         }
     }
 }
@@ -111,13 +110,20 @@ fn is_none(n: &usize) -> bool {
     *n == 0
 }
 
+/// Judges a run, and leaves its evidence and its report in the run's folder.
+pub fn conclude(record: &Record, folder: &Folder) -> Result<Outcome> {
+    let outcome = judge::judge(&record.exercise, record, folder.artifacts());
+    write(&Evidence::new(record, &outcome), folder)?;
+    Ok(outcome)
+}
+
 /// Writes the evidence and the report into the run's folder.
 pub fn write(evidence: &Evidence, folder: &Folder) -> Result<()> {
     let files = &evidence.outcome.artifacts;
     let report = Format::default().render(evidence)?;
     let evidence = fold::fitting(evidence, in_json)?;
     for (path, text) in [(&files.evidence, evidence), (&files.report, report)] {
-        folder.write(path, &text)?;
+        folder.write(path, text.as_bytes())?;
     }
     Ok(())
 }

@@ -95,10 +95,10 @@ impl Narrator {
             What::Ended { program, host, status } => {
                 format!("{at}  {}: {}", visible(&format!("{program} on {host}")), ended(*status))
             }
-            What::Signaled { host, pid, name, signal, redo } => {
+            What::Signaled { host, pid, name, signal, redo, .. } => {
                 self.command(redo, &format!("   # {signal} → {name} (pid {pid}) on {host}"))
             }
-            What::Switched { host, text, redo } => self.command(redo, &format!("   # {host}: {text}")),
+            What::Switched { host, text, redo, .. } => self.command(redo, &format!("   # {host}: {text}")),
             What::Packet(packet) => format!("{at}  {}", self.style.paint("36", &visible(&packet.line))),
             What::Sockets { host, rows } => {
                 self.tables.apply(&Seen::Sockets { at: event.at, host: host.clone(), rows: rows.clone() });
@@ -108,6 +108,7 @@ impl Narrator {
                 self.tables.apply(&Seen::Processes { at: event.at, host: host.clone(), rows: rows.clone() });
                 return None;
             }
+            What::Silent { .. } | What::Begun => return None,
             What::Look { .. } => self.look(),
             What::InVain { waited_ms, observed } => {
                 let what = visible(&observed.join("; "));

@@ -6,8 +6,9 @@ use crate::{
     topology::{Plan, Topology},
 };
 
-/// How often another lab may take the same subnet at the same moment.
-const TRIES: usize = 10;
+/// How often another lab may take the same subnet at the same moment: of many started together, each takes the first
+/// that it believes to be free.
+const TRIES: usize = 100;
 
 /// Plans a lab and builds it. Where somebody else took a subnet of the plan meanwhile, it is planned
 /// anew. See [`Runtime::up`] for what is left on an error.
@@ -24,6 +25,7 @@ pub async fn build(
             // Whoever took it may not be among those that are known to have one yet.
             Err(error) if error.kind == Kind::SubnetTaken => {
                 taken.extend(plan.segments.iter().map(|s| s.subnet));
+                taken.extend(runtime.taken_subnets().await?);
             }
             other => return other.map(|()| plan),
         }

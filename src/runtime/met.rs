@@ -18,6 +18,8 @@ pub struct Met {
     pub host: String,
     /// The limit, as `its 500 processes`.
     pub limit: String,
+    /// Whether that is memory, and a program was ended for want of it.
+    pub is_memory: bool,
     /// How often: programs not started, or ended for want of memory.
     pub times: u64,
 }
@@ -54,12 +56,13 @@ fn of_host(host: &HostPlan, groups: &[PathBuf]) -> Vec<Met> {
             groups.iter().filter_map(|group| fs::read_to_string(group.join(&host.name).join(file)).ok());
         texts.map(|text| count(&text, key)).sum::<u64>()
     };
-    let pids = host.limits.pids.map(|most| (format!("its {most} processes"), times("pids.events", "max")));
+    let pids =
+        host.limits.pids.map(|most| (format!("its {most} processes"), false, times("pids.events", "max")));
     let memory = host.limits.memory.map(|most| {
         let killed = times("memory.oom_control", "oom_kill") + times("memory.events", "oom_kill");
-        (format!("its {} MiB of memory, and a program was ended", most >> 20), killed)
+        (format!("its {} MiB of memory, and a program was ended", most >> 20), true, killed)
     });
-    let met = |(limit, times)| Met { host: host.name.clone(), limit, times };
+    let met = |(limit, is_memory, times)| Met { host: host.name.clone(), limit, is_memory, times };
     [pids, memory].into_iter().flatten().map(met).filter(|met| met.times > 0).collect()
 }
 
@@ -78,7 +81,12 @@ mod tests {
         assert_eq!(count("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill"), 3);
         assert_eq!(count("low 0\nhigh 0\nmax 7\noom 1\noom_kill 1\n", "oom_kill"), 1);
         assert_eq!(count("", "max"), 0);
-        let met = |times| Met { host: "client1".into(), limit: "its 500 processes".into(), times };
+        let met = |times| Met {
+            host: "client1".into(),
+            limit: "its 500 processes".into(),
+            is_memory: false,
+            times,
+        };
         assert_eq!(since(&[], vec![met(1)]), [met(1)]);
         assert_eq!(since(&[met(1)], vec![met(1)]), []);
         assert_eq!(since(&[met(1)], vec![met(4)]), [met(4)]);

@@ -7,6 +7,7 @@ mod build;
 pub mod docker;
 pub mod met;
 pub mod namespaces;
+pub mod owner;
 mod process;
 mod select;
 pub mod wire;
@@ -22,6 +23,7 @@ use crate::{Result, topology::Plan};
 
 pub use build::build;
 pub use met::Met;
+pub use owner::Owner;
 pub use process::{Command, ExitStatus, Handle, Process, TerminalSize};
 pub use select::{Chosen, choose, expect, find, reachable};
 
@@ -54,12 +56,22 @@ pub struct LabState {
     pub plan: Plan,
     /// How each of the plan's hosts does, in the plan's order.
     pub hosts: Vec<HostState>,
+    /// Whether it is being built or removed, or was when whoever did so was ended by force. Its hosts may run, and not
+    /// for long.
+    pub half_way: bool,
+    /// Whose it is, where users share what it is made of.
+    pub owner: Option<Owner>,
 }
 
 impl LabState {
-    /// Whether every host runs. A lab that is not whole was left by a crash, or a host of it died.
+    /// Whether every host runs, and is to go on. A lab that is not whole was left by a crash, or a host of it died.
     pub fn is_whole(&self) -> bool {
-        self.hosts.iter().all(|h| *h == HostState::Running)
+        !self.half_way && self.hosts.iter().all(|h| *h == HostState::Running)
+    }
+
+    /// Whose it is, if that is somebody else.
+    pub fn other_owner(&self) -> Option<&Owner> {
+        self.owner.as_ref().filter(|owner| !owner.is_me())
     }
 
     /// Whether the host of that name runs.
@@ -104,6 +116,10 @@ pub enum Lack {
     Owners,
     /// A wire that is closed: hosts can speak with one another's addresses, or to the machine.
     ClosedWire,
+    /// A wire that carries: some host does not hear another.
+    Wire,
+    /// A server that listens, on a host that is there to serve.
+    Server,
 }
 
 /// What a lab comes up without, in words.
@@ -166,7 +182,8 @@ pub trait Runtime: Send + Sync {
     /// Subnets that a new lab must stay clear of.
     async fn taken_subnets(&self) -> Result<Vec<Ipv4Net>>;
 
-    /// Builds the lab, clearing first whatever a broken lab of that name left.
+    /// Builds the lab, clearing first whatever a broken lab of that name left. One that is whole stays, which is an
+    /// error. Nobody is told of progress before it is this one's turn to change anything.
     ///
     /// On an error everything made so far is taken down again. Dropping the future leaves what was
     /// made; [`Runtime::down`] finds it.
@@ -175,6 +192,9 @@ pub trait Runtime: Send + Sync {
     /// Takes down the lab and whatever a crash left of it, and touches nothing else. Goes on past
     /// failures and reports them together. Says whether there was anything.
     async fn down(&self, lab: &str) -> Result<bool>;
+
+    /// The names of the user's own labs, also of such that nothing is known of but that there is something to clear.
+    async fn names(&self) -> Result<Vec<String>>;
 
     /// Every lab of this runtime that the user may see, whole or not.
     async fn labs(&self) -> Result<Vec<LabState>>;

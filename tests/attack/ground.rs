@@ -17,7 +17,7 @@ use std::{
     },
 };
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 
 /// The ordinary user: one that the machine has not, and so nobody's.
@@ -77,12 +77,22 @@ impl Ground {
         let mut all = vec![Self::new("docker", "docker", None, false)];
         if root {
             all.push(Self::new("namespaces-root", "namespaces", None, false));
-            all.push(Self::new("namespaces-user", "namespaces", Some(USER), false));
+            all.push(Self::ordinary_user());
             all.push(Self::new("namespaces-range", "namespaces", Some(USER), true));
         } else {
             all.push(Self::new("namespaces-user", "namespaces", None, false));
         }
         all
+    }
+
+    /// Namespaces of a user whom root becomes.
+    pub fn ordinary_user() -> Self {
+        Self::new("namespaces-user", "namespaces", Some(USER), false)
+    }
+
+    /// Whether this machine offers it.
+    pub fn is_there(&self) -> bool {
+        self.missing.is_none()
     }
 
     fn new(name: &'static str, runtime: &'static str, user: Option<u32>, has_range: bool) -> Self {
@@ -124,12 +134,21 @@ impl Ground {
 
     /// A test on this ground. Where there is no such ground it is ignored, and its name says why.
     pub fn trial(&self, name: &str, attack: fn(&Self)) -> Trial {
+        self.trial_of(name, move |ground| {
+            attack(ground);
+            Ok(())
+        })
+    }
+
+    /// The same of a test that tells itself whether it has failed.
+    pub fn trial_of(
+        &self,
+        name: &str,
+        test: impl FnOnce(&Self) -> Result<(), Failed> + Send + 'static,
+    ) -> Trial {
         let why = self.missing.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
         let ground = self.clone();
-        let run = move || {
-            attack(&ground);
-            Ok(())
-        };
+        let run = move || test(&ground);
         Trial::test(format!("{}{why}::{name}", self.name), run).with_ignored_flag(self.missing.is_some())
     }
 

@@ -21,6 +21,8 @@ pub fn status_has_its_shape(bench: &Bench) {
     let status = bench.json(&["status", "--json"]);
     assert_eq!(status["lab"], bench.lab.as_str());
     assert_eq!(status["runtime"], bench.kind.to_string());
+    assert_eq!(status["whole"], true);
+    assert_eq!(status["owner"].is_string(), bench.kind == RuntimeKind::Docker);
     assert!(status["elapsed_ms"].is_u64());
     let hosts = status["hosts"].as_array().unwrap();
     let names: Vec<_> = hosts.iter().map(|host| host["name"].as_str().unwrap()).collect();
@@ -63,7 +65,8 @@ pub fn a_port_in_use_is_told_with_its_owner(bench: &Bench) {
 }
 
 /// An `up` that is stopped while it is under way.
-pub const UNFINISHED: [(&str, fn()); 2] = [
+pub const UNFINISHED: [(&str, fn()); 3] = [
+    ("a_relative_state_folder_is_one", a_relative_state_folder_is_one),
     ("an_interrupted_up_clears_up", an_interrupted_up_clears_up),
     ("what_a_killed_up_left_is_cleared", what_a_killed_up_left_is_cleared),
 ];
@@ -93,6 +96,17 @@ fn is_gone(bench: &Bench, state: &Path) {
         (!processes.any(|p| fs::read(p.path().join("cmdline")).is_ok_and(is_keeper))).then_some(())
     });
     assert_eq!(fs::read_dir(state).unwrap().count(), 0);
+}
+
+fn a_relative_state_folder_is_one() {
+    let (bench, folder) = (Bench::new(RuntimeKind::Namespaces), tempfile::tempdir().unwrap());
+    for arguments in [&["up"][..], &["exec", "client1", "--", "true"], &["down"]] {
+        let mut command = bench.command(arguments);
+        command.env("NETLAB_STATE", "here").current_dir(folder.path());
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
+    }
+    is_gone(&bench, &folder.path().join("here"));
 }
 
 fn an_interrupted_up_clears_up() {

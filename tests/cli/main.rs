@@ -28,6 +28,8 @@ const SHARED: &[(&str, Case)] = &[
     ("streams_and_exit_code_pass_through", programs::streams_and_exit_code_pass_through),
     ("an_interrupt_reaches_the_program", programs::an_interrupt_reaches_the_program),
     ("an_interrupt_reaches_the_whole_group", programs::an_interrupt_reaches_the_whole_group),
+    ("a_closed_terminal_reaches_the_program", programs::a_closed_terminal_reaches_the_program),
+    ("a_stopped_program_can_be_ended", programs::a_stopped_program_can_be_ended),
     ("a_program_without_a_reader_ends", programs::a_program_without_a_reader_ends),
     ("output_that_cannot_be_written_is_an_error", programs::output_that_cannot_be_written_is_an_error),
     ("a_terminal_can_be_typed_into_from_a_pipe", programs::a_terminal_can_be_typed_into_from_a_pipe),
@@ -72,7 +74,7 @@ fn main() {
         for (name, case) in ALONE {
             trials.push(on.trial(name, move || case(Bench::new(kind))));
         }
-        // Docker's own are in `tests/docker.rs`.
+        // Docker's own are in `tests/docker/`.
         if kind == RuntimeKind::Namespaces {
             trials.extend(labs::UNFINISHED.iter().map(|(name, case)| on.trial(name, case)));
         }

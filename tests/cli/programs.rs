@@ -38,12 +38,42 @@ pub fn an_interrupt_reaches_the_program(bench: &Bench) {
 
 /// As with ^C on a terminal: not the shell alone, which waits for what it runs.
 pub fn an_interrupt_reaches_the_whole_group(bench: &Bench) {
+    for (signal, ended) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let mut running =
+            bench.start(&["exec", "client1", "--", "sh", "-c", "echo ready; sleep 1008; echo not yet"]);
+        running.read_until("ready");
+        running.signal(signal);
+        let (code, out, err) = running.finish();
+        assert_eq!((code, text(&out).as_str()), (Some(ended), ""), "{err}");
+        let left =
+            bench.runs(&["exec", "client1", "--", "sh", "-c", "ps -eo args= | grep -x 'sleep 1008'; true"]);
+        assert_eq!(left, "", "after {signal}");
+    }
+}
+
+/// One that is to outlive its terminal is left alone.
+pub fn a_closed_terminal_reaches_the_program(bench: &Bench) {
+    for (ignore, code, left) in [("", 129, ""), ("trap '' HUP; ", 129, "sleep 1007\n")] {
+        let script = format!("{ignore}echo ready; sleep 1007; echo not yet");
+        let mut running = bench.start(&["exec", "client2", "--", "sh", "-c", &script]);
+        running.read_until("ready");
+        running.signal(Signal::SIGHUP);
+        let (ended, out, err) = running.finish();
+        assert_eq!((ended, text(&out).as_str()), (Some(code), ""), "{err}");
+        let there = "ps -eo args= | grep -x 'sleep 1007'; pkill -xf 'sleep 1007'; true";
+        assert_eq!(bench.runs(&["exec", "client2", "--", "sh", "-c", there]), left);
+    }
+}
+
+/// As `timeout 20 netlab exec …` does.
+pub fn a_stopped_program_can_be_ended(bench: &Bench) {
     let mut running =
-        bench.start(&["exec", "client1", "--", "sh", "-c", "echo ready; sleep 100; echo not yet"]);
+        bench.start(&["exec", "client2", "--", "sh", "-c", "echo ready; kill -STOP $$; echo not yet"]);
     running.read_until("ready");
-    running.signal(Signal::SIGINT);
+    bench.wait_for(&["exec", "client2", "--", "ps", "-eo", "state=,args="], "T sh -c echo ready");
+    running.signal(Signal::SIGTERM);
     let (code, out, err) = running.finish();
-    assert_eq!((code, text(&out).as_str()), (Some(130), ""), "{err}");
+    assert_eq!((code, text(&out).as_str()), (Some(128 + 15), ""), "{err}");
 }
 
 /// As with `| head -1`: the program learns of it as on a pipe.

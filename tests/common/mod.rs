@@ -96,7 +96,8 @@ pub async fn build(runtime: &dyn Runtime, name: &str, topology: &str) -> Plan {
     build_it(runtime, name, &parse(topology)).await
 }
 
-fn parse(topology: &str) -> Topology {
+/// A topology from its text.
+pub fn parse(topology: &str) -> Topology {
     let document = Document::parse("test.yaml", topology.as_bytes()).unwrap();
     Topology::from_document(document, Path::new("")).unwrap()
 }

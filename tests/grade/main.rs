@@ -44,6 +44,7 @@ fn main() {
         add("each_gets_their_own_marks_and_nobody_elses", each_gets_their_own_marks_and_nobody_elses);
         add("a_lab_that_breaks_costs_nobody_marks", a_lab_that_breaks_costs_nobody_marks);
         add("it_stops_and_goes_on_where_it_was", it_stops_and_goes_on_where_it_was);
+        add("a_class_is_judged_again_without_a_lab", a_class_is_judged_again_without_a_lab);
         add("grades_are_nobodys_submission", grades_are_nobodys_submission);
         add("nobody_takes_their_lab_down", nobody_takes_their_lab_down);
     }
@@ -368,6 +369,45 @@ fn with_a_hidden_exercise(class: &Class) {
     let sections = "sections: {surprise: {hidden: true}}\nexercises: own";
     let course = COURSE.lines().map(|line| if line.starts_with("sections") { sections } else { line });
     fs::write(class.path("course.yaml"), course.collect::<Vec<_>>().join("\n")).unwrap();
+}
+
+/// After a check has changed, and with it what it asks for: what was right is wrong, and who is told why.
+fn a_class_is_judged_again_without_a_lab(kind: RuntimeKind) {
+    let class = Class::new();
+    class.hand_in_c("ana", SERVER, "", "/lab/program {port}");
+    class.hand_in_c("wrong", SERVER, "-DCAPITALS", "/lab/program {port}");
+    class.hand_in("late", &[("netlab.yaml", "server: /lab/none {port}\n"), ("a.c", "int a;\n")]);
+    let (before, _) = class.grade(kind);
+    let again = |wanted: &str| {
+        // Where no engine answers, and none is needed.
+        let mut command = class.command(kind);
+        let output = command.arg("--rejudge").env("DOCKER_HOST", "unix:///nonexistent").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains(wanted), "{said}");
+        (serde_json::from_slice::<Value>(&output.stdout).unwrap(), said)
+    };
+    let (same, said) = again("");
+    assert_eq!(same["students"], before["students"], "{said}");
+
+    fs::create_dir(class.path("exercises")).unwrap();
+    let text = include_str!("../../exercises/2.yaml");
+    let check = text.split("- id: ").find(|check| check.starts_with("client-closes-first")).unwrap();
+    assert!(check.contains("closed_by: client"), "{check}");
+    let changed = text.replace(check, &check.replace("closed_by: client", "closed_by: server"));
+    fs::write(class.path("exercises/2.yaml"), changed).unwrap();
+    fs::write(class.path("course.yaml"), format!("{COURSE}exercises: exercises\n")).unwrap();
+    let (after, said) = again("2 client-closes-first: fail, and was pass");
+    let worth = |grades: &Value| student(grades, "ana")["points"].as_f64().unwrap();
+    assert!(worth(&after) < worth(&before), "{said}");
+    // What was judged again is up to date.
+    let (graded, output) = class.grade(kind);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("ana: as it was"), "{said}");
+    assert_eq!(worth(&graded), worth(&after));
+    // Who hands in anew is to be graded, and not judged by an older run.
+    fs::write(class.path("class/ana/program.c"), format!("{SERVER}/* better */\n")).unwrap();
+    again("ana: as it was, because its sources have changed since");
 }
 
 fn it_stops_and_goes_on_where_it_was(kind: RuntimeKind) {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -234,4 +234,34 @@ async fn labs_live_side_by_side() {
     assert!(two.runtime.lab(two.name()).await.unwrap().unwrap().is_whole());
     assert!(two.sh("client", "ping -c 1 -W 5 server").await.stdout.contains("1 received"));
     assert!(two.down().await);
+}
+
+/// As after a full disk. Nobody knows its hosts any more, but that it is there.
+#[tokio::test]
+async fn a_lab_without_its_plan_is_among_those_to_take_down() {
+    let Some(lab) = Lab::up().await else { return };
+    let traces = Traces::of(&lab);
+    let place = lab.state.path().join("labs");
+    fs::write(place.join(lab.name()).join("lab.json"), "{").unwrap();
+    // The user's own, where the state is kept in a folder that has more in it.
+    fs::create_dir(place.join("thesis")).unwrap();
+    fs::write(place.join("thesis/chapter1"), "").unwrap();
+    assert!(lab.runtime.lab(lab.name()).await.unwrap().is_none());
+    assert_eq!(lab.runtime.names().await.unwrap(), [lab.name()]);
+    assert!(lab.down().await);
+    traces.are_gone(&lab).await;
+    assert!(!lab.runtime.down("thesis").await.unwrap());
+    assert!(place.join("thesis/chapter1").exists());
+}
+
+#[tokio::test]
+async fn how_a_keeper_died_is_told() {
+    let Some(mut lab) = Lab::planned().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("netlab");
+    fs::write(&program, "#!/bin/sh\nkill -KILL $$\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    lab.runtime = lab.runtime.clone().with_program(program);
+    let error = lab.build().await.unwrap_err();
+    assert_eq!(error.with_causes(), "the lab's keeper died: ended by SIGKILL");
 }

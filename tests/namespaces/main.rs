@@ -8,3 +8,4 @@ mod programs;
 #[path = "../skip/mod.rs"]
 mod skip;
 mod user;
+mod works;

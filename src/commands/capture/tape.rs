@@ -47,7 +47,7 @@ pub async fn record(
 
     let mut counts = vec![Counts::default(); watch.segments.len()];
     let (pieces, received) = mpsc::channel(WAITING);
-    let writer = tokio::task::spawn_blocking(move || write(recorder, received));
+    let writer = netlab::aside(move || write(recorder, received));
     let watched = pass_on(&mut tape, pieces, &watch.segments, &mut counts, asked).await;
     let (mut recorder, written) = writer.await?;
     let with_lab = written.is_ok() && watched.is_err() && is_gone(runtime, name).await;

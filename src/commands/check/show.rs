@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use netlab::{
     check::{News, Report, Section},
-    exercise::{CheckResult, Verdict},
+    judge::{CheckResult, Verdict},
     printable::{printable, visible},
     report::in_lab,
     timeline::What,

@@ -2,10 +2,7 @@
 
 use super::Checker;
 use crate::{
-    exercise::{
-        model::Step,
-        steps::{RECIPIENTS, name_of},
-    },
+    exercise::model::{RECIPIENTS, Step, name_of},
     yaml::Path,
 };
 

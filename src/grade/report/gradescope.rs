@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::{Marks, Record, points};
 use crate::{
     course::{Course, Rule},
-    exercise::{CheckResult, Verdict},
     grade::{judged::not_their_own, marks::rounded},
+    judge::{CheckResult, Verdict},
 };
 
 /// The student's results. Where the lab could not tell, there is no score.

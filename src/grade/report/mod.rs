@@ -13,7 +13,7 @@ use crate::{
     alike::Alike,
     course::Course,
     error::Context,
-    exercise::{CheckResult, Verdict},
+    judge::{CheckResult, Verdict},
     own,
     report::junit::{Suite, suites},
     runtime::RuntimeKind,

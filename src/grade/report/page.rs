@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::{Grades, Marks, Record, points};
 use crate::{
     alike::{Alike, Common, Copied, Pair, Span},
-    exercise::Verdict,
     grade::{Judged, Status},
+    judge::Verdict,
     report::html::{badge, page, seconds, sign},
 };
 

@@ -31,6 +31,7 @@ use super::protocol::{Message, Nanos, Request, Task, decode_json, encode_json, r
 use crate::{Result, error::Context, runtime::Watch};
 use hosts::Host;
 use output::Output;
+pub(crate) use parse::sockets;
 use programs::Programs;
 use sampler::{Wake, Watched};
 use wire::{Asked, Tap};

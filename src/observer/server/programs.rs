@@ -41,6 +41,8 @@ pub struct Programs {
     system: Vec<PathBuf>,
     /// Read when a file is looked at for the first time: most labs run nothing that would have to be.
     known: OnceLock<Pieces>,
+    /// The same without what netlab's programs have in common with others, made where a file has anything of them.
+    distinct: OnceLock<Pieces>,
     found: Mutex<HashMap<Identity, Option<Origin>>>,
 }
 
@@ -65,7 +67,7 @@ impl Programs {
     }
 
     fn of(netlabs: Vec<PathBuf>, system: Vec<PathBuf>) -> Self {
-        Self { netlabs, system, known: OnceLock::new(), found: Mutex::default() }
+        Self { netlabs, system, known: OnceLock::new(), distinct: OnceLock::new(), found: Mutex::default() }
     }
 
     /// What the file is or is a copy of, if it is one of these. `path` is what a host calls it.
@@ -85,7 +87,10 @@ impl Programs {
     }
 
     fn search(&self, file: &File) -> Option<Origin> {
-        let name = self.known.get_or_init(|| self.know()).find(file).ok()??;
+        let known = self.known.get_or_init(|| self.know());
+        let is_like = known.resembles(file, |name| NAMES.contains(&name)).ok()?;
+        let known = if is_like { self.distinct.get_or_init(|| self.distinguish(known)) } else { known };
+        let name = known.find(file).ok()??;
         let netlabs = NAMES.contains(&name);
         Some(Origin { name: name.to_owned(), netlabs })
     }
@@ -97,11 +102,15 @@ impl Programs {
         for path in self.system.iter().flat_map(|folder| files(folder)).chain(linkers) {
             let _ = know_of_system(&mut known, &path);
         }
-        let netlabs: Vec<(String, File, Elf)> = self.netlabs.iter().filter_map(|path| open(path)).collect();
-        for (name, file, elf) in &netlabs {
-            let _ = known.add(name.clone(), file, elf.code.clone(), MOST_OF_IT);
+        for (name, file, elf) in self.netlabs.iter().filter_map(|path| open(path)) {
+            let _ = known.add(name, &file, elf.code, MOST_OF_IT);
         }
-        for (name, file, elf) in netlabs {
+        known
+    }
+
+    fn distinguish(&self, known: &Pieces) -> Pieces {
+        let mut known = known.clone();
+        for (name, file, elf) in self.netlabs.iter().filter_map(|path| open(path)) {
             let _ = known.forget_common(&name, &file, elf.code);
         }
         known

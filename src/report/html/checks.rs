@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::badge;
 use crate::{
-    exercise::{CheckResult, Verdict},
+    judge::{CheckResult, Verdict},
     printable::{printable, visible},
 };
 

@@ -17,7 +17,7 @@ use std::path::Path;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Evidence;
-use crate::{exercise::Verdict, printable::steers};
+use crate::{judge::Verdict, printable::steers};
 
 const STYLE: &str = include_str!("style.css");
 const NOTHING_FROM_OUTSIDE: &str = "default-src 'none'; style-src 'unsafe-inline'";

@@ -90,7 +90,7 @@ impl Teller<'_> {
             What::Signaled { redo, host, name, pid, signal, .. } => {
                 command(redo, Some(format!("{signal} → {} (pid {pid}) on {host}", visible(name))))
             }
-            What::Switched { redo, host, text } => command(redo, Some(format!("{host}: {text}"))),
+            What::Switched { redo, host, text, .. } => command(redo, Some(format!("{host}: {text}"))),
             What::Typed { program, text } => told(program, "reads", shortened(text), "input"),
             What::EndOfFile { program } => told(program, "reads", "^D (end of file)".into(), "input"),
             What::Printed { program, text, .. } => html! {
@@ -115,7 +115,7 @@ impl Teller<'_> {
                 html! {}
             }
             What::Look { name } => self.look(name),
-            What::Say { .. } | What::Packet(_) => html! {},
+            What::Say { .. } | What::Packet(_) | What::Silent { .. } | What::Begun => html! {},
         }
     }
 

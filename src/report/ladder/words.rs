@@ -203,6 +203,7 @@ mod tests {
             len,
             again: false,
             line: String::new(),
+            header: None,
         };
         let (from, to) = if number.is_multiple_of(2) { (client, server) } else { (server, client) };
         (number, Item::Arrow { packet, from, to })

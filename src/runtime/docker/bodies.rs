@@ -115,7 +115,7 @@ pub fn observer(lab: &str, image: &str) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(image.into()),
         entrypoint: own(&["sleep", "infinity"]),
-        labels: Some(HashMap::from([(names::LAB.into(), lab.into())])),
+        labels: Some(names::labels(lab)),
         host_config: Some(HostConfig {
             network_mode: Some("host".into()),
             pid_mode: Some("host".into()),

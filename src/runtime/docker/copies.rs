@@ -10,11 +10,11 @@ use std::{
 use bollard::{
     Docker as Engine, body_full,
     models::{MountVolumeOptions, MountVolumeOptionsDriverConfig, VolumeCreateRequest},
-    query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions, UploadToContainerOptionsBuilder},
+    query_parameters::UploadToContainerOptionsBuilder,
 };
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 
-use super::{answer::Answered, changes::Changes, names};
+use super::{answer::Answered, names, turn::Turn};
 use crate::{Result, error::Context, privileges::STUDENT_ID, topology::Plan};
 
 /// The engine's driver of volumes that knows tmpfs.
@@ -42,10 +42,6 @@ pub fn volume(plan: &Plan, source: &Path) -> String {
     names::copy(&plan.lab, n)
 }
 
-fn labels(plan: &Plan) -> HashMap<String, String> {
-    HashMap::from([(names::LAB.into(), plan.lab.clone())])
-}
-
 /// What makes a volume one in memory that holds so many bytes.
 fn in_memory(bytes: u64) -> HashMap<String, String> {
     let options = format!(
@@ -61,7 +57,7 @@ fn in_memory(bytes: u64) -> HashMap<String, String> {
 pub fn mount_options(plan: &Plan, bytes: u64) -> MountVolumeOptions {
     MountVolumeOptions {
         no_copy: Some(true),
-        labels: Some(labels(plan)),
+        labels: Some(names::labels(&plan.lab)),
         driver_config: Some(MountVolumeOptionsDriverConfig {
             name: Some(DRIVER.into()),
             options: Some(in_memory(bytes)),
@@ -71,19 +67,20 @@ pub fn mount_options(plan: &Plan, bytes: u64) -> MountVolumeOptions {
 }
 
 /// Makes the volumes, with nothing in them.
-pub async fn make(engine: &Engine, changes: &Changes, plan: &Plan) -> Result<()> {
+pub async fn make(engine: &Engine, turn: &Turn, plan: &Plan) -> Result<()> {
     let all = all(plan);
     let made = all.iter().map(|(source, bytes, ..)| async move {
+        let name = volume(plan, source);
         let request = VolumeCreateRequest {
-            name: Some(volume(plan, source)),
+            name: Some(name.clone()),
             driver: Some(DRIVER.into()),
             driver_opts: Some(in_memory(*bytes)),
-            labels: Some(labels(plan)),
+            labels: Some(names::labels(&plan.lab)),
             ..VolumeCreateRequest::default()
         };
         let engine = engine.clone();
         let made = async move { engine.create_volume(request).await };
-        let made = changes.ask(&plan.lab, made).await?;
+        let made = turn.ask(&name, made).await?;
         made.or_engine(|| format!("cannot make room for a copy of {}", source.display())).map(drop)
     });
     try_join_all(made).await.map(drop)
@@ -95,7 +92,7 @@ pub async fn fill(engine: &Engine, plan: &Plan) -> Result<()> {
         let what = || format!("cannot copy {} to {host}", source.display());
         let folder = source.clone();
         let pack = move || pack(&folder);
-        let bytes = tokio::task::spawn_blocking(pack).await.or_lab(what)?.or_lab(what)?;
+        let bytes = crate::aside(pack).await.or_lab(what)?.or_lab(what)?;
         let options = UploadToContainerOptionsBuilder::default().path(&target.display().to_string()).build();
         let container = names::host(&plan.lab, host);
         let sent = engine.upload_to_container(&container, Some(options), body_full(bytes.into())).await;
@@ -126,19 +123,4 @@ fn pack(folder: &Path) -> io::Result<Vec<u8>> {
         }
     }
     archive.into_inner()
-}
-
-/// Removes a lab's volumes.
-pub async fn remove(engine: &Engine, lab: &str) -> Vec<Result<()>> {
-    let options = ListVolumesOptionsBuilder::default().filters(&names::filter(Some(lab))).build();
-    let found = engine.list_volumes(Some(options)).await.or_engine(|| "cannot list the labs' volumes");
-    let volumes = match found {
-        Ok(found) => found.volumes.unwrap_or_default(),
-        Err(error) => return vec![Err(error)],
-    };
-    let gone = volumes.iter().map(|volume| async {
-        let removed = engine.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await;
-        removed.or_missing(|| format!("cannot remove the volume {}", volume.name)).map(drop)
-    });
-    join_all(gone).await
 }

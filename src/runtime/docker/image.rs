@@ -68,7 +68,7 @@ impl Image {
         }
         progress(Step { what: "waiting for another netlab to build the image".into(), ..Step::default() });
         // Held until the image is built, so that of several labs started at once one builds.
-        let _turn = tokio::task::spawn_blocking(turn).await.or_lab(|| "cannot wait")??;
+        let _turn = crate::aside(turn).await.or_lab(|| "cannot wait")??;
         if self.is_there(engine).await? {
             return Ok(());
         }
@@ -96,8 +96,7 @@ impl Image {
         };
         tell("packing the programs", 0, None);
         let programs = self.programs.clone();
-        let context =
-            tokio::task::spawn_blocking(move || pack(&programs)).await.or_lab(what)?.or_lab(what)?;
+        let context = crate::aside(move || pack(&programs)).await.or_lab(what)?.or_lab(what)?;
         let options = BuildImageOptionsBuilder::default()
             .t(&self.tag)
             .rm(true)

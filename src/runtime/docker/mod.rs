@@ -5,39 +5,32 @@
 mod answer;
 mod base;
 mod bodies;
-mod changes;
 mod connect;
 mod copies;
 mod exec;
 mod image;
 mod names;
 mod observer;
+mod parts;
 mod power;
+mod turn;
 mod wire;
 
-use std::{collections::HashMap, path::PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bollard::{
     Docker as Engine,
     errors::Error::DockerResponseServerError,
-    models::{ContainerSummary, ContainerSummaryStateEnum, Network},
-    query_parameters::{
-        CreateContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
-        LogsOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
-    },
+    query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder, StartContainerOptions},
 };
-use futures_util::{
-    StreamExt, TryStreamExt,
-    future::{join_all, try_join_all},
-};
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all};
 use ipnet::Ipv4Net;
 use tokio::sync::oneshot;
 use tokio_util::io::StreamReader;
 
 use super::{
-    ByteStream, Command, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step, Watch,
-    WatchedHost,
+    ByteStream, Command, LabState, Process, Progress, Runtime, RuntimeKind, Step, Watch, WatchedHost, owner,
 };
 use crate::{
     Error, Result,
@@ -45,13 +38,13 @@ use crate::{
     topology::{HostPlan, Plan},
 };
 use answer::Answered;
-use changes::Changes;
 use image::Image;
+use parts::Parts;
+use turn::Turn;
 
 /// The runtime on a Docker engine.
 pub struct Docker {
     engine: Engine,
-    changes: Changes,
     version: String,
     programs: PathBuf,
 }
@@ -63,7 +56,7 @@ impl Docker {
     /// No engine answers.
     pub async fn connect() -> Result<Self> {
         let (engine, version) = connect::connect().await?;
-        Ok(Self { engine, changes: Changes::default(), version, programs: image::programs()? })
+        Ok(Self { engine, version, programs: image::programs()? })
     }
 
     /// With the programs of another folder than this program's own.
@@ -87,7 +80,7 @@ impl Docker {
 
     async fn image(&self) -> Result<Image> {
         let folder = self.programs.clone();
-        let image = tokio::task::spawn_blocking(move || Image::of(&folder)).await;
+        let image = crate::aside(move || Image::of(&folder)).await;
         image.map_err(|e| Error::lab("cannot read netlab's programs").caused_by(e))?
     }
 
@@ -98,32 +91,14 @@ impl Docker {
         Ok(image)
     }
 
-    async fn containers(&self, lab: Option<&str>) -> Result<Vec<ContainerSummary>> {
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&names::filter(lab)).build();
-        self.engine.list_containers(Some(options)).await.or_engine(|| "cannot list the labs' containers")
-    }
-
-    async fn networks(&self, lab: Option<&str>) -> Result<Vec<Network>> {
-        let options = ListNetworksOptionsBuilder::default().filters(&names::filter(lab)).build();
-        self.engine.list_networks(Some(options)).await.or_engine(|| "cannot list the labs' networks")
-    }
-
-    async fn states(&self, lab: Option<&str>) -> Result<Vec<LabState>> {
-        let (networks, containers) = tokio::try_join!(self.networks(lab), self.containers(lab))?;
-        let plans = networks.iter().filter_map(|n| label(n.labels.as_ref(), names::PLAN));
-        // A plan of another version of netlab is not for us to understand: `down` clears it all the same.
-        let plans = plans.filter_map(|plan| serde_json::from_str::<Plan>(plan).ok());
-        Ok(plans.map(|plan| LabState { hosts: host_states(&plan, &containers), plan }).collect())
-    }
-
-    async fn build(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
+    async fn build(&self, turn: &Turn, plan: &Plan, progress: Progress<'_>) -> Result<()> {
         // The observer needs the image and nothing else of the lab.
         let (tell_image, image) = oneshot::channel();
         let prepare = async {
             let image: String = image.await.or_lab(|| "there is no image")?;
-            wire::prepare(&self.engine, &self.changes, &plan.lab, &image).await
+            wire::prepare(&self.engine, turn, &plan.lab, &image).await
         };
-        let (hosts, prepared) = tokio::join!(self.build_hosts(plan, progress, tell_image), prepare);
+        let (hosts, prepared) = tokio::join!(self.build_hosts(turn, plan, progress, tell_image), prepare);
         hosts?;
         let closing = wire::close(&self.engine, plan, prepared);
         let (filled, open) = tokio::join!(copies::fill(&self.engine, plan), closing);
@@ -136,12 +111,13 @@ impl Docker {
     /// Builds the segments and the hosts on them. Tells the image as soon as the engine has it.
     async fn build_hosts(
         &self,
+        turn: &Turn,
         plan: &Plan,
         progress: Progress<'_>,
         tell_image: oneshot::Sender<String>,
     ) -> Result<()> {
-        let networks = try_join_all((0..plan.segments.len()).map(|n| self.make_network(plan, n)));
-        let volumes = copies::make(&self.engine, &self.changes, plan);
+        let networks = try_join_all((0..plan.segments.len()).map(|n| self.make_network(turn, plan, n)));
+        let volumes = copies::make(&self.engine, turn, plan);
         let image = async {
             let image = self.ensure_image(progress).await?;
             // Whoever wanted to know may have failed already.
@@ -157,7 +133,7 @@ impl Docker {
         };
         tell(0);
         let hosts = plan.hosts.iter().map(|host| async {
-            self.make_host(plan, host, &image.tag).await?;
+            self.make_host(turn, plan, host, &image.tag).await?;
             tell(1);
             Ok(())
         });
@@ -187,43 +163,17 @@ impl Docker {
     /// Makes an observer where the lab has none of this netlab's, as after an upgrade.
     async fn start_observer(&self, lab: &str, image: &Image) -> Result<()> {
         image.ensure(&self.engine, &|_| ()).await?;
-        observer::start(&self.engine, &self.changes, lab, &image.tag).await
+        let turn = Turn::take(lab).await?;
+        observer::start(&self.engine, &turn, lab, &image.tag).await?;
+        turn.pass().await
     }
 
-    async fn remove_container(&self, id: &str) -> Result<()> {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        let removed = self.engine.remove_container(id, Some(options)).await;
-        removed.or_missing(|| format!("cannot remove the container {id}")).map(drop)
-    }
-
-    /// Removes what there is of a lab. Says whether there was anything.
-    async fn clear(&self, lab: &str) -> Result<bool> {
-        let (containers, networks) = tokio::try_join!(self.containers(Some(lab)), self.networks(Some(lab)))?;
-        let ids = containers.iter().filter_map(|c| c.id.as_deref());
-        let mut results = join_all(ids.map(|id| self.remove_container(id))).await;
-        let ids = networks.iter().filter_map(|n| n.id.as_deref());
-        results.extend(
-            join_all(ids.map(|id| async move {
-                let removed = self.engine.remove_network(id).await;
-                removed.or_missing(|| format!("cannot remove the network {id}")).map(drop)
-            }))
-            .await,
-        );
-        results.extend(copies::remove(&self.engine, lab).await);
-        let mut failures = results.into_iter().filter_map(Result::err).peekable();
-        if failures.peek().is_some() {
-            let all: Vec<_> = failures.map(|e| e.with_causes()).collect();
-            return Err(Error::lab(format!("lab {lab} is down, but for {}", all.join("; "))));
-        }
-        Ok(!containers.is_empty() || !networks.is_empty())
-    }
-
-    async fn make_network(&self, plan: &Plan, n: usize) -> Result<()> {
+    async fn make_network(&self, turn: &Turn, plan: &Plan, n: usize) -> Result<()> {
         let segment = &plan.segments[n];
         let what = || format!("cannot make the segment {} with {}", segment.name, segment.subnet);
         let (engine, network) = (self.engine.clone(), bodies::network(plan, n));
         let made = async move { engine.create_network(network).await };
-        match self.changes.ask(&plan.lab, made).await? {
+        match turn.ask(&names::segment(&plan.lab, &segment.name), made).await? {
             Err(DockerResponseServerError { message, .. }) if message.contains("overlaps") => {
                 Err(Error::subnet_taken(what())
                     .caused_by(message)
@@ -233,13 +183,13 @@ impl Docker {
         }
     }
 
-    async fn make_host(&self, plan: &Plan, host: &HostPlan, image: &str) -> Result<()> {
+    async fn make_host(&self, turn: &Turn, plan: &Plan, host: &HostPlan, image: &str) -> Result<()> {
         let name = names::host(&plan.lab, &host.name);
         let what = || format!("cannot start host {}", host.name);
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let (engine, body) = (self.engine.clone(), bodies::host(plan, host, image));
         let made = async move { engine.create_container(Some(options), body).await };
-        self.changes.ask(&plan.lab, made).await?.or_engine(what)?;
+        turn.ask(&name, made).await?.or_engine(what)?;
         self.engine.start_container(&name, None::<StartContainerOptions>).await.or_engine(what)?;
         // One after the other, and while it runs: so they are eth1, eth2, … in the plan's order.
         for link in &host.links[1..] {
@@ -253,30 +203,6 @@ impl Docker {
 
 fn no_host(lab: &str, host: &str) -> Error {
     Error::lab(format!("lab {lab} has no host {host}"))
-}
-
-fn label<'l>(labels: Option<&'l HashMap<String, String>>, name: &str) -> Option<&'l str> {
-    labels?.get(name).map(String::as_str)
-}
-
-/// How each host of a plan does, given the containers of any labs.
-fn host_states(plan: &Plan, containers: &[ContainerSummary]) -> Vec<HostState> {
-    let state = |host: &HostPlan| {
-        let own = containers.iter().find(|c| {
-            let label = |name| label(c.labels.as_ref(), name);
-            label(names::LAB) == Some(&plan.lab) && label(names::HOST) == Some(&host.name)
-        });
-        let Some(own) = own else { return HostState::Missing };
-        let networks =
-            own.network_settings.as_ref().and_then(|s| s.networks.as_ref()).map_or(0, HashMap::len);
-        match own.state {
-            // Whoever was to attach it to its other segments did not get that far.
-            Some(ContainerSummaryStateEnum::RUNNING) if networks < host.links.len() => HostState::Missing,
-            Some(ContainerSummaryStateEnum::RUNNING) => HostState::Running,
-            _ => HostState::Stopped,
-        }
-    };
-    plan.hosts.iter().map(state).collect()
 }
 
 #[async_trait]
@@ -294,32 +220,50 @@ impl Runtime for Docker {
     }
 
     async fn up(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
-        self.down(&plan.lab).await?;
-        let built = self.build(plan, progress).await;
-        if built.is_err() {
-            // The first failure says more than what clearing up after it may add.
-            let _ = self.down(&plan.lab).await;
+        let turn = Turn::take(&plan.lab).await?;
+        let there = Parts::of(&self.engine, Some(&plan.lab)).await?;
+        // Somebody else had the turn before, as it seems.
+        if !turn.was_half_way() && there.labs()?.iter().any(LabState::is_whole) {
+            turn.pass().await?;
+            return Err(Error::lab(format!("lab {} is already up", plan.lab))
+                .hint(format!("`netlab down --lab {}` takes it down", plan.lab)));
         }
+        owner::check(&plan.lab, there.owner(&plan.lab).as_ref())?;
+        progress(Step { what: "building the hosts".into(), ..Step::default() });
+        turn.half_way()?;
+        parts::clear(&self.engine, &plan.lab, &turn).await?;
+        let built = self.build(&turn, plan, progress).await;
+        if built.is_ok() || parts::clear(&self.engine, &plan.lab, &turn).await.is_ok() {
+            turn.finish().await?;
+        }
+        // The first failure says more than what clearing up after it may add.
         built
     }
 
     async fn down(&self, lab: &str) -> Result<bool> {
-        self.changes.settled(lab).await;
-        // What the engine still makes for a netlab that was ended by force comes after what was found, or
-        // holds on to it: so all is looked for again, unless there was nothing.
-        let found = self.clear(lab).await.unwrap_or(true);
-        if found {
-            self.clear(lab).await?;
-        }
+        let turn = Turn::take(lab).await?;
+        owner::check(lab, Parts::of(&self.engine, Some(lab)).await?.owner(lab).as_ref())?;
+        // A full disk is no reason to leave a lab.
+        let _ = turn.half_way();
+        let found = parts::clear(&self.engine, lab, &turn).await?;
+        turn.finish().await?;
         Ok(found)
     }
 
     async fn labs(&self) -> Result<Vec<LabState>> {
-        self.states(None).await
+        Parts::of(&self.engine, None).await?.labs()
+    }
+
+    async fn names(&self) -> Result<Vec<String>> {
+        let (parts, volumes) =
+            tokio::try_join!(Parts::of(&self.engine, None), parts::volumes(&self.engine, None))?;
+        let mut names = parts.labs_of_mine(&volumes);
+        names.extend(turn::left()?);
+        Ok(names.into_iter().collect())
     }
 
     async fn lab(&self, lab: &str) -> Result<Option<LabState>> {
-        Ok(self.states(Some(lab)).await?.pop())
+        Ok(Parts::of(&self.engine, Some(lab)).await?.labs()?.pop())
     }
 
     async fn stop_host(&self, lab: &str, host: &str) -> Result<()> {
@@ -334,19 +278,22 @@ impl Runtime for Docker {
     /// In a new container, as a machine without a disk: an old one would be given its links back in any
     /// order.
     async fn start_host(&self, lab: &str, host: &str) -> Result<WatchedHost> {
+        let turn = Turn::take(lab).await?;
         let state = self.known(lab).await?;
         let Some(plan) = state.plan.host(host) else { return Err(no_host(lab, host)) };
         if !state.is_running(host) {
-            self.remove_container(&names::host(lab, host)).await?;
+            turn.half_way()?;
+            parts::remove_container(&self.engine, &names::host(lab, host)).await?;
             // netlab may be another one than when the lab was built.
             let image = self.ensure_image(&|_| ()).await?.tag;
-            let started = self.make_host(&state.plan, plan, &image);
-            let prepare = wire::prepare(&self.engine, &self.changes, lab, &image);
+            let started = self.make_host(&turn, &state.plan, plan, &image);
+            let prepare = wire::prepare(&self.engine, &turn, lab, &image);
             let (started, prepared) = tokio::join!(started, prepare);
             started?;
             // If it cannot be locked, then neither could it be when the lab came up, which has said so.
             wire::lock(&self.engine, &state.plan, plan, prepared).await;
         }
+        turn.pass().await?;
         observer::watched_host(&self.engine, lab, host).await
     }
 

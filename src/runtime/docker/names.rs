@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
-use crate::topology::Plan;
+use crate::{runtime::Owner, topology::Plan};
 
 /// On everything of a lab: the lab's name.
 pub const LAB: &str = "netlab.lab";
+/// On everything of a lab: whose it is.
+pub const OWNER: &str = "netlab.owner";
 /// On a host's container: the host's name. The observer's container has none.
 pub const HOST: &str = "netlab.host";
 /// On a segment's network: the segment's name.
@@ -37,15 +39,22 @@ pub fn observer(lab: &str, image: &str) -> String {
     format!("netlab-{lab}_observer_{version}")
 }
 
+/// The labels of everything of a lab.
+pub fn labels(lab: &str) -> HashMap<String, String> {
+    HashMap::from([(LAB.into(), lab.into()), (OWNER.into(), Owner::me().to_label())])
+}
+
 /// The labels of a host's container.
 pub fn host_labels(lab: &str, host: &str) -> HashMap<String, String> {
-    HashMap::from([(LAB.into(), lab.into()), (HOST.into(), host.into())])
+    let mut labels = labels(lab);
+    labels.insert(HOST.into(), host.into());
+    labels
 }
 
 /// The labels of the plan's `n`th segment's network.
 pub fn segment_labels(plan: &Plan, n: usize) -> HashMap<String, String> {
-    let mut labels =
-        HashMap::from([(LAB.into(), plan.lab.clone()), (SEGMENT.into(), plan.segments[n].name.clone())]);
+    let mut labels = labels(&plan.lab);
+    labels.insert(SEGMENT.into(), plan.segments[n].name.clone());
     if n == 0 {
         labels.insert(PLAN.into(), serde_json::to_string(plan).unwrap_or_default());
     }

@@ -14,8 +14,8 @@ use futures_util::future::try_join_all;
 use super::{
     answer::Answered,
     bodies::{self, PROGRAMS},
-    changes::Changes,
     exec, names,
+    turn::Turn,
 };
 use crate::{
     Error, Result,
@@ -63,13 +63,13 @@ pub async fn run(engine: &Engine, lab: &str, image: &str, arguments: Vec<String>
 }
 
 /// Makes the lab's observer.
-pub async fn start(engine: &Engine, changes: &Changes, lab: &str, image: &str) -> Result<()> {
+pub async fn start(engine: &Engine, turn: &Turn, lab: &str, image: &str) -> Result<()> {
     let name = names::observer(lab, image);
     let what = || "cannot start the lab's observer";
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let (asked, body) = (engine.clone(), bodies::observer(lab, image));
     let made = async move { asked.create_container(Some(options), body).await };
-    match changes.ask(lab, made).await? {
+    match turn.ask(&name, made).await? {
         // Somebody else looks for the first time at the same moment, or it was stopped.
         Err(DockerResponseServerError { status_code: 409, .. }) => {}
         made => made.or_engine(what).map(drop)?,

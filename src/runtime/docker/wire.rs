@@ -5,7 +5,7 @@ use bollard::Docker as Engine;
 use futures_util::future::try_join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{bodies, changes::Changes, observer};
+use super::{bodies, observer, turn::Turn};
 use crate::{
     Error, Result,
     error::Context,
@@ -21,8 +21,8 @@ use crate::{
 
 /// Makes the lab's observer, if there is none, and starts in it what waits for the order to close the wire.
 /// That takes about as long as a host, and so can be done meanwhile.
-pub async fn prepare(engine: &Engine, changes: &Changes, lab: &str, image: &str) -> Result<Process> {
-    observer::start(engine, changes, lab, image).await?;
+pub async fn prepare(engine: &Engine, turn: &Turn, lab: &str, image: &str) -> Result<Process> {
+    observer::start(engine, turn, lab, image).await?;
     observer::run(engine, lab, image, vec!["wire".into()]).await
 }
 
@@ -47,9 +47,10 @@ pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, prepared: Resul
 }
 
 fn told(outcome: Result<Outcome>) -> Vec<Warning> {
-    let open = outcome.map_or_else(|error| vec![error.with_causes()], |outcome| outcome.open);
+    let Outcome { open, lacking } =
+        outcome.unwrap_or_else(|error| Outcome { open: vec![error.with_causes()], ..Outcome::default() });
     // One reason says it all; the others are mostly the same.
-    open.into_iter().take(1).map(|why| is_open(&why)).collect()
+    open.into_iter().take(1).map(|why| is_open(&why)).chain(lacking).collect()
 }
 
 async fn order(engine: &Engine, plan: &Plan, hosts: Vec<&HostPlan>, bridges: bool) -> Result<Order> {

@@ -11,15 +11,22 @@ pub(crate) mod protocol;
 pub(super) mod state;
 pub(crate) mod sys;
 
-use std::{fs::File, io, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    fs::File,
+    io,
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use tokio::{io::AsyncWriteExt, process, time::timeout};
 
 use super::{
-    ByteStream, Command, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step, Warning, Watch,
-    WatchedHost,
+    ByteStream, Command, ExitStatus, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step,
+    Warning, Watch, WatchedHost, wire::listens,
 };
 use crate::{Error, Result, error::Context, own, topology::Plan};
 use client::Connection;
@@ -69,7 +76,19 @@ impl Namespaces {
         let mut check = process::Command::new(&self.program);
         let check = check.args(["keeper", "--check"]).arg(base.path()).stdin(Stdio::null()).output().await;
         let check = check.or_lab(|| format!("cannot run {}", self.program.display()))?;
-        read_outcome(&check.stdout, &check.stderr).map(drop)
+        read_outcome(&check).map(drop)
+    }
+
+    /// Waits until the server of a host listens; here, since others need the keeper meanwhile. If it does not, then
+    /// neither did it when the lab came up, which has said so.
+    async fn wait_for_server(&self, lab: &str, booted: &WatchedHost) -> Result<()> {
+        let Some(plan) = self.base.lab(lab)?.map(|folder| folder.plan()).transpose()?.flatten() else {
+            return Ok(());
+        };
+        let Some(host) = plan.host(&booted.name).cloned() else { return Ok(()) };
+        let init = booted.init;
+        let waiting = tokio::task::spawn_blocking(move || drop(listens::wait(&[(&host, init)])));
+        waiting.await.or_lab(|| "cannot wait for the host's server")
     }
 
     /// A connection to the lab's keeper.
@@ -114,7 +133,7 @@ impl Runtime for Namespaces {
     async fn down(&self, lab: &str) -> Result<bool> {
         let mut found = false;
         for _ in 0..TRIES {
-            let Some(folder) = self.base.lab(lab)? else { return Ok(found) };
+            let Some(folder) = self.base.lab(lab)?.filter(Found::is_labs) else { return Ok(found) };
             if let Some(mut keeper) = Connection::open(&folder)? {
                 found = true;
                 if let Some(life) = keeper.life()? {
@@ -133,7 +152,7 @@ impl Runtime for Namespaces {
                     life.end().await?;
                 }
             }
-            let clear = tokio::task::spawn_blocking(move || clear_dead(&folder));
+            let clear = crate::aside(move || clear_dead(&folder));
             // None: its keeper was still building it when it was first looked for.
             if let Some(left) = clear.await.or_lab(|| format!("cannot clear lab {lab}"))?? {
                 return Ok(found || left);
@@ -141,6 +160,13 @@ impl Runtime for Namespaces {
         }
         Err(Error::lab(format!("lab {lab} is started again whenever it is taken down"))
             .hint("end the `netlab up` that starts it"))
+    }
+
+    async fn names(&self) -> Result<Vec<String>> {
+        let mut names = self.base.labs()?;
+        // What cannot be looked into is told of when it is to be cleared.
+        names.retain(|name| self.base.lab(name).map_or(true, |found| found.is_some_and(|it| it.is_labs())));
+        Ok(names)
     }
 
     async fn labs(&self) -> Result<Vec<LabState>> {
@@ -164,7 +190,8 @@ impl Runtime for Namespaces {
                 Err(_) => {}
             }
         }
-        Ok(Some(LabState { plan, hosts }))
+        // A folder is one user's, and who builds or clears a lab holds the folder.
+        Ok(Some(LabState { plan, hosts, half_way: false, owner: None }))
     }
 
     async fn stop_host(&self, lab: &str, host: &str) -> Result<()> {
@@ -176,7 +203,10 @@ impl Runtime for Namespaces {
 
     async fn start_host(&self, lab: &str, host: &str) -> Result<WatchedHost> {
         match self.connect(lab)?.ask(&Request::Boot { host: host.to_owned() }, &[]).await? {
-            (Reply::Booted(watched), _) => Ok(watched),
+            (Reply::Booted(watched), _) => {
+                self.wait_for_server(lab, &watched).await?;
+                Ok(watched)
+            }
             (other, _) => Err(client::unexpected(&other)),
         }
     }
@@ -204,7 +234,11 @@ impl Runtime for Namespaces {
         if follow && let Some(keeper) = Connection::open(&folder)? {
             return Ok(Box::new(logs::Follow::new(&folder, host, keeper)?));
         }
-        Ok(Box::new(tokio::fs::File::from_std(folder.log(host)?.0)))
+        let (mut log, path) = folder.log(host)?;
+        // The keeper bounds it.
+        let mut said = Vec::new();
+        io::Read::read_to_end(&mut log, &mut said).or_lab(|| format!("cannot read {}", path.display()))?;
+        Ok(Box::new(io::Cursor::new(said)))
     }
 
     async fn observe(&self, lab: &str) -> Result<(Process, Watch)> {
@@ -237,16 +271,21 @@ async fn start_keeper(program: &PathBuf, order: &Order) -> Result<Vec<Warning>> 
         }
     }
     let said = keeper.wait_with_output().await.or_lab(what)?;
-    read_outcome(&said.stdout, &said.stderr)
+    read_outcome(&said)
 }
 
-fn read_outcome(stdout: &[u8], stderr: &[u8]) -> Result<Vec<Warning>> {
-    match serde_json::from_slice(stdout) {
+fn read_outcome(said: &Output) -> Result<Vec<Warning>> {
+    match serde_json::from_slice(&said.stdout) {
         Ok(Outcome::Ready { warnings }) => Ok(warnings),
         Ok(Outcome::Failed(failure)) => Err(failure.into()),
         Err(_) => {
-            let last = String::from_utf8_lossy(stderr);
-            Err(Error::lab("the lab's keeper died").caused_by(last.trim().to_owned()))
+            let last = String::from_utf8_lossy(&said.stderr).trim().to_owned();
+            let how = || match said.status.code().and_then(|code| u8::try_from(code).ok()) {
+                Some(code) => ExitStatus::from_code(code).to_string(),
+                None => ExitStatus::Signaled(said.status.signal().unwrap_or_default()).to_string(),
+            };
+            let cause = if last.is_empty() { how() } else { last };
+            Err(Error::lab("the lab's keeper died").caused_by(cause))
         }
     }
 }

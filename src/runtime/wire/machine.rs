@@ -6,17 +6,21 @@
 //! address. So nothing that arrives at the bridge goes up to the machine. Captures see it all the same:
 //! they come first.
 
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    os::fd::AsFd,
+};
 
 use netlink_packet_core::{DefaultNla, Emitable};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkMessage},
 };
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    lock,
+    carries, listens, lock,
     netlink::{Change, Netlink},
     ready,
     sender::{self, Program},
@@ -24,6 +28,7 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
+    runtime::{Warning, namespaces::sys::pidfd_open},
     topology::{HostPlan, LinkPlan},
 };
 
@@ -58,12 +63,14 @@ pub struct Host {
 pub struct Outcome {
     /// What is still open.
     pub open: Vec<String>,
+    /// What does not work in a lab whose wire is closed.
+    pub lacking: Vec<Warning>,
 }
 
 /// Reads an [`Order`] to its end, closes what it names, and writes an [`Outcome`].
 pub fn serve(input: impl Read, output: impl Write) -> Result<()> {
     let order: Order = serde_json::from_reader(input).or_lab(|| "cannot understand what wire to close")?;
-    let outcome = Outcome { open: close(&order) };
+    let outcome = Outcome { open: close(&order), lacking: try_out(&order) };
     serde_json::to_writer(output, &outcome).or_lab(|| "cannot tell whether the wire is closed")
 }
 
@@ -80,6 +87,22 @@ fn close(order: &Order) -> Vec<String> {
     let ready = |host: &Host| host.ready.as_ref().map(|arguments| ready::network(host, arguments));
     steps.extend(order.hosts.iter().filter_map(ready));
     steps.into_iter().filter_map(Result::err).map(|error| error.with_causes()).collect()
+}
+
+/// Waits until the hosts' servers listen, and, of a whole lab, tries the wire between all of them. This process is on
+/// the network of some host afterwards.
+fn try_out(order: &Order) -> Vec<Warning> {
+    let mut lacking = Vec::new();
+    if !order.bridges.is_empty() {
+        // One that has gone is told of already.
+        let pidfd = |host: &Host| pidfd_open(Pid::from_raw(host.init)).ok();
+        let hosts: Vec<_> = order.hosts.iter().filter_map(|host| Some((&host.plan, pidfd(host)?))).collect();
+        let hosts: Vec<_> = hosts.iter().map(|(plan, init)| (*plan, init.as_fd())).collect();
+        lacking.extend(carries(&hosts));
+    }
+    let hosts: Vec<_> = order.hosts.iter().map(|host| (&host.plan, host.init)).collect();
+    lacking.extend(listens::wait(&hosts));
+    lacking
 }
 
 /// The wire's interfaces on the machine.

@@ -42,6 +42,7 @@ const LEAVES: u64 = {
 };
 
 /// Programs, by pieces of their code.
+#[derive(Clone)]
 pub struct Pieces {
     /// Each with the share of its pieces that makes a copy.
     names: Vec<(String, f64)>,
@@ -104,24 +105,30 @@ impl Pieces {
 
     /// The program that the file is a copy of, if it is one's.
     pub fn find(&self, file: &File) -> io::Result<Option<&str>> {
-        let shares = self.shares(file)?;
-        let copied = shares.into_iter().filter(|(_, share, least)| share >= least);
-        Ok(copied.max_by(|(_, a, _), (_, b, _)| a.total_cmp(b)).map(|(name, ..)| name))
+        let found = self.found(file)?;
+        let share = |n: usize| found[n] as f64 / self.counts[n].max(LEAST_PIECES) as f64;
+        let copied = (0..found.len()).filter(|n| share(*n) >= self.names[*n].1);
+        Ok(copied.max_by(|a, b| share(*a).total_cmp(&share(*b))).map(|n| self.names[n].0.as_str()))
     }
 
-    /// How much of each program the file holds, from 0 to 1, and how much makes it a copy.
-    fn shares(&self, file: &File) -> io::Result<Vec<(&str, f64, f64)>> {
+    /// Whether the file could be a copy of one of these programs, whatever of theirs is [`Self::forget_common`]'s.
+    pub fn resembles(&self, file: &File, is_one: impl Fn(&str) -> bool) -> io::Result<bool> {
+        let found = self.found(file)?;
+        let enough = |least: f64| least * LEAST_PIECES as f64;
+        let like =
+            |((name, least), found): (&(String, f64), usize)| is_one(name) && found as f64 >= enough(*least);
+        Ok(self.names.iter().zip(found).any(like))
+    }
+
+    /// How many pieces of each program the file holds.
+    fn found(&self, file: &File) -> io::Result<Vec<usize>> {
         let mut found: Vec<HashSet<usize>> = vec![HashSet::new(); self.names.len()];
         roll(file, 0..MOST, |hash| {
             for (program, n) in self.of(hash).into_iter().flatten() {
                 found[*program].insert(*n);
             }
         })?;
-        let counted = found.iter().zip(&self.counts).zip(&self.names);
-        let share = |found: usize, count: usize| found as f64 / count.max(LEAST_PIECES) as f64;
-        Ok(counted
-            .map(|((f, count), (name, least))| (name.as_str(), share(f.len(), *count), *least))
-            .collect())
+        Ok(found.iter().map(HashSet::len).collect())
     }
 
     fn of(&self, hash: u64) -> Option<&Vec<(usize, usize)>> {
@@ -164,5 +171,7 @@ fn in_filter(hash: u64) -> (usize, u64) {
 }
 
 fn is_telling(piece: &[u8; PIECE]) -> bool {
-    piece.iter().collect::<HashSet<_>>().len() >= LEAST_VARIETY
+    let mut seen = [false; 256];
+    let fresh = piece.iter().filter(|byte| !std::mem::replace(&mut seen[usize::from(**byte)], true));
+    fresh.count() >= LEAST_VARIETY
 }

@@ -30,6 +30,7 @@ use crate::{
     digest::sha256,
     error::Context,
     privileges::{STUDENT_ID, become_user},
+    runtime::owner,
     topology::Plan,
 };
 
@@ -222,15 +223,7 @@ fn map(program: &str, process: Pid, lines: &[String]) -> bool {
 /// The start of the user's first range that is long enough, in a file as `/etc/subuid` (subuid(5)).
 fn sub_ids(file: &str, user: Uid) -> Option<u32> {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    first_range(&fs::read_to_string(file).ok()?, name_of(&accounts, user), user)
-}
-
-/// A user's name in a file as `/etc/passwd`; empty where it has none. (The C library looks elsewhere, too, and
-/// cannot where it is linked statically.)
-fn name_of(accounts: &str, user: Uid) -> &str {
-    let fields = |line: &str| line.split(':').nth(2).and_then(|id| id.parse::<u32>().ok());
-    let line = accounts.lines().find(|line| fields(line) == Some(user.as_raw()));
-    line.and_then(|line| line.split(':').next()).unwrap_or_default()
+    first_range(&fs::read_to_string(file).ok()?, owner::name_of(&accounts, user), user)
 }
 
 fn first_range(text: &str, name: &str, user: Uid) -> Option<u32> {
@@ -277,9 +270,6 @@ mod tests {
         assert_eq!(of("ana", 1000), Some(300_000));
         assert_eq!(of("", 4545), Some(500_000));
         assert_eq!(of("bob", 1001), None);
-        let accounts = "root:x:0:0::/root:/bin/sh\nana:x:1000:1000::/home/ana:/bin/sh\n";
-        assert_eq!(name_of(accounts, Uid::from_raw(1000)), "ana");
-        assert_eq!(name_of(accounts, Uid::from_raw(1001)), "");
     }
 
     #[test]

@@ -20,8 +20,11 @@ mod spawn;
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
-    os::{fd::OwnedFd, unix::net::UnixListener},
+    io::{self, PipeWriter, Read, Write, pipe},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixListener,
+    },
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -30,7 +33,10 @@ use std::{
 use nix::{
     fcntl::Flock,
     sched::CloneFlags,
-    sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket},
+    sys::{
+        socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket},
+        wait::{WaitStatus, waitpid},
+    },
     unistd::{Pid, chdir, setsid},
 };
 
@@ -42,7 +48,7 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{ExitStatus, Warning},
+    runtime::{ExitStatus, Warning, wire},
     topology::Plan,
 };
 use cgroup::{Cgroups, Membership};
@@ -59,16 +65,37 @@ const LINKS_UP: Duration = Duration::from_secs(20);
 /// keeps the lab in the background.
 pub fn main() -> ExitCode {
     sys::close_inherited();
-    let background = || {
-        keep();
-        0
-    };
-    match sys::clone(CloneFlags::empty(), background) {
-        Ok(_) => ExitCode::SUCCESS,
+    match start() {
+        Ok(status) => ExitCode::from(status.code()),
         Err(e) => {
             report(&Outcome::Failed(Failure::from(&Error::lab("cannot start the keeper").caused_by(e))))
         }
     }
+}
+
+/// Starts the keeper, and waits until it keeps a lab or has ended, to tell how.
+fn start() -> io::Result<ExitStatus> {
+    let (told, tell) = pipe()?;
+    let (mut told, mut tell) = (Some(told), Some(tell));
+    let background = || {
+        told = None;
+        if let Some(tell) = tell.take() {
+            keep(tell);
+        }
+        0
+    };
+    let keeper = sys::clone(CloneFlags::empty(), background)?;
+    drop(tell.take());
+    let keeps = told.take().is_some_and(|mut told| told.read_exact(&mut [0]).is_ok());
+    Ok(if keeps { ExitStatus::Exited(0) } else { ended(keeper)? })
+}
+
+fn ended(child: Pid) -> io::Result<ExitStatus> {
+    Ok(match waitpid(child, None)? {
+        WaitStatus::Exited(_, code) => ExitStatus::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
+        WaitStatus::Signaled(_, signal, _) => ExitStatus::Signaled(signal as i32),
+        _ => ExitStatus::Exited(u8::MAX),
+    })
 }
 
 /// `netlab keeper --check`: builds a host without links and lets it go, and writes the [`Outcome`].
@@ -86,7 +113,8 @@ fn report(outcome: &Outcome) -> ExitCode {
     if written && matches!(outcome, Outcome::Ready { .. }) { ExitCode::SUCCESS } else { ExitCode::from(3) }
 }
 
-fn keep() {
+/// Tells as soon as it keeps a lab.
+fn keep(tell: PipeWriter) {
     // Neither can fail: a new process leads no group, and there is always a root.
     let _ = setsid();
     let _ = chdir("/");
@@ -106,7 +134,7 @@ fn keep() {
         keeper.take_down();
         return;
     }
-    keeper.serve();
+    keeper.serve(tell);
 }
 
 /// Lets go of the streams of whoever started this process.
@@ -202,7 +230,18 @@ impl Keeper {
         if let Some(dead) = self.plan.hosts.iter().zip(&self.hosts).find(|(_, h)| !h.alive) {
             return Err(Error::lab(format!("host {} ended as soon as it was started", dead.0.name)));
         }
-        switch.wait_forwarding(Instant::now() + LINKS_UP)
+        switch.wait_forwarding(Instant::now() + LINKS_UP)?;
+        warnings.extend(self.try_out()?);
+        Ok(())
+    }
+
+    /// Tries the wire, and waits until the hosts' servers listen. Gives what does not work.
+    fn try_out(&self) -> Result<Vec<Warning>> {
+        let hosts: Vec<_> = self.plan.hosts.iter().zip(&self.hosts).collect();
+        let inits: Vec<_> = hosts.iter().map(|(plan, host)| (*plan, host.pidfd.as_fd())).collect();
+        let (silent, _) = child::run("try the wire", || Ok((wire::carries(&inits), None)))?;
+        let inits: Vec<_> = hosts.iter().map(|(plan, host)| (*plan, host.init.as_raw())).collect();
+        Ok(silent.into_iter().chain(wire::listens::wait(&inits)).collect())
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::{
     fs::File,
-    io, mem,
+    io::{self, PipeWriter, Write},
+    mem,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
@@ -58,8 +59,8 @@ impl Client {
 }
 
 impl Keeper {
-    /// Serves until told to go, by a client or by SIGTERM.
-    pub fn serve(&mut self) {
+    /// Serves until told to go, by a client or by SIGTERM. Tells when it can be.
+    pub fn serve(&mut self, mut tell: PipeWriter) {
         let mut clients: Vec<Client> = Vec::new();
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
@@ -76,6 +77,9 @@ impl Keeper {
             self.take_down();
             return;
         }
+        // Whoever wanted to know may be gone.
+        let _ = tell.write_all(&[1]);
+        drop(tell);
         // Children that ended before their signal was asked for.
         self.reap();
         loop {

@@ -32,7 +32,8 @@ impl Base {
         let user = geteuid();
         let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         if let Some(place) = variable("NETLAB_STATE") {
-            return Self::at(place);
+            // The keeper works in another folder than this program.
+            return Self::at(std::path::absolute(&place).unwrap_or(place));
         }
         if user.is_root() {
             return Self::at("/run/netlab");
@@ -64,6 +65,15 @@ impl Base {
         Ok(Prepared(&self.place))
     }
 
+    /// The folder, if it is there.
+    pub fn there(&self) -> Result<Option<Prepared<'_>>> {
+        match own::folder(&self.place) {
+            Ok(_) => Ok(Some(Prepared(&self.place))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(refused(&self.place, e)),
+        }
+    }
+
     /// The folder of a lab, if it is there.
     pub fn lab(&self, lab: &str) -> Result<Option<Found>> {
         check_name(lab)?;
@@ -90,12 +100,7 @@ impl Base {
 
     /// The folders for labs that are there. Somebody else's in place of an older one is none of this user's.
     fn places(&self) -> Result<Vec<&Path>> {
-        let mut places = Vec::new();
-        match own::folder(&self.place) {
-            Ok(_) => places.push(self.place.as_path()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(refused(&self.place, e)),
-        }
+        let mut places: Vec<_> = self.there()?.map(|there| there.path()).into_iter().collect();
         places.extend(self.others.iter().map(PathBuf::as_path).filter(|other| own::folder(other).is_ok()));
         Ok(places)
     }
@@ -105,9 +110,9 @@ impl Base {
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<'b>(&'b Path);
 
-impl Prepared<'_> {
+impl<'b> Prepared<'b> {
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub fn path(&self) -> &'b Path {
         self.0
     }
 

@@ -51,7 +51,7 @@ impl Claim {
     }
 }
 
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use std::{
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{Claim, refused};
+use super::{Claim, claim::LOCK, refused};
 use crate::{Result, error::Context, own, topology::Plan};
 
 /// A plan of a thousand hosts is some of these.
@@ -104,6 +104,14 @@ impl Found {
         let path = self.inside(SOCKET);
         let checked = fs::symlink_metadata(&path).and_then(|about| own::check(&about));
         self.found(SOCKET, checked).map(|found| found.map(|()| path))
+    }
+
+    /// Whether it was made for a lab: it holds what a keeper makes first, or nothing yet. In a folder of the user's
+    /// choice there may be others.
+    pub fn is_labs(&self) -> bool {
+        let has = |name| fs::symlink_metadata(self.inside(name)).is_ok();
+        let is_empty = || fs::read_dir(self.inside(".")).is_ok_and(|mut entries| entries.next().is_none());
+        [LOCK, SOCKET, PLAN].into_iter().any(has) || is_empty()
     }
 
     /// The plan that the lab was to be built from, if it got that far.

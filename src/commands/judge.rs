@@ -1,0 +1,75 @@
+//! `netlab judge`: a run judged again from its record, without a lab.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use netlab::{
+    exercise::model::Exercise,
+    judge::{self, Outcome},
+    printable::visible,
+    record::Record,
+    report,
+    run::Folder,
+};
+
+use super::exercise::{mark, sum_up, to_json};
+
+/// Judge a run again from its record, without a lab: after a check or its wording has changed.
+///
+/// The run is judged by the exercise as it is now, and what has become of each check since then is shown.
+/// An exercise that there is no more is taken as it was when it ran.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run's folder, or its record.json.gz; without it, the newest run.
+    #[arg(value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// A folder with exercises of your own; a file named as a compiled-in one takes its place.
+    #[arg(long, value_name = "DIR", env = "NETLAB_EXERCISES")]
+    exercises: Option<PathBuf>,
+    /// Make the run's report and evidence anew, too.
+    #[arg(long)]
+    save: bool,
+    /// Where to look for the newest run.
+    #[arg(long, value_name = "DIR", default_value = "captures")]
+    captures: PathBuf,
+    /// Also give the answer to what the section asks, and the evidence that carries it.
+    #[arg(long)]
+    explain: bool,
+    /// Print one JSON object on stdout and nothing else there.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self) -> Result<ExitCode> {
+        let run = self.run.clone().map_or_else(|| report::newest(&self.captures), Ok)?;
+        let mut record = Record::read(&run)?;
+        let folder = Folder::of(if run.is_dir() { &run } else { run.parent().unwrap_or(&run) })?;
+        let exercise = record.exercise_now(self.exercises.as_deref())?;
+        let before = judge::judge(&record.exercise, &record, folder.artifacts());
+        let outcome = judge::judge(&exercise, &record, folder.artifacts());
+        if self.json {
+            println!("{}", to_json(&outcome));
+        } else {
+            self.show(&exercise, &before, &outcome);
+        }
+        if self.save {
+            record.exercise = exercise;
+            report::write(&report::Evidence::new(&record, &outcome), &folder)?;
+        }
+        Ok(ExitCode::from(outcome.verdict.exit_code()))
+    }
+
+    fn show(&self, exercise: &Exercise, before: &Outcome, outcome: &Outcome) {
+        sum_up(&exercise.explain, outcome, self.explain);
+        for check in &outcome.checks {
+            match before.checks.iter().find(|old| old.id == check.id) {
+                Some(old) if old.verdict == check.verdict => {}
+                Some(old) => {
+                    println!("{} {}: it was {}", mark(check.verdict), visible(&check.id), old.verdict)
+                }
+                None => println!("{} {}: it is new", mark(check.verdict), visible(&check.id)),
+            }
+        }
+    }
+}

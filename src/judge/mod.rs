@@ -1,0 +1,11 @@
+//! What a record proves: a pure function of what was done and seen. It needs no lab.
+
+mod facts;
+mod outcome;
+pub mod snapshot;
+mod submitted;
+mod verdict;
+
+pub use outcome::{Artifacts, Outcome, judge};
+pub use snapshot::Snapshot;
+pub use verdict::{CheckResult, Verdict};

@@ -1,0 +1,139 @@
+//! What came of a run as a whole.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    snapshot::Snapshot,
+    submitted::Borrowed,
+    verdict::{CheckResult, Verdict},
+};
+use crate::{
+    exercise::model::{Check, Exercise},
+    record::Record,
+    runtime::RuntimeKind,
+    timeline::What,
+};
+
+/// What came of an exercise.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The exercise's id.
+    pub exercise: String,
+    /// Its title.
+    pub title: String,
+    /// What it ran on.
+    pub runtime: RuntimeKind,
+    /// Of all checks together.
+    pub verdict: Verdict,
+    /// Each check.
+    pub checks: Vec<CheckResult>,
+    /// The programs given in place of the exercise's that turned out to be copies of netlab's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub netlabs: Vec<String>,
+    /// What listened as one of the programs given, and is nothing from the workspace: by the exercise's name for
+    /// it, the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<(String, String)>,
+    /// Whose program did the work of one of the programs given, where that is netlab's or the system's: by the
+    /// exercise's name for it, as `socat`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<(String, String)>,
+    /// Whether what could not be told, if anything, was not told by the own fault of the programs given: one of them
+    /// ended early, or took more than there is.
+    #[serde(skip)]
+    pub own_fault: bool,
+    /// Where the rest is.
+    pub artifacts: Artifacts,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
+/// The files that a run leaves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Artifacts {
+    /// The packets, as pcapng.
+    #[serde(serialize_with = "crate::paths::as_text")]
+    pub capture: PathBuf,
+    /// Everything done and seen, as JSON.
+    #[serde(serialize_with = "crate::paths::as_text")]
+    pub evidence: PathBuf,
+    /// The same for a person.
+    #[serde(serialize_with = "crate::paths::as_text")]
+    pub report: PathBuf,
+}
+
+/// Judges a run by the exercise's checks: the one that was run, or a later version of it.
+pub fn judge(exercise: &Exercise, record: &Record, artifacts: Artifacts) -> Outcome {
+    let mut moments = Moments::of(record, exercise);
+    let checks: Vec<CheckResult> =
+        exercise.checks.iter().map(|check| moments.judge(check, record, &artifacts)).collect();
+    let end = &moments.end;
+    let own = || record.programs.keys();
+    let ending = &record.ending;
+    Outcome {
+        exercise: exercise.id.clone(),
+        title: exercise.title.clone(),
+        runtime: record.runtime,
+        verdict: Verdict::of_all(checks.iter().map(|c| c.verdict)),
+        netlabs: borrowed(end, own(), |b| b.netlabs.clone()).into_iter().map(|(name, _)| name).collect(),
+        foreign: borrowed(end, own(), |b| b.listener.clone()),
+        borrowed: borrowed(end, own(), Borrowed::name),
+        checks,
+        own_fault: ending.broken.is_none() || ending.by_program || ending.excess.is_some(),
+        artifacts,
+        elapsed_ms: record.elapsed_ms,
+    }
+}
+
+/// The moments of a run that checks ask about.
+struct Moments {
+    looks: Vec<(String, Snapshot)>,
+    end: Snapshot,
+}
+
+impl Moments {
+    /// Follows the run from its beginning, and keeps what some check asks about.
+    fn of(record: &Record, exercise: &Exercise) -> Self {
+        let is_asked = |name: &String| exercise.checks.iter().any(|check| check.at.as_ref() == Some(name));
+        let (mut end, mut looks) = (Snapshot::before(record), Vec::new());
+        for event in record.timeline.events() {
+            end.apply(event);
+            if let What::Look { name } = &event.what
+                && is_asked(name)
+            {
+                looks.push((name.clone(), end.clone()));
+            }
+        }
+        Self { looks, end }
+    }
+
+    fn judge(&mut self, check: &Check, record: &Record, artifacts: &Artifacts) -> CheckResult {
+        let ending = &record.ending;
+        let broken = match (&ending.broken, &ending.excess) {
+            (Some(broken), Some(excess)) => Some(format!("{excess}; {broken}")),
+            (broken, _) => broken.clone(),
+        };
+        let moment = match &check.at {
+            None => broken.as_deref().map_or(Ok(&self.end), Err),
+            Some(name) => {
+                let look = self.looks.iter().rev().find(|(look, _)| look == name);
+                look.map(|(_, moment)| moment)
+                    .ok_or(broken.as_deref().unwrap_or("the exercise took no look by that name"))
+            }
+        };
+        let result = CheckResult::of(check, moment, &artifacts.capture);
+        result.doubted(ending.disturbed.as_deref().filter(|_| ending.excess.is_none()))
+    }
+}
+
+/// What a way to ask each of these programs' borrowings gives, by the programs' names.
+fn borrowed<'n>(
+    end: &Snapshot,
+    names: impl Iterator<Item = &'n String>,
+    ask: impl Fn(&Borrowed) -> Option<String>,
+) -> Vec<(String, String)> {
+    let of = |name: &String| ask(&end.programs.get(name)?.borrowed);
+    names.filter_map(|name| Some((name.clone(), of(name)?))).collect()
+}

@@ -1,0 +1,432 @@
+//! What is known of a run at one moment: the tables of every host, the conversations on the wire, and the programs
+//! started with all the processes that came of them. It is what the run's events up to then come to.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    net::SocketAddr,
+};
+
+use indexmap::IndexMap;
+
+use super::submitted::{Borrowed, not_their_own};
+use crate::{
+    capture::{Conversation, Conversations, Names, Seen, Segment},
+    exercise::Cast,
+    observer::{ProcessRow, SocketRow, Tables, TcpState},
+    record::Record,
+    runtime::ExitStatus,
+    signals,
+    timeline::{Event, What},
+};
+
+/// A run at one moment. Exercises wait for what shows in it, and checks ask about it.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The exercise's ports, by name.
+    pub ports: IndexMap<String, u16>,
+    /// Which host plays which part.
+    pub cast: Cast,
+    /// The hosts' names by address.
+    pub names: Names,
+    /// The latest tables.
+    pub tables: Tables,
+    /// The conversations so far.
+    pub conversations: Conversations,
+    /// The programs started, by the exercise's name for them.
+    pub programs: IndexMap<String, Program>,
+    /// What each program had used at each look so far.
+    pub used_at: HashMap<(String, String), Used>,
+    /// By host, the processes that were there before a program was judged, with those that came of them.
+    pub strangers: BTreeMap<String, Program>,
+    /// The far ends of the connections that such a process served.
+    pub strange: HashSet<SocketAddr>,
+    /// Whether a program is judged that nobody trusts to be its author's own.
+    is_judging: bool,
+}
+
+/// What a program uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Used {
+    /// Processor time of all its processes so far, in ticks.
+    pub ticks: u64,
+    /// Descriptors that its parent process holds.
+    pub descriptors: u64,
+}
+
+/// A program that the exercise started.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The host it runs on.
+    pub host: String,
+    /// As it was typed.
+    pub command: String,
+    /// Whether it is the user's own, in place of the exercise's.
+    pub is_own: bool,
+    /// Its first process, as the host numbers it; unknown if it ended before anyone could ask.
+    pub pid: Option<i32>,
+    /// What it printed on standard output and standard error, as it came.
+    pub printed: String,
+    /// How it ended, if it has.
+    pub ended: Option<ExitStatus>,
+    /// Whether nothing can come from it any more: its output is closed.
+    pub silent: bool,
+    /// The process that listens on a port of the exercise, once there was one.
+    pub parent: Option<i32>,
+    /// What of its work others' programs did.
+    pub borrowed: Borrowed,
+    /// The signals that were sent to processes of it.
+    pub signaled: Vec<i32>,
+    /// Whether its host has lost its power since it was started.
+    pub lost_power: bool,
+    /// Every process of it that was ever seen, by pid, with the one that it was first seen under: its
+    /// parent, or the leader of its session where the parent had ended before anyone saw it.
+    family: BTreeMap<i32, i32>,
+}
+
+impl Program {
+    /// A program just started.
+    pub fn new(host: &str, command: &str, pid: Option<i32>) -> Self {
+        let family = pid.map(|pid| (pid, 0)).into_iter().collect();
+        Self { host: host.into(), command: command.into(), pid, family, ..Self::default() }
+    }
+
+    /// Whether the process is, or was, one of this program's.
+    pub fn has(&self, pid: i32) -> bool {
+        self.family.contains_key(&pid)
+    }
+
+    /// Whether the process descends from the one that listens.
+    pub fn is_child(&self, pid: i32) -> bool {
+        let mut at = pid;
+        while let Some(&parent) = self.family.get(&at) {
+            if Some(parent) == self.parent {
+                return true;
+            }
+            at = parent;
+        }
+        false
+    }
+
+    /// Whether the process is such a child, and still has its parent.
+    pub fn is_child_now(&self, process: &ProcessRow) -> bool {
+        self.is_child(process.pid) && self.has(process.ppid)
+    }
+
+    /// Takes in its host's tables: new members of the family, and who listens.
+    fn grow(&mut self, processes: &[ProcessRow], sockets: &[SocketRow], ports: &IndexMap<String, u16>) {
+        self.grow_family(processes);
+        let netlabs = processes.iter().find(|process| process.netlabs && self.has(process.pid));
+        if let Some(netlabs) = netlabs {
+            self.borrowed.netlabs = Some(netlabs.copy_of.clone());
+        }
+        if self.parent.is_none() {
+            let of_ours = |port| ports.values().any(|p| *p == port);
+            let listening = sockets.iter().filter(|s| s.state == TcpState::Listen && of_ours(s.local.port()));
+            self.parent = listening.flat_map(|s| &s.owners).copied().filter(|pid| self.has(*pid)).min();
+        }
+        // It may have been seen before it became what listens: what is seen last counts.
+        let listener = processes.iter().find(|p| Some(p.pid) == self.parent && !p.program.is_empty());
+        if let Some(listener) = listener {
+            self.borrowed.listener = not_their_own(listener);
+        }
+    }
+
+    fn grow_family(&mut self, processes: &[ProcessRow]) {
+        loop {
+            let before = self.family.len();
+            for process in processes {
+                if let Some(elder) = [process.ppid, process.sid].into_iter().find(|pid| self.has(*pid)) {
+                    self.family.entry(process.pid).or_insert(elder);
+                }
+            }
+            if self.family.len() == before {
+                break;
+            }
+        }
+    }
+
+    /// Finds out whether a connection on one of the ports is in the hands of others' programs alone. Who is served
+    /// by a child of the student's program that runs another one has not been served by that program.
+    fn find_servant(
+        &mut self,
+        processes: &[ProcessRow],
+        sockets: &[SocketRow],
+        ports: &IndexMap<String, u16>,
+    ) {
+        let of_ours = |port| ports.values().any(|p| *p == port);
+        let served = sockets.iter().filter(|s| {
+            s.state == TcpState::Established && (of_ours(s.local.port()) || of_ours(s.remote.port()))
+        });
+        for socket in served {
+            let holders = socket.owners.iter().filter(|pid| self.has(**pid));
+            let runs = |pid: &i32| processes.iter().find(|p| p.pid == *pid).and_then(not_their_own);
+            let others: Option<Vec<String>> = holders.map(runs).collect();
+            if let Some(servant) = others.and_then(|others| others.into_iter().next()) {
+                self.borrowed.servant = Some(servant);
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// A run before anything was seen of it.
+    pub fn before(record: &Record) -> Self {
+        Self {
+            ports: record.ports.clone(),
+            cast: record.cast.clone(),
+            names: record.plan.addresses().collect(),
+            is_judging: record.judged.is_some(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in what was done or seen next.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.what {
+            What::Begun if self.is_judging => self.expect_no_strangers(),
+            What::Packet(packet) => {
+                if let Some(segment) = packet.segment(event.at) {
+                    self.push(&segment);
+                }
+            }
+            What::Sockets { host, rows } => {
+                self.tables.set_sockets(host, rows);
+                self.refresh(host);
+            }
+            What::Processes { host, rows } => {
+                self.tables.set_processes(host, rows);
+                self.refresh(host);
+            }
+            What::Look { name } => {
+                self.note_use(name);
+                self.note_servants();
+            }
+            What::Switched { host, power: Some(false), .. } => self.lose_power(host),
+            What::Started { program, host, command, pid, own, .. } => {
+                let started = Program { is_own: *own, ..Program::new(host, command, *pid) };
+                self.programs.insert(program.clone(), started);
+                self.refresh(host);
+            }
+            what => self.apply_to_program(what),
+        }
+    }
+
+    fn apply_to_program(&mut self, what: &What) {
+        let (What::Printed { program: name, .. }
+        | What::Ended { program: name, .. }
+        | What::Silent { program: name }
+        | What::Signaled { program: name, .. }) = what
+        else {
+            return;
+        };
+        let Some(program) = self.programs.get_mut(name) else { return };
+        match what {
+            What::Printed { text, .. } => program.printed.push_str(text),
+            What::Ended { status, .. } => program.ended = Some(*status),
+            What::Silent { .. } => program.silent = true,
+            What::Signaled { signal, .. } => program.signaled.extend(signals::parse(signal).ok()),
+            _ => {}
+        }
+    }
+
+    /// Takes in a segment that passed; says what it was to its conversation.
+    pub fn push(&mut self, segment: &Segment<'_>) -> Seen {
+        self.conversations.push(segment)
+    }
+
+    /// The host that plays a part, or the part itself where it names a host.
+    pub fn host<'s>(&'s self, part: &'s str) -> &'s str {
+        self.cast.get(part).map_or(part, String::as_str)
+    }
+
+    /// Takes every process that there is now for a stranger: from now on a program is judged.
+    fn expect_no_strangers(&mut self) {
+        for host in self.tables.hosts() {
+            let mut strangers = Program::new(host, "", None);
+            // What has lost its parent becomes a child of PID 1, whosever it was.
+            let there = self.tables.processes(host).iter().filter(|process| process.pid != 1);
+            strangers.family = there.map(|process| (process.pid, 0)).collect();
+            self.strangers.insert(host.to_owned(), strangers);
+        }
+    }
+
+    /// Whether a socket is in the hands of processes alone that were there before a program was judged.
+    pub fn is_strange(&self, host: &str, socket: &SocketRow) -> bool {
+        let Some(strangers) = self.strangers.get(host) else { return false };
+        let is_known = |pid| self.programs.values().any(|program| program.host == host && program.has(pid));
+        let is_stranger = |pid: &i32| strangers.has(*pid) && !is_known(*pid);
+        !socket.owners.is_empty() && socket.owners.iter().all(is_stranger)
+    }
+
+    /// Notes what of the programs' work is done by others', as at a moment that checks can ask about.
+    fn note_servants(&mut self) {
+        for program in self.programs.values_mut() {
+            program.find_servant(
+                self.tables.processes(&program.host),
+                self.tables.sockets(&program.host),
+                &self.ports,
+            );
+        }
+    }
+
+    /// How many of the conversations with that port a stranger served.
+    pub fn strange_talks(&self, port: u16) -> usize {
+        self.conversations
+            .iter()
+            .filter(|c| c.server.port() == port && self.strange.contains(&c.client))
+            .count()
+    }
+
+    /// Brings the families of a host's programs up to date with its tables.
+    fn refresh(&mut self, host: &str) {
+        for program in self.programs.values_mut().filter(|program| program.host == host) {
+            program.grow(
+                self.tables.processes(&program.host),
+                self.tables.sockets(&program.host),
+                &self.ports,
+            );
+        }
+        let Some(strangers) = self.strangers.get_mut(host) else { return };
+        strangers.grow_family(self.tables.processes(host));
+        let of_ours = |socket: &&SocketRow| self.ports.values().any(|port| *port == socket.local.port());
+        let sockets = self.tables.sockets(host).iter().filter(of_ours);
+        let strange = sockets.filter(|s| s.state != TcpState::Listen && self.is_strange(host, s));
+        let strange: Vec<SocketAddr> = strange.map(|s| s.remote).collect();
+        self.strange.extend(strange);
+    }
+
+    /// Forgets which processes were whose on a host that has lost its power: there are none any more, and
+    /// the host will give their numbers to others.
+    fn lose_power(&mut self, host: &str) {
+        for program in self.programs.values_mut().filter(|p| p.host == host) {
+            program.lost_power = true;
+            program.pid = None;
+            program.parent = None;
+            program.family.clear();
+        }
+    }
+
+    /// The number of the port of that name; `port` if unset.
+    pub fn port(&self, name: Option<&str>) -> u16 {
+        self.ports.get(name.unwrap_or("port")).copied().unwrap_or_default()
+    }
+
+    /// The host's TCP sockets with that port at either end, but for strangers'.
+    pub fn sockets<'s>(&'s self, host: &'s str, port: u16) -> impl Iterator<Item = &'s SocketRow> {
+        let has_port = move |s: &&SocketRow| s.local.port() == port || s.remote.port() == port;
+        self.tables.sockets(host).iter().filter(has_port).filter(|s| !self.is_strange(host, s))
+    }
+
+    /// The conversations with that port, in the order in which they began, but for those that a stranger served.
+    pub fn talks(&self, port: u16) -> impl Iterator<Item = Conversation> {
+        self.conversations
+            .iter()
+            .filter(move |c| c.server.port() == port && !self.strange.contains(&c.client))
+    }
+
+    /// The living and the zombie processes of a program.
+    pub fn processes<'s>(&'s self, program: &'s Program) -> impl Iterator<Item = &'s ProcessRow> {
+        self.tables.processes(&program.host).iter().filter(|p| program.has(p.pid))
+    }
+
+    /// What a program uses now.
+    pub fn used(&self, program: &Program) -> Used {
+        let parent = self.processes(program).find(|p| program.parent == Some(p.pid));
+        Used {
+            ticks: self.processes(program).map(|p| p.ticks).sum(),
+            descriptors: parent.map_or(0, |p| p.descriptors),
+        }
+    }
+
+    /// Remembers what each program uses at this look.
+    fn note_use(&mut self, look: &str) {
+        let used: Vec<_> = self
+            .programs
+            .iter()
+            .map(|(name, program)| ((look.to_owned(), name.clone()), self.used(program)))
+            .collect();
+        self.used_at.extend(used);
+    }
+
+    /// Whether the process is a child of some program's listening process, and no orphan.
+    pub fn is_child(&self, host: &str, pid: i32) -> bool {
+        let process = self.tables.process(host, pid);
+        process.is_some_and(|p| self.programs.values().any(|q| q.host == host && q.is_child_now(p)))
+    }
+
+    /// Whether the process is some program's listening process.
+    pub fn is_parent(&self, host: &str, pid: i32) -> bool {
+        self.programs.values().any(|p| p.host == host && p.parent == Some(pid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observer::{Seen, render};
+
+    fn process(pid: i32, parent: i32, sid: i32) -> ProcessRow {
+        ProcessRow { sid, ..render::tests::process(pid, parent, "sleep") }
+    }
+
+    #[test]
+    fn a_process_whose_parent_was_never_seen_belongs_to_the_leader_of_its_session() {
+        let mut program = Program::new("server", "sh", Some(10));
+        let processes = [process(12, 1, 10), process(13, 12, 13), process(14, 1, 14)];
+        program.grow(&processes, &[], &IndexMap::new());
+        assert!(program.has(12) && program.has(13) && !program.has(14));
+    }
+
+    fn socket(state: TcpState, owners: &[i32]) -> SocketRow {
+        SocketRow {
+            local: "198.18.0.2:8002".parse().unwrap(),
+            remote: "198.18.0.3:40000".parse().unwrap(),
+            v6: false,
+            state,
+            recv_q: 0,
+            send_q: 0,
+            inode: 1,
+            uid: 0,
+            owners: owners.to_vec(),
+        }
+    }
+
+    #[test]
+    fn who_holds_a_connection_alone_has_served_it() {
+        let ports: IndexMap<String, u16> = [("port".into(), 8002)].into();
+        let mut processes = [process(10, 1, 10), process(11, 10, 10), process(12, 11, 10)];
+        processes[0].program = "/lab/server".into();
+        processes[1].program = "/lab/server".into();
+        processes[2].program = "/usr/bin/cat".into();
+        for (owners, servant) in [(&[11][..], None), (&[11, 12], None), (&[12], Some("/usr/bin/cat"))] {
+            let mut program = Program::new("server", "/lab/server", Some(10));
+            program.grow_family(&processes);
+            program.find_servant(&processes, &[socket(TcpState::Established, owners)], &ports);
+            assert_eq!(program.borrowed.servant.as_deref(), servant, "{owners:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_there_before_is_a_stranger_with_all_that_comes_of_it() {
+        let mut snapshot = Snapshot { ports: [("port".into(), 8002)].into(), ..Snapshot::default() };
+        let rows = vec![process(1, 0, 1), process(5, 1, 5)];
+        snapshot.tables.apply(&Seen::Processes { at: 0, host: "server".into(), rows });
+        snapshot.expect_no_strangers();
+        snapshot.programs.insert("server".into(), Program::new("server", "/lab/server", Some(10)));
+        let now = vec![
+            process(1, 0, 1),
+            process(5, 1, 5),
+            process(6, 5, 5),
+            process(10, 1, 10),
+            process(11, 10, 10),
+        ];
+        snapshot.tables.apply(&Seen::Processes { at: 0, host: "server".into(), rows: now });
+        snapshot.refresh("server");
+        for (owners, is_strange) in
+            [(&[5][..], true), (&[6], true), (&[10], false), (&[6, 11], false), (&[99], false), (&[], false)]
+        {
+            let is = snapshot.is_strange("server", &socket(TcpState::Established, owners));
+            assert_eq!(is, is_strange, "{owners:?}");
+        }
+    }
+}

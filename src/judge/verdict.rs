@@ -1,0 +1,140 @@
+//! What an exercise showed, in the form that people and graders rely on.
+
+use std::{fmt, path::Path};
+
+use indexmap::IndexSet;
+use serde::{Deserialize, Serialize};
+
+use super::{facts::Finding, snapshot::Snapshot};
+use crate::exercise::model::Check;
+
+/// So many rows are shown for a verdict.
+const MOST_ROWS: usize = 200;
+/// The longest of them, in characters.
+const LONGEST_ROW: usize = 1000;
+/// The longest that is said of what was observed, in characters.
+const LONGEST_WORDS: usize = 4000;
+
+/// Of a check, or of a whole exercise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// What was expected showed.
+    Pass,
+    /// Something else showed.
+    Fail,
+    /// The lab could not tell. Never a wrong answer.
+    Error,
+}
+
+impl Verdict {
+    /// Of an exercise with these checks: an error if the lab could not tell of any, else a failure
+    /// if any failed.
+    pub fn of_all(verdicts: impl Iterator<Item = Self>) -> Self {
+        verdicts.max().unwrap_or(Self::Error)
+    }
+
+    /// The process exit code for it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Error => 3,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// What came of one check.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// Its stable name.
+    pub id: String,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// What was expected, in words.
+    pub expected: String,
+    /// What was observed, in words.
+    pub observed: String,
+    /// The rows, packets or lines that show it.
+    pub evidence: Vec<String>,
+    /// Hints in stages.
+    pub hints: Vec<String>,
+    /// Commands that show the same by hand.
+    #[serde(default)]
+    pub by_hand: Vec<String>,
+}
+
+impl CheckResult {
+    /// Asks what the check asks of its moment; `moment` says why it cannot be asked.
+    pub fn of(check: &Check, moment: Result<&Snapshot, &str>, capture: &Path) -> Self {
+        let findings = moment.map(|snapshot| check.show.findings(snapshot));
+        let (verdict, observed, evidence) = match findings {
+            Err(why) => return Self::unknown(check, why),
+            Ok(findings) if findings.iter().all(|f| f.holds) => {
+                (Verdict::Pass, words(&findings), rows(&findings))
+            }
+            Ok(mut findings) => {
+                findings.retain(|f| !f.holds);
+                (Verdict::Fail, words(&findings), rows(&findings))
+            }
+        };
+        let by_hand = moment.map(|snapshot| check.show.by_hand(snapshot, capture)).unwrap_or_default();
+        Self { verdict, observed, evidence, by_hand, ..Self::unknown(check, "") }
+    }
+
+    /// A failed check of a run that somebody disturbed tells nothing; what showed in spite of it did show.
+    pub(super) fn doubted(self, disturbed: Option<&str>) -> Self {
+        match disturbed {
+            Some(why) if self.verdict == Verdict::Fail => {
+                Self { verdict: Verdict::Error, observed: format!("{why}; {}", self.observed), ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Of a check that could not be asked, and why.
+    pub fn unknown(check: &Check, why: &str) -> Self {
+        Self {
+            id: check.id.clone(),
+            verdict: Verdict::Error,
+            expected: check.expect.clone(),
+            observed: why.to_owned(),
+            evidence: Vec::new(),
+            hints: check.hints.clone(),
+            by_hand: Vec::new(),
+        }
+    }
+}
+
+fn words(findings: &[Finding]) -> String {
+    shortened(findings.iter().map(|f| f.observed.as_str()).collect::<Vec<_>>().join("; "), LONGEST_WORDS)
+}
+
+/// Each row once. A program may have made a hundred thousand of them.
+fn rows(findings: &[Finding]) -> Vec<String> {
+    let all: IndexSet<&str> = findings.iter().flat_map(|f| &f.evidence).map(String::as_str).collect();
+    let mut rows: Vec<String> =
+        all.iter().take(MOST_ROWS).map(|row| shortened((*row).to_owned(), LONGEST_ROW)).collect();
+    if all.len() > MOST_ROWS {
+        rows.push(format!("… and {} more", all.len() - MOST_ROWS));
+    }
+    rows
+}
+
+fn shortened(mut text: String, most: usize) -> String {
+    if let Some((at, _)) = text.char_indices().nth(most) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,416 @@
+//! Runs an exercise: does its steps, and records everything that is done and seen.
+
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    path::Path,
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout_at;
+
+use super::{
+    bounds::{self, Bounds},
+    excess::{self, Crowds},
+    folder::Folder,
+    outside, ports,
+    programs::{News, Programs},
+};
+use crate::{
+    Error, Kind, Result,
+    capture::{Decoder, Frame, Novelty, Recorder, show},
+    exercise::{
+        Options, Template, bind, cast,
+        model::{Exercise, Facts},
+    },
+    judge::Snapshot,
+    observer::{
+        ProcessRow, Seen, Session,
+        protocol::{Nanos, RawPacket},
+    },
+    record::Record,
+    runtime::{LabState, Runtime, met},
+    timeline::{Event, Packet, What, millis, now},
+    topology::Plan,
+    workspace,
+};
+
+/// How long after it happened an event may still be heard of, in nanoseconds.
+const SETTLE: Nanos = 50_000_000;
+
+/// How often to look for what nobody tells of.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// So much is taken in at a time before whatever else this program does has its turn: a lab may have seen any number
+/// of packets, and others are looked at beside it.
+const TURN: usize = 256;
+
+/// An exercise while it runs.
+pub struct Run<'r> {
+    pub(super) runtime: &'r dyn Runtime,
+    pub(super) plan: &'r Plan,
+    pub(super) session: Session,
+    pub(super) programs: Programs,
+    /// What was done and seen so far, and what it comes to.
+    pub(super) record: Record,
+    pub(super) snapshot: Snapshot,
+    /// The hosts whose power the exercise has cut.
+    pub(super) dark: BTreeSet<String>,
+    /// The hosts whose links it has cut.
+    pub(super) unplugged: BTreeSet<String>,
+    crowds: Crowds,
+    bounds: Bounds,
+    /// How many of the record's events were told.
+    told: usize,
+    /// Whether each step waits for the Enter key.
+    by_hand: bool,
+    recorder: Recorder,
+    decoder: Decoder,
+    tell: &'r mut (dyn FnMut(&Event) + Send),
+}
+
+/// Runs an exercise on a lab; gives the record of it, which is in the folder, too. `tell` hears of every event as it
+/// comes. When `stop` ends, so does the run; what it started is ended in any case.
+pub async fn run(
+    template: &Template,
+    runtime: &dyn Runtime,
+    lab: &LabState,
+    options: &Options,
+    folder: &Folder,
+    stop: impl Future<Output = ()>,
+    tell: &mut (dyn FnMut(&Event) + Send),
+) -> Result<Record> {
+    let started = Instant::now();
+    let mut stop = pin!(stop);
+    let cast = cast(&lab.plan, template.exercise.clients)?;
+    let prepare = async {
+        let session = Session::open(runtime, &lab.plan.lab).await?;
+        let workspace = if template.needs_sources() && options.judged.is_none() {
+            Some(workspace::on_host(runtime, lab, &cast["server"]).await?)
+        } else {
+            None
+        };
+        Ok::<_, Error>((session, workspace))
+    };
+    let (session, workspace) = tokio::select! {
+        prepared = prepare => prepared?,
+        () = stop.as_mut() => return Err(Error::interrupted()),
+    };
+    let wanted = &template.exercise.ports;
+    let (ports, _held) = ports::choose(&session, &lab.plan.lab, &cast, wanted, options.port)?;
+    let exercise = bind(template, &cast, &ports, workspace, &options.programs, options.judged.as_deref())?;
+    let before = runtime.met(&lab.plan).await;
+
+    let mut record = Record::new(exercise.clone(), lab.plan.clone(), runtime.kind(), cast);
+    record.ports = ports;
+    record.workspace = workspace.map(str::to_owned);
+    record.programs = options.programs.clone();
+    record.judged.clone_from(&options.judged);
+    let mut run = Run::new(runtime, lab, session, record, &folder.artifacts().capture, tell)?;
+    run.by_hand = options.step;
+    let finished = tokio::select! {
+        finished = run.perform(&exercise) => finished,
+        () = stop.as_mut() => Err(Error::interrupted()),
+    };
+    // Before every program is ended.
+    let met = met::since(&before, runtime.met(&lab.plan).await);
+    let excess = excess::reached(options.programs.keys(), &run.snapshot, &run.crowds, &lab.plan, &met);
+    run.record.ending.excess.clone_from(&excess);
+    let cleared = run.clear().await;
+    run.tell_settled(Nanos::MAX);
+    finished.and(cleared).map_err(|error| match &excess {
+        Some(why) if error.kind == Kind::Lab => Error::excess(why).caused_by(error),
+        _ => error,
+    })?;
+    let mut record = run.record;
+    record.elapsed_ms = millis(started.elapsed());
+    folder.keep(&record)?;
+    Ok(record)
+}
+
+impl<'r> Run<'r> {
+    fn new(
+        runtime: &'r dyn Runtime,
+        lab: &'r LabState,
+        session: Session,
+        record: Record,
+        capture: &Path,
+        tell: &'r mut (dyn FnMut(&Event) + Send),
+    ) -> Result<Self> {
+        let recorder = Recorder::create(capture, &session.watch.segments, lab.plan.addresses())?;
+        let recorder = recorder.bounded(bounds::MOST_CAPTURED);
+        Ok(Self {
+            runtime,
+            plan: &lab.plan,
+            session,
+            programs: Programs::new(),
+            snapshot: Snapshot::before(&record),
+            record,
+            dark: BTreeSet::new(),
+            unplugged: BTreeSet::new(),
+            crowds: Crowds::default(),
+            bounds: Bounds::default(),
+            told: 0,
+            by_hand: false,
+            recorder,
+            decoder: Decoder::new(),
+            tell,
+        })
+    }
+
+    async fn perform(&mut self, exercise: &Exercise) -> Result<()> {
+        self.note_tables()?;
+        self.did(What::Begun);
+        for step in &exercise.steps {
+            if self.is_broken() {
+                break;
+            }
+            self.step(step, exercise).await?;
+        }
+        self.look_around().await
+    }
+
+    /// How every host is before anything is done: later only what changes is told.
+    fn note_tables(&mut self) -> Result<()> {
+        let at = now();
+        for host in self.session.watch.hosts.clone() {
+            let sockets = self.session.tables.sockets(&host.name).to_vec();
+            if self.bounds.table(sockets.len())? {
+                self.add(at, What::Sockets { host: host.name.clone(), rows: sockets });
+            }
+            let processes = self.session.tables.processes(&host.name).to_vec();
+            if self.bounds.table(processes.len())? {
+                self.add(at, What::Processes { host: host.name, rows: processes });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the facts hold; says whether they did in time.
+    pub(super) async fn until(&mut self, facts: &Facts, within: Duration) -> Result<bool> {
+        let deadline = tokio::time::Instant::now() + within;
+        while !facts.hold(&self.snapshot) {
+            if facts.are_lost(&self.snapshot) {
+                return Ok(false);
+            }
+            let next = async {
+                tokio::select! {
+                    seen = self.session.next() => Heard::Seen(seen),
+                    (at, program, news) = self.programs.next() => Heard::News(at, program, news),
+                }
+            };
+            // Nobody tells of processor time that passes, or of a descriptor: one has to look.
+            let is_told = facts.cpu.is_empty() && facts.descriptors.is_empty();
+            let look_again = tokio::time::Instant::now() + LOOK_AGAIN;
+            let until = if is_told { deadline } else { deadline.min(look_again) };
+            match timeout_at(until, next).await {
+                Ok(Heard::Seen(seen)) => self.see(seen?)?,
+                Ok(Heard::News(at, program, news)) => {
+                    // A program that prints or ends has changed its host's tables, too.
+                    self.news(at, program, news)?;
+                    self.look_around().await?;
+                }
+                Err(_) => {
+                    self.look_around().await?;
+                    if until == deadline {
+                        return Ok(facts.hold(&self.snapshot));
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks at every host now, and takes in everything that has happened until now.
+    pub(super) async fn look_around(&mut self) -> Result<()> {
+        for (n, seen) in self.session.look().await?.into_iter().enumerate() {
+            self.see(seen)?;
+            if n % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        while let Some((at, program, news)) = self.programs.try_next() {
+            self.news(at, program, news)?;
+        }
+        Ok(())
+    }
+
+    fn see(&mut self, seen: Seen) -> Result<()> {
+        match seen {
+            Seen::Packet(packet) => self.packet(&packet)?,
+            Seen::Sockets { at, host, rows } => {
+                if self.bounds.table(rows.len())? {
+                    self.add(at, What::Sockets { host, rows });
+                }
+            }
+            Seen::Processes { at, host, rows } => {
+                self.crowds.note(&host, rows.len());
+                if self.bounds.table(rows.len())? {
+                    self.add(at, What::Processes { host, rows });
+                }
+            }
+            Seen::Gone { host, .. } if self.dark.contains(&host) => {}
+            Seen::Gone { at, host } => {
+                let why = format!("host {host} was stopped or restarted meanwhile");
+                self.disturb(&why);
+                self.add(at, What::Blind { why });
+            }
+            Seen::Blind { at, why } => self.lose_sight(at, why),
+        }
+        Ok(())
+    }
+
+    fn lose_sight(&mut self, at: Nanos, why: String) {
+        self.record.ending.broken.get_or_insert_with(|| why.clone());
+        self.add(at, What::Blind { why });
+    }
+
+    /// Takes in that somebody else has done this to the run: nothing after it can be told.
+    pub(super) fn disturb(&mut self, why: &str) {
+        self.record.ending.disturbed.get_or_insert_with(|| why.to_owned());
+        self.record.ending.broken.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Whether nothing from now on can be told.
+    pub(super) fn is_broken(&self) -> bool {
+        self.record.ending.broken.is_some()
+    }
+
+    fn packet(&mut self, packet: &RawPacket) -> Result<()> {
+        if !self.bounds.packet(self.snapshot.conversations.len())? {
+            return Ok(());
+        }
+        let was_full = self.recorder.is_full();
+        self.recorder.packet(packet)?;
+        if self.recorder.is_full() && !was_full {
+            self.add(packet.at, What::CaptureFull { bytes: bounds::MOST_CAPTURED });
+        }
+        let frame = Frame::from(packet);
+        let Some(segment) = self.decoder.segment(&frame) else { return Ok(()) };
+        let seen = self.snapshot.push(&segment);
+        let what = What::Packet(Packet {
+            number: if self.recorder.is_full() { 0 } else { self.recorder.count() },
+            segment: self.session.watch.segments[usize::from(packet.segment)].name.clone(),
+            from: self.snapshot.names.host(segment.src.ip()),
+            from_port: segment.src.port(),
+            to: self.snapshot.names.host(segment.dst.ip()),
+            to_port: segment.dst.port(),
+            flags: segment.flags,
+            len: segment.len,
+            again: seen.novelty == Novelty::Retransmission,
+            line: show::line(&segment, &seen, &self.snapshot.names),
+            header: Some((&segment).into()),
+        });
+        // The snapshot has taken it in.
+        self.put(Event { at: packet.at, what });
+        Ok(())
+    }
+
+    fn news(&mut self, at: Nanos, name: String, news: News) -> Result<()> {
+        let Some(program) = self.snapshot.programs.get(&name) else { return Ok(()) };
+        let host = program.host.clone();
+        let what = match news {
+            News::Lost(error) => return Err(error),
+            News::Silent => What::Silent { program: name },
+            News::Printed(text) => What::Printed { program: name, host, text },
+            News::Ended(status) => {
+                let is_dark = program.lost_power || self.dark.contains(&host);
+                let why = outside::ended(program, status, self.plan.untrusted);
+                if let Some(why) = why.filter(|_| !is_dark) {
+                    self.disturb(&why);
+                }
+                What::Ended { program: name, host, status }
+            }
+        };
+        self.add(at, what);
+        Ok(())
+    }
+
+    /// Adds something done now.
+    pub(super) fn did(&mut self, what: What) {
+        self.add(now(), what);
+    }
+
+    /// Adds something that happened then.
+    pub(super) fn add(&mut self, at: Nanos, what: What) {
+        let event = Event { at, what };
+        self.snapshot.apply(&event);
+        self.put(event);
+    }
+
+    /// Puts an event in its place.
+    fn put(&mut self, event: Event) {
+        let place = self.record.timeline.add(event);
+        if place < self.told {
+            // Too late for its place, but not lost.
+            (self.tell)(&self.record.timeline.events()[place]);
+            self.told += 1;
+        }
+        self.tell_settled(now().saturating_sub(SETTLE));
+    }
+
+    /// Tells everything, and waits for the Enter key if the user wants to look around first.
+    pub(super) async fn pause(&mut self) -> Result<()> {
+        if !self.by_hand {
+            return Ok(());
+        }
+        self.look_around().await?;
+        self.tell_settled(Nanos::MAX);
+        eprint!("   [Enter: do it · ^D: go on to the end · ^C: stop] ");
+        let key = crate::aside(|| std::io::stdin().read_line(&mut String::new()));
+        if let Ok(Ok(0)) = key.await {
+            // Nobody is there to press a key: go on without.
+            self.by_hand = false;
+        }
+        Ok(())
+    }
+
+    /// Tells of what happened until then. What was seen later may have happened earlier, so a moment
+    /// must pass before an event has its place.
+    fn tell_settled(&mut self, until: Nanos) {
+        while let Some(event) = self.record.timeline.events().get(self.told)
+            && event.at <= until
+        {
+            (self.tell)(event);
+            self.told += 1;
+        }
+    }
+
+    /// Mends what the exercise has cut, and ends every process that it started and that still lives: the
+    /// one even where the other fails.
+    async fn clear(&mut self) -> Result<()> {
+        let mended = self.mend().await;
+        let ended = self.end_programs().await;
+        match (mended, ended) {
+            (Err(one), Err(other)) => Err(Error::lab(format!("{one}; {other}")).caused_by(one)),
+            (mended, ended) => mended.and(ended),
+        }
+    }
+
+    async fn end_programs(&mut self) -> Result<()> {
+        self.look_around().await?;
+        let left: Vec<(String, i32)> = self
+            .snapshot
+            .programs
+            .values()
+            .flat_map(|p| {
+                self.snapshot.processes(p).filter(|row| !row.is_zombie()).map(|row| (p.host.clone(), row.pid))
+            })
+            .collect();
+        for (host, pid) in &left {
+            // It may have ended by itself meanwhile.
+            let _ = self.session.observer.signal(host, *pid, nix::libc::SIGKILL).await;
+        }
+        let gone = |tables: &crate::observer::Tables| {
+            left.iter().all(|(host, pid)| tables.process(host, *pid).is_none_or(ProcessRow::is_zombie))
+        };
+        self.session.until(Duration::from_secs(2), gone).await.map(drop)
+    }
+}
+
+/// Something to take in.
+enum Heard {
+    Seen(Result<Seen>),
+    News(Nanos, String, News),
+}

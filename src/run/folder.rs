@@ -1,0 +1,78 @@
+//! Where a run leaves its files.
+
+use std::{
+    fs::{self, File},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    Error, Result,
+    error::Context,
+    judge::Artifacts,
+    own,
+    record::{self, Record},
+};
+
+/// Where a run leaves its files. It may lie in a workspace, in which the programs of hosts do what they like: so
+/// it is kept open, and what is written goes into this folder and through no link.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+    opened: Arc<File>,
+}
+
+impl Folder {
+    /// A new folder under `parent`, named after the exercise and the time. What passed on a wire is for nobody but
+    /// who looked at it.
+    pub fn create(parent: &Path, exercise: &str) -> Result<Self> {
+        let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
+        for n in 1.. {
+            let tail = if n == 1 { String::new() } else { format!("-{n}") };
+            let path = parent.join(format!("exercise-{exercise}-{time}{tail}"));
+            let create = || {
+                fs::create_dir_all(parent)?;
+                own::new_folder(&path)?;
+                own::any_folder(&path)
+            };
+            match create() {
+                Ok(opened) => return Ok(Self { path, opened: Arc::new(opened) }),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    return Err(Error::lab(format!("cannot create {}", path.display()))
+                        .caused_by(error)
+                        .hint("--captures names another folder"));
+                }
+            }
+        }
+        unreachable!("some number is free")
+    }
+
+    /// The folder of a run that is over.
+    pub fn of(path: &Path) -> Result<Self> {
+        let opened = own::any_folder(path).or_usage(|| format!("cannot open {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), opened: Arc::new(opened) })
+    }
+
+    /// The folder's files.
+    pub fn artifacts(&self) -> Artifacts {
+        Artifacts {
+            capture: self.path.join("capture.pcapng"),
+            evidence: self.path.join("evidence.json"),
+            report: self.path.join("report.html"),
+        }
+    }
+
+    /// Keeps a run's record.
+    pub fn keep(&self, record: &Record) -> Result<()> {
+        self.write(&self.path.join(record::FILE), &record.pack()?)
+    }
+
+    /// Writes one of the folder's files, in place of whatever has its name.
+    pub fn write(&self, file: &Path, text: &[u8]) -> Result<()> {
+        let name = file.file_name().unwrap_or_default();
+        let inside = Path::new("/proc/self/fd").join(self.opened.as_raw_fd().to_string()).join(name);
+        own::replace(&inside, text).or_lab(|| format!("cannot write {}", file.display()))
+    }
+}

@@ -1,0 +1,54 @@
+//! What somebody else, or the machine, does to a run: who ends one of its programs or restarts a host may be why a check
+//! fails, and no one's program is to blame for that.
+
+use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
+
+use crate::{judge::snapshot::Program, runtime::ExitStatus, signals};
+
+/// The signals that a person or a machine ends programs with, and that none of netlab's sends itself.
+const FROM_OUTSIDE: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM];
+
+/// Why a program's end is nothing that the run has caused, if so. Who judges strangers' programs takes them to have
+/// ended themselves: else that would be a way not to fail.
+pub fn ended(program: &Program, status: ExitStatus, are_strangers: bool) -> Option<String> {
+    let ExitStatus::Signaled(signal) = status else { return None };
+    let is_from_outside =
+        if program.is_own { signal == SIGKILL && !are_strangers } else { FROM_OUTSIDE.contains(&signal) };
+    if !is_from_outside || program.signaled.contains(&signal) {
+        return None;
+    }
+    let signal = signals::name(signal).unwrap_or_default();
+    let Program { command, host, .. } = program;
+    Some(format!("`{command}` on {host} was ended by {signal}, which this exercise did not send"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_nobody_here_caused_is_from_outside() {
+        use ExitStatus::{Exited, Signaled};
+        let netlabs = Program::new("client1", "tcpecho server 8002", Some(10));
+        let mut own = netlabs.clone();
+        own.is_own = true;
+        for (program, status, are_strangers, is_from_outside) in [
+            (&netlabs, Signaled(SIGKILL), false, true),
+            (&netlabs, Signaled(SIGKILL), true, true),
+            (&netlabs, Signaled(SIGTERM), false, true),
+            (&netlabs, Signaled(nix::libc::SIGPIPE), false, false),
+            (&netlabs, Exited(1), false, false),
+            (&own, Signaled(SIGKILL), false, true),
+            (&own, Signaled(SIGTERM), false, false),
+            (&own, Signaled(SIGKILL), true, false),
+        ] {
+            let why = ended(program, status, are_strangers);
+            assert_eq!(why.is_some(), is_from_outside, "{status} {} {are_strangers}", program.is_own);
+        }
+        let why = ended(&netlabs, Signaled(SIGKILL), false).unwrap();
+        assert!(why.starts_with("`tcpecho server 8002` on client1 was ended by SIGKILL"), "{why}");
+        let mut signaled = netlabs;
+        signaled.signaled.push(SIGKILL);
+        assert_eq!(ended(&signaled, Signaled(SIGKILL), false), None);
+    }
+}
