@@ -248,6 +248,7 @@ impl Timeline {
     }
 
     /// The same for people: without what only a judge needs.
+    #[must_use]
     pub fn told(&self) -> Self {
         let told = |event: &Event| match &event.what {
             What::Silent { .. } | What::Begun => None,

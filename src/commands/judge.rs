@@ -66,7 +66,7 @@ impl Args {
             match before.checks.iter().find(|old| old.id == check.id) {
                 Some(old) if old.verdict == check.verdict => {}
                 Some(old) => {
-                    println!("{} {}: it was {}", mark(check.verdict), visible(&check.id), old.verdict)
+                    println!("{} {}: it was {}", mark(check.verdict), visible(&check.id), old.verdict);
                 }
                 None => println!("{} {}: it is new", mark(check.verdict), visible(&check.id)),
             }

@@ -2,9 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::Result;
@@ -15,6 +16,7 @@ use netlab::{
     topology::{self, Topology},
     workspace,
 };
+use tokio::time::timeout;
 
 use super::{
     lab::{LabArgs, block_on, interrupted},
@@ -106,6 +108,9 @@ pub async fn ensure(args: &LabArgs, file: Option<&Path>, say: Say) -> Result<(Bo
     }
 }
 
+/// Signals to a group come to all of it within this.
+const SAME_MOMENT: Duration = Duration::from_millis(50);
+
 /// The lab, built, or taken down again if that is interrupted.
 async fn start(runtime: &dyn Runtime, topology: &Topology, lab: &str, say: Say) -> netlab::Result<LabState> {
     let progress = ui::Progress::new();
@@ -114,9 +119,16 @@ async fn start(runtime: &dyn Runtime, topology: &Topology, lab: &str, say: Say) 
         begun.store(true, Ordering::Relaxed);
         progress.step(step);
     };
+    let mut stop = pin!(interrupted());
     let up = tokio::select! {
         result = runtime::build(runtime, topology, lab, &tell) => result.map(drop),
-        () = interrupted() => Err(Error::interrupted()),
+        () = stop.as_mut() => Err(Error::interrupted()),
+    };
+    // ^C goes to the keeper as well, while that is still of this terminal, and may be heard of from there first.
+    let up = match up {
+        Err(error) if timeout(SAME_MOMENT, stop).await.is_err() => Err(error),
+        Err(_) => Err(Error::interrupted()),
+        Ok(()) => Ok(()),
     };
     drop(progress);
     if let Err(error) = up {

@@ -56,7 +56,7 @@ pub fn rejudge(submission: &Submission, course: &Course, out: &Path) -> Result<O
         Some(runtime) => super::fingerprint(&before.sources, course, runtime),
         None => before.fingerprint.clone(),
     };
-    let record = Record { sections, fingerprint, ..before };
+    let record = Record { fingerprint, sections, ..before };
     record.write(&folder)?;
     Ok(Some(Rejudged { marks: (was, Marks::of(&record, course)), record, changes, runtime, why_not: None }))
 }

@@ -87,7 +87,7 @@ impl Namespaces {
         };
         let Some(host) = plan.host(&booted.name).cloned() else { return Ok(()) };
         let init = booted.init;
-        let waiting = tokio::task::spawn_blocking(move || drop(listens::wait(&[(&host, init)])));
+        let waiting = crate::aside(move || drop(listens::wait(&[(&host, init)])));
         waiting.await.or_lab(|| "cannot wait for the host's server")
     }
 
