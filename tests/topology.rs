@@ -219,6 +219,7 @@ fn what_is_no_yaml_is_told_in_plain_words() {
             "4:9 hosts.a.links[0].segment: a bracket that is not closed",
         ),
         ("hosts: [\n", "1:8 hosts: a bracket that is not closed"),
+        ("hosts: {a: [}, b]}\n", "1:13 hosts.a: a value is missing here"),
         ("hosts:\n  a:\n    role: [client\n  b:\n", "3:11 hosts.a.role: a bracket that is not closed"),
         (
             "hosts:\n  a:\n    run: \"open\n  b:\n    count: 2\n",

@@ -6,7 +6,7 @@ use super::{Path, Problem};
 use crate::printable::looks_like_space;
 
 /// The parser's words (a part of them), ours, and what would be right. The first that fits counts.
-const WORDS: [(&str, &str, &str); 17] = [
+const WORDS: [(&str, &str, &str); 18] = [
     (
         "mapping values are not allowed",
         "a colon that does not belong here",
@@ -19,6 +19,7 @@ const WORDS: [(&str, &str, &str); 17] = [
     ("expected '-'", "a line out of place", "`- ` as its neighbours have it"),
     ("expected <document start>", "a line out of place", "the indentation of its neighbours"),
     ("expected ',' or", "a bracket that is not closed, or a missing comma", "`,` or the closing bracket"),
+    ("expected node content", "a value is missing here", "a value, or quotes around the text"),
     ("in quoted scalar", "a quote that is not closed", "the same quote at the end"),
     ("quoted scalar, found unexpected", "a quote that is not closed", "the same quote at the end"),
     (
@@ -106,7 +107,8 @@ impl Stop<'_> {
         let opened = line_at(text, bracket);
         let outside = opened.start < line && indent <= indentation(&text[opened]);
         let indented = self.info.contains("indentation") && !self.info.contains("quoted");
-        (indented || outside && self.info.contains("expected ',' or")).then_some(bracket)
+        let ended = self.info.contains("expected node content") && text[at..].trim().is_empty();
+        (indented || ended || outside && self.info.contains("expected ',' or")).then_some(bracket)
     }
 
     /// The line that lacks its colon, which the parser may notice only at a later one; `line` is the one it was at,
