@@ -126,9 +126,11 @@ async fn start(runtime: &dyn Runtime, topology: &Topology, lab: &str, say: Say) 
     };
     // ^C goes to the keeper as well, while that is still of this terminal, and may be heard of from there first.
     let up = match up {
-        Err(error) if timeout(SAME_MOMENT, stop).await.is_err() => Err(error),
-        Err(_) => Err(Error::interrupted()),
-        Ok(()) => Ok(()),
+        Err(error) if error.kind != netlab::Kind::Interrupted => match timeout(SAME_MOMENT, stop).await {
+            Ok(()) => Err(Error::interrupted()),
+            Err(_) => Err(error),
+        },
+        up => up,
     };
     drop(progress);
     if let Err(error) = up {

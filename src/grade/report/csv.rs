@@ -92,7 +92,9 @@ mod tests {
         let written = |text: &str| Cell::text(text).written();
         assert_eq!(written("Gil Ana"), "\"Gil Ana\"");
         assert_eq!(written("=1+1"), "\"'=1+1\"");
-        assert_eq!(written(" \u{a0}=1+1"), "\" \u{a0}'=1+1\"");
+        assert_eq!(written("  =1+1"), "\"  '=1+1\"");
+        // A space that is none is written out, and no cell begins with what follows.
+        assert_eq!(written(" \u{a0}=1+1"), "\" \\u{a0}=1+1\"");
         assert_eq!(written("Eve;=1+1;x"), "\"Eve;'=1+1;x\"");
         assert_eq!(written("a,\"b\"\nc"), "\"a,\"\"b\"\"\nc\"");
         assert_eq!(written("a\u{202e}b\u{2028}c\rd"), "\"a\\u{202e}b\\u{2028}c\\rd\"");

@@ -106,6 +106,8 @@ struct Tap {
     latest: Nanos,
     /// Nothing more is to come from it.
     over: bool,
+    /// How many packets were passed on.
+    passed: u64,
     counted: Counted,
     piece: Vec<u8>,
 }
@@ -118,6 +120,7 @@ impl Tap {
             capture: open(segment, manner)?,
             latest: 0,
             over: false,
+            passed: 0,
             counted: Counted::default(),
             piece: Vec::with_capacity(PIECE + (4 << 10)),
         })
@@ -153,6 +156,7 @@ impl Tap {
             let header = blocks_header(self.piece.len(), count);
             self.piece[..BLOCKS_HEADER].copy_from_slice(&header);
             output.send(&self.piece);
+            self.passed += u64::from(count);
             self.count(output, false);
         }
     }
@@ -162,7 +166,9 @@ impl Tap {
         let Ok(stat) = self.capture.stats() else { return };
         let news = self.counted.take_in(stat.received, stat.dropped);
         if news || anyway {
-            let (received, dropped) = (self.counted.received, self.counted.dropped);
+            let dropped = self.counted.dropped;
+            // What has passed since the end is in the kernel's count, and is neither recorded nor lost.
+            let received = if self.over { self.passed + dropped } else { self.counted.received };
             let mut out = Vec::new();
             encode_json(&Message::Counted { segment: self.index, received, dropped }, &mut out);
             output.send(&out);
