@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use flate2::read::GzDecoder;
+
 use crate::{census::below, world::World};
 
 /// Looks at every file in a world's workspace.
@@ -22,6 +24,9 @@ pub fn files(world: &World, may_leave_temporary: bool) -> Result<(), String> {
             }
             Some("json") => serde_json::from_slice::<serde_json::Value>(&bytes).is_ok(),
             Some("html") => bytes.trim_ascii_end().ends_with(b"</html>"),
+            Some("gz") if name == netlab::record::FILE => {
+                serde_json::from_reader::<_, serde_json::Value>(GzDecoder::new(&bytes[..])).is_ok()
+            }
             Some("gz") => archive(path),
             _ => continue,
         };
@@ -51,6 +56,6 @@ pub fn blocks(mut bytes: &[u8]) -> bool {
 
 fn archive(path: &Path) -> bool {
     let file = fs::File::open(path).unwrap();
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let mut archive = tar::Archive::new(GzDecoder::new(file));
     archive.entries().is_ok_and(|mut entries| entries.all(|entry| entry.is_ok()))
 }

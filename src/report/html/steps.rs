@@ -7,7 +7,7 @@ use super::labels::clock;
 use crate::{
     observer::{Seen, Tables, protocol::Nanos, render},
     printable::{printable, visible},
-    report::{Evidence, narrative::capture_full},
+    report::{Evidence, in_lab, narrative::capture_full},
     timeline::{Event, Packet, What},
 };
 
@@ -86,11 +86,11 @@ impl Teller<'_> {
             }
         };
         match &event.what {
-            What::Started { redo, pid, .. } => command(redo, pid.map(|pid| format!("pid {pid}"))),
+            What::Started { redo, pid, .. } => self.command(redo, pid.map(|pid| format!("pid {pid}"))),
             What::Signaled { redo, host, name, pid, signal, .. } => {
-                command(redo, Some(format!("{signal} → {} (pid {pid}) on {host}", visible(name))))
+                self.command(redo, Some(format!("{signal} → {} (pid {pid}) on {host}", visible(name))))
             }
-            What::Switched { redo, host, text, .. } => command(redo, Some(format!("{host}: {text}"))),
+            What::Switched { redo, host, text, .. } => self.command(redo, Some(format!("{host}: {text}"))),
             What::Typed { program, text } => told(program, "reads", shortened(text), "input"),
             What::EndOfFile { program } => told(program, "reads", "^D (end of file)".into(), "input"),
             What::Printed { program, text, .. } => html! {
@@ -119,6 +119,17 @@ impl Teller<'_> {
         }
     }
 
+    /// A command as one types it for the lab of the run.
+    fn command(&self, redo: &str, comment: Option<String>) -> Markup {
+        let redo = in_lab(redo, &self.evidence.plan.lab);
+        html! {
+            pre.command {
+                code { (visible(&redo)) }
+                @if let Some(comment) = comment { span.comment { "  # " (comment) } }
+            }
+        }
+    }
+
     /// What netstat and ps show on each host.
     fn look(&self, name: &str) -> Markup {
         let shown = |host: &str| {
@@ -136,21 +147,12 @@ impl Teller<'_> {
                     details {
                         summary { "netstat and ps on " b { (host) } }
                         @for (line, output) in shown(host) {
-                            (command(&format!("netlab exec {host} -- {line}"), None))
+                            (self.command(&format!("netlab exec {host} -- {line}"), None))
                             pre { (printable(&output)) }
                         }
                     }
                 }
             }
-        }
-    }
-}
-
-fn command(redo: &str, comment: Option<String>) -> Markup {
-    html! {
-        pre.command {
-            code { (visible(redo)) }
-            @if let Some(comment) = comment { span.comment { "  # " (comment) } }
         }
     }
 }

@@ -19,6 +19,15 @@ fn run() -> Evidence {
     serde_json::from_str(include_str!("../../../tests/fixtures/run/evidence.json")).unwrap()
 }
 
+#[test]
+fn commands_are_for_the_lab_of_the_run() {
+    let mut run = run();
+    run.plan.lab = "mine".into();
+    let page = render(&run);
+    assert!(page.contains("netlab exec --lab mine client1 -- "), "in its own lab");
+    assert!(!page.contains("netlab exec client1"), "in no other");
+}
+
 /// The same run, with everything that a program or the wire may choose replaced.
 fn hostile(text: &str) -> Evidence {
     let mut run = run();
