@@ -118,11 +118,14 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
     let mut hangups = signal(SignalKind::hangup())?;
     let mut left_alone = pin!(sleep(Duration::MAX));
     let mut resizes = signal(SignalKind::window_change())?;
+    // Before anything runs that it would be for.
+    let (read, mut input) = read_stdin()?;
     let Process { pid, mut stdin, stdout, stderr, mut handle } = runtime.exec(lab, host, command).await?;
     // Raw only with a terminal there: it makes ^C, ^D and line editing the host's business.
     let raw = command.terminal.and_then(|_| RawMode::enter());
 
-    let mut input = read_stdin();
+    // Fails only where the thread has ended.
+    let _ = read.send(());
     let feed = async move {
         while let Some(bytes) = input.recv().await {
             if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
@@ -204,18 +207,26 @@ fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code())
 }
 
-/// Standard input in pieces, from a thread of its own: a read of a terminal cannot be cancelled.
-fn read_stdin() -> mpsc::Receiver<Vec<u8>> {
+/// Standard input in pieces, from a thread of its own: a read of a terminal cannot be cancelled. It begins to read when
+/// it is told to.
+fn read_stdin() -> netlab::Result<(std::sync::mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>)> {
+    let (begin, told) = std::sync::mpsc::channel();
     let (send, receive) = mpsc::channel(4);
-    std::thread::spawn(move || {
+    let reading = std::thread::Builder::new().spawn(move || {
         let mut buffer = vec![0; 32 * 1024];
+        if told.recv().is_err() {
+            return;
+        }
         while let Ok(n @ 1..) = std::io::stdin().lock().read(&mut buffer) {
             if send.blocking_send(buffer[..n].to_vec()).is_err() {
                 return;
             }
         }
     });
-    receive
+    reading.map_err(|error| {
+        netlab::Error::lab("cannot start a thread to read the standard input").caused_by(error)
+    })?;
+    Ok((begin, receive))
 }
 
 /// Copies until either side ends, and counts what it has copied. Says whether it was all; not if a reader

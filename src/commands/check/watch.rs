@@ -30,7 +30,7 @@ impl Watch {
         folders.add(folder)?;
         let (send, changes) = mpsc::unbounded_channel();
         // A blocking read, on a thread that ends when nobody listens any more, or with the program.
-        thread::spawn(move || {
+        let watching = thread::Builder::new().spawn(move || {
             loop {
                 let paths = folders.changed();
                 let is_over = paths.is_err();
@@ -40,6 +40,7 @@ impl Watch {
                 }
             }
         });
+        watching.or_lab(|| "cannot start a thread to watch files")?;
         Ok(Self { changes })
     }
 

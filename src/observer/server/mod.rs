@@ -66,9 +66,11 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
     let (wake, wakes) = mpsc::sync_channel(WAKES);
     let (ask, asked) = Asked::new()?;
     let (packet, out) = (wake.clone(), output.clone());
-    thread::spawn(move || wire::run(taps, &asked, &packet, &out));
+    let begun = thread::Builder::new().spawn(move || wire::run(taps, &asked, &packet, &out));
+    begun.or_lab(|| "cannot start a thread")?;
     let out = output.clone();
-    thread::spawn(move || sampler::run(watched, &wakes, &out, |id| ask.done(id)));
+    let begun = thread::Builder::new().spawn(move || sampler::run(watched, &wakes, &out, |id| ask.done(id)));
+    begun.or_lab(|| "cannot start a thread")?;
 
     while let Some(frame) = next(&mut input)? {
         match decode_json(&frame)? {

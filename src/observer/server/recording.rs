@@ -52,12 +52,13 @@ pub fn serve(segments: &[WatchedSegment], mut input: impl Read, output: &Output)
     tell(output, &Message::Ready { at: now() });
     let bell = Arc::new(EventFd::new().or_lab(|| "cannot make an event descriptor")?);
     let (end, out) = (bell.clone(), output.clone());
-    let recording = thread::spawn(move || {
+    let recording = thread::Builder::new().spawn(move || {
         while !wait(&taps, Some(&end), PollTimeout::NONE).rung {
             taps.iter_mut().for_each(|tap| tap.pass_on(&out));
         }
         finish(&mut taps, &out);
     });
+    let recording = recording.or_lab(|| "cannot start a thread")?;
     while next(&mut input)?.is_some() {}
     // It fails only when the counter is full, and then the bell rings already.
     let _ = bell.write(1);
