@@ -113,7 +113,7 @@ fn judge(verb: Option<&Verb>, ended: &Ended, case: &str) {
         }
         // A program without memory for its next few bytes can say no more than that.
         None if ended.stderr.contains("memory allocation of") => {
-            assert!(case.starts_with("memory"), "{case}")
+            assert!(case.starts_with("memory"), "{case}");
         }
         // Where nobody can be told, the code is all there is.
         Some(3) => {}
