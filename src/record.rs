@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     error::Context,
-    exercise::{self, Cast, model::Exercise},
+    exercise::{self, Cast, Template, model::Exercise},
     own,
     runtime::RuntimeKind,
     timeline::Timeline,
@@ -96,6 +96,11 @@ impl Record {
         let Some(template) = all.iter().find(|template| template.exercise.id == self.exercise.id) else {
             return Ok(self.exercise.clone());
         };
+        self.bind(template)
+    }
+
+    /// An exercise as written, bound as the run's was.
+    pub fn bind(&self, template: &Template) -> Result<Exercise> {
         let Self { cast, ports, workspace, programs, judged, .. } = self;
         exercise::bind(template, cast, ports, workspace.as_deref(), programs, judged.as_deref())
     }
@@ -128,7 +133,7 @@ impl Record {
 }
 
 /// Where a run's record is: in its folder, or this very file.
-pub fn file_of(path: &Path) -> PathBuf {
+fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(FILE) } else { path.to_owned() }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     Result,
     check::Section,
     course::{Course, Rule},
-    exercise, judge,
+    judge,
     record::Record as Run,
     run::Folder,
     runtime::RuntimeKind,
@@ -90,10 +90,7 @@ fn again(
 
 fn judge_run(rule: &Rule, run: &Path, found: &mut Section) -> Result<RuntimeKind> {
     let record = Run::read(run)?;
-    let Run { cast, ports, workspace, programs, judged, .. } = &record;
-    let exercise =
-        exercise::bind(&rule.template, cast, ports, workspace.as_deref(), programs, judged.as_deref())?;
-    found.add(judge::judge(&exercise, &record, Folder::of(run)?.artifacts()));
+    found.add(judge::judge(&record.bind(&rule.template)?, &record, Folder::of(run)?.artifacts()));
     Ok(record.runtime)
 }
 

@@ -180,6 +180,13 @@ impl Snapshot {
         }
     }
 
+    /// A run as it was in the end.
+    pub fn after(record: &Record) -> Self {
+        let mut end = Self::before(record);
+        record.timeline.events().iter().for_each(|event| end.apply(event));
+        end
+    }
+
     /// Takes in what was done or seen next.
     pub fn apply(&mut self, event: &Event) {
         match &event.what {

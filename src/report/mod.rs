@@ -58,8 +58,7 @@ pub struct Evidence {
 impl Evidence {
     /// Gathers it.
     pub fn new(record: &Record, outcome: &Outcome) -> Self {
-        let mut end = Snapshot::before(record);
-        record.timeline.events().iter().for_each(|event| end.apply(event));
+        let end = Snapshot::after(record);
         let exercise = &record.exercise;
         Self {
             outcome: outcome.clone(),
