@@ -3,11 +3,10 @@
 //! The data's way through the program is straight, and so is the order of the modules:
 //! [`topology`] → [`runtime`] → [`observer`] → [`timeline`] → [`record`] → [`judge`] → report.
 
-pub mod alike;
 mod aside;
 pub mod capture;
 pub mod check;
-pub mod course;
+pub mod class;
 mod digest;
 pub mod doctor;
 pub mod errno;
@@ -15,8 +14,8 @@ pub mod error;
 pub mod exercise;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-pub mod grade;
 pub mod judge;
+pub mod kernel;
 pub mod link;
 pub mod observer;
 mod own;
@@ -28,7 +27,8 @@ pub mod report;
 pub mod run;
 pub mod runtime;
 pub mod signals;
-pub mod submission;
+pub mod suggest;
+pub mod time;
 pub mod timeline;
 pub mod topology;
 pub mod workspace;

@@ -9,7 +9,8 @@ use tokio::{io::AsyncReadExt, time::timeout};
 
 use crate::{
     Error, Result,
-    runtime::{Command, ExitStatus, Process, Runtime},
+    kernel::ExitStatus,
+    runtime::{Command, Process, Runtime},
     topology::HostPlan,
 };
 

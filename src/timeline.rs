@@ -2,20 +2,15 @@
 //!
 //! Whatever judges or shows a run (terminal, JSON, HTML) reads this and nothing else.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    net::SocketAddr,
-    ops::AddAssign,
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Cow, fmt, net::SocketAddr, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     capture::{Flags, Segment},
-    observer::{ProcessRow, SocketRow, protocol::Nanos},
-    runtime::ExitStatus,
+    kernel::{ExitStatus, SocketRow},
+    observer::ProcessRow,
+    time::Nanos,
 };
 
 /// One thing that was done or seen.
@@ -218,17 +213,6 @@ impl Packet {
         let payload = Cow::Borrowed(&[][..]);
         Some(Segment { at, interface, tunnels, src, dst, flags, seq, ack, window, frame_len, len, payload })
     }
-}
-
-/// The time, as the timeline has it.
-pub fn now() -> Nanos {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Whole milliseconds.
-pub fn millis(elapsed: Duration) -> u64 {
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Events in the order of their times.

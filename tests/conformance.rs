@@ -10,12 +10,10 @@ use std::{future::Future, pin::Pin, sync::Mutex, time::Duration};
 use common::{Lab, in_time, trials::On};
 use libtest_mimic::Arguments;
 use netlab::{
-    capture::{Decoder, Frame},
-    observer::{Seen, Session, Tables, TcpState},
-    runtime::{
-        self, Command, ExitStatus, HostState, LabState, Lack, Process, RuntimeKind, Step, TerminalSize,
-        lacking,
-    },
+    capture::{Decoder, Frame, TcpState},
+    kernel::ExitStatus,
+    observer::{Seen, Session, Tables},
+    runtime::{self, Command, HostState, LabState, Lack, Process, RuntimeKind, Step, TerminalSize, lacking},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -7,12 +7,13 @@ use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio, time::Duration}
 
 use netlab::{
     Result,
+    capture::{Interface, RawPacket, TcpState},
     observer::{
-        Observer, ProcessRow, Seen, Sightings, Tables, TcpState,
-        protocol::{Message, RawPacket, encode_json, read_frame},
+        Observer, ProcessRow, Seen, Sightings, Tables,
+        protocol::{Message, encode_json, read_frame},
         render,
     },
-    runtime::{Watch, WatchedHost, WatchedSegment},
+    runtime::{Watch, WatchedHost},
 };
 use nix::libc;
 use room::Room;
@@ -305,7 +306,7 @@ async fn what_is_not_a_host_is_refused() {
 #[tokio::test]
 async fn an_observer_that_cannot_watch_says_why() {
     let Some(room) = Room::open() else { return };
-    let segment = WatchedSegment { name: "lan".into(), interface: "nosuch0".into() };
+    let segment = Interface { name: "lan".into(), device: "nosuch0".into() };
     let watch = Watch { segments: vec![segment], ..room.watch() };
     let error = Observer::attach(room.observe(), &watch).await.err().expect("an error");
     let cause = std::error::Error::source(&error).expect("a cause").to_string();

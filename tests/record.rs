@@ -11,9 +11,9 @@ use std::{
 };
 
 use netlab::{
+    capture::Interface,
+    capture::RawPacket,
     capture::{Counts, Ending, Recorder},
-    observer::protocol::RawPacket,
-    runtime::WatchedSegment,
 };
 use nix::{
     mount::{MsFlags, mount},
@@ -26,8 +26,8 @@ const NAMES: [(Ipv4Addr, &str); 2] =
     [(Ipv4Addr::new(198, 18, 0, 1), "server"), (Ipv4Addr::new(198, 18, 0, 2), "client1")];
 const START: u64 = 1_763_865_600_123_456_789;
 
-fn segments() -> [WatchedSegment; 2] {
-    ["lan", "dmz"].map(|name| WatchedSegment { name: name.into(), interface: format!("br-{name}") })
+fn segments() -> [Interface; 2] {
+    ["lan", "dmz"].map(|name| Interface { name: name.into(), device: format!("br-{name}") })
 }
 
 /// A SYN from client1 to server, `number` in its source port.

@@ -10,7 +10,7 @@ use std::{
 
 use assert_cmd::cargo::cargo_bin_cmd;
 use flate2::{Compression, write::GzEncoder};
-use netlab::submission::{Class, pack};
+use netlab::class::submission::{Class, pack};
 use tempfile::TempDir;
 
 /// A small workspace with what does not belong into a submission.
@@ -314,8 +314,9 @@ fn nobody_who_handed_in_anything_is_missing() {
         fs::write(class.join(name), "x").unwrap();
     }
     let told = |class: &Class| -> Vec<(String, String)> {
-        let why =
-            |s: &netlab::submission::Submission| s.open().map_or_else(|e| e.to_string(), |_| "taken".into());
+        let why = |s: &netlab::class::submission::Submission| {
+            s.open().map_or_else(|e| e.to_string(), |_| "taken".into())
+        };
         class.submissions.iter().map(|s| (s.student.clone(), why(s))).collect()
     };
     let row = |name: &str, why: &str| (name.to_owned(), why.to_owned());

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::Counts;
-use crate::{observer::protocol::Nanos, runtime::WatchedSegment};
+use crate::{capture::Interface, time::Nanos};
 
 pub(super) const SECTION_HEADER: u32 = 0x0A0D_0D0A;
 pub(super) const INTERFACE: u32 = 1;
@@ -49,12 +49,12 @@ pub fn section_header(out: &mut Vec<u8>) {
     });
 }
 
-pub fn interface(out: &mut Vec<u8>, segment: &WatchedSegment) {
+pub fn interface(out: &mut Vec<u8>, segment: &Interface) {
     block(out, INTERFACE, |body| {
         body.extend(ETHERNET.to_le_bytes());
         body.extend(0u16.to_le_bytes());
         body.extend(SNAPLEN.to_le_bytes());
-        option(body, 2, segment.interface.as_bytes());
+        option(body, 2, segment.device.as_bytes());
         option(body, 3, segment.name.as_bytes());
         // if_tsresol: times are in 10^-9 s.
         option(body, 9, &[9]);

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Flags;
-use crate::observer::protocol::Nanos;
+use crate::time::Nanos;
 
 /// One TCP connection, as its packets tell it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::IpAddr, ops::Range};
 
 use super::Datagram;
-use crate::observer::protocol::Nanos;
+use crate::time::Nanos;
 
 /// How many unfinished datagrams are remembered; the oldest goes first.
 const PENDING: usize = 64;

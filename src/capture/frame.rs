@@ -1,6 +1,30 @@
 //! One captured frame, whatever it was captured with.
 
-use crate::observer::protocol::{Nanos, RawPacket};
+use serde::{Deserialize, Serialize};
+
+use crate::time::Nanos;
+
+/// What is captured: a segment of a lab, at the device that carries it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Interface {
+    /// The segment's name.
+    pub name: String,
+    /// The bridge that carries it, as the machine calls it.
+    pub device: String,
+}
+
+/// A packet as captured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawPacket {
+    /// Index into the interfaces that are captured.
+    pub segment: u16,
+    /// When it passed.
+    pub at: Nanos,
+    /// Its length on the wire, in bytes.
+    pub original_len: u32,
+    /// What was captured of it, from the Ethernet header on.
+    pub data: Vec<u8>,
+}
 
 /// A frame as it was captured.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::observer::protocol::Nanos;
+use crate::time::Nanos;
 
 /// Gaps before the next number that is expected. They are counted in 64 bits, which do not wrap around.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use super::{
     input::{Input, Stop, damaged},
     read::{Record, check_captured},
 };
-use crate::observer::protocol::Nanos;
+use crate::time::Nanos;
 
 /// A section header's block type, which reads the same in either byte order.
 pub(super) const MAGIC: [u8; 4] = SECTION_HEADER.to_be_bytes();

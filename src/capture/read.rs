@@ -13,7 +13,7 @@ use super::{
     input::{Input, Stop, damaged},
     pcap, pcapng,
 };
-use crate::{Error, Result, error::Context, observer::protocol::Nanos};
+use crate::{Error, Result, error::Context, time::Nanos};
 
 /// A capture file being read, pcap or pcapng.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use nix::{
 };
 
 use super::blocks::{self, Packet};
-use crate::{Error, Result, error::Context, observer::protocol::RawPacket, runtime::WatchedSegment};
+use crate::{Error, Result, capture::Interface, capture::RawPacket, error::Context};
 
 /// How much room is kept for the statistics in the end: those of some fifty interfaces and the words.
 const RESERVE: u64 = 4096;
@@ -67,7 +67,7 @@ impl Recorder {
     /// `names` are the hosts' names by address; readers show them in place of the addresses.
     pub fn create<'n>(
         path: &Path,
-        segments: &[WatchedSegment],
+        segments: &[Interface],
         names: impl IntoIterator<Item = (Ipv4Addr, &'n str)>,
     ) -> Result<Self> {
         if let Some(folder) = path.parent() {
@@ -94,7 +94,7 @@ impl Recorder {
     /// Writes to a stream, such as a pipe to Wireshark. Each write is of whole blocks.
     pub fn to_stream<'n>(
         stream: impl Write + Send + 'static,
-        segments: &[WatchedSegment],
+        segments: &[Interface],
         names: impl IntoIterator<Item = (Ipv4Addr, &'n str)>,
     ) -> Result<Self> {
         Self::begin(Out::Stream(Box::new(stream)), segments, names)
@@ -102,7 +102,7 @@ impl Recorder {
 
     fn begin<'n>(
         out: Out,
-        segments: &[WatchedSegment],
+        segments: &[Interface],
         names: impl IntoIterator<Item = (Ipv4Addr, &'n str)>,
     ) -> Result<Self> {
         let mut begun = Vec::new();

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, net::SocketAddr, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{Datagram, Frame, sender::Place};
-use crate::observer::protocol::Nanos;
+use crate::time::Nanos;
 
 /// A header without options, in bytes.
 const HEADER: usize = 20;

@@ -1,7 +1,7 @@
 //! One side of a connection: what it sent, and its sequence numbers (RFC 9293, 3.4), which wrap around.
 
 use super::{Flags, Flow, Novelty, Segment, gaps::Gaps};
-use crate::observer::protocol::Nanos;
+use crate::time::Nanos;
 
 /// How soon what fills a gap was only overtaken, where the connection's round-trip time is not known.
 const REORDERING: Nanos = 3_000_000;

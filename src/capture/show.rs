@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Conversations, Flags, Frame, Names, Novelty, Seen, Segment, describe::describe};
-use crate::observer::protocol::Nanos;
+use crate::time::Nanos;
 
 /// How many characters of a packet's data a line shows.
 const TEXT: usize = 40;

@@ -1,7 +1,7 @@
 //! The state of each end of a connection, as its packets imply it (RFC 9293, 3.3.2).
 
 use super::{Flags, Seen, Segment, Side, sender::after};
-use crate::observer::TcpState;
+use crate::capture::TcpState;
 
 /// Both ends' states. A packet counts as received when it is seen, so an end may lag a little, or
 /// stay behind where its packet was lost after the watched wire.

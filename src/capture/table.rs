@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
 use super::{Close, Conversation, Conversations, Flow, Names};
-use crate::observer::protocol::Nanos;
+use crate::time::Nanos;
 
 const HEADING: [&str; COLUMNS] = [
     "client",

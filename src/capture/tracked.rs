@@ -6,7 +6,7 @@ use super::{
     Close, Conversation, Flags, Handshake, Novelty, Seen, Segment, Side, Step, conversations::End,
     sender::Sender,
 };
-use crate::observer::protocol::Nanos;
+use crate::time::Nanos;
 
 /// What is known of a connection. There may be millions, so it has nothing that can be told from something else.
 #[derive(Clone, Debug)]

@@ -13,7 +13,8 @@ use crate::{
     Result,
     error::Context,
     exercise::cast,
-    runtime::{ByteStream, Command, ExitStatus, LabState, Process, Runtime},
+    kernel::ExitStatus,
+    runtime::{ByteStream, Command, LabState, Process, Runtime},
 };
 
 /// More than this of what a compiler says, in bytes, nobody reads.

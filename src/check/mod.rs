@@ -21,12 +21,13 @@ pub use report::{Report, Section};
 
 use crate::{
     Error, Kind, Result,
-    error::nearest,
     exercise::{self, Options, Template, model::Exercise},
     judge::Outcome,
     run::Folder,
     runtime::{LabState, Runtime},
-    timeline::{Event, millis},
+    suggest::nearest,
+    time::millis,
+    timeline::Event,
 };
 
 /// What is to be judged.

@@ -13,9 +13,10 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
+    kernel::ExitStatus,
     observer::Session,
     report::in_lab,
-    runtime::{Command, ExitStatus, Met, Process, Runtime, met},
+    runtime::{Command, Met, Process, Runtime, met},
     topology::Plan,
 };
 use nix::libc;

@@ -13,15 +13,17 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
-    alike::{self, Alike, Given, Span, Work},
-    course::Course,
-    grade::{
-        self, Marks, News, Record, Rejudged, Settings, Status,
-        report::{Grades, points},
+    class::{
+        course::Course,
+        grade::{
+            self, Marks, News, Record, Rejudged, Settings, Status,
+            report::{Grades, points},
+        },
+        similarity::{self, Alike, Given, Span, Work},
+        submission::Class,
     },
     printable::visible,
     runtime::{self, Runtime, RuntimeKind, Step},
-    submission::Class,
     workspace,
 };
 
@@ -167,7 +169,7 @@ impl Args {
                 works.push(Work::read(&submission.student, sources.path(), &given)?);
             }
         }
-        Ok(alike::compare(works, &given, f64::from(self.least) / 100.0))
+        Ok(similarity::compare(works, &given, f64::from(self.least) / 100.0))
     }
 }
 

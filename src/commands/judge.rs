@@ -10,6 +10,7 @@ use netlab::{
     record::Record,
     report,
     run::Folder,
+    run::newest,
 };
 
 use super::exercise::{mark, sum_up, to_json};
@@ -42,7 +43,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let run = self.run.clone().map_or_else(|| report::newest(&self.captures), Ok)?;
+        let run = self.run.clone().map_or_else(|| newest(&self.captures), Ok)?;
         let mut record = Record::read(&run)?;
         let folder = Folder::of(if run.is_dir() { &run } else { run.parent().unwrap_or(&run) })?;
         let exercise = record.exercise_now(self.exercises.as_deref())?;

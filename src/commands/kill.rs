@@ -5,9 +5,9 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Result;
 use netlab::{
     Error,
-    observer::{ProcessRow, Session, Tables},
+    observer::{Fate, ProcessRow, Session, Tables, deliver},
     printable::visible,
-    signals::{self, Fate},
+    signals,
 };
 use serde_json::json;
 
@@ -79,7 +79,7 @@ impl Args {
                 let error = Error::usage(format!("process 1 of {} is the host itself", self.host));
                 return Err(error.hint(format!("`netlab host {} --stop` cuts its power", self.host)).into());
             }
-            let fate = signals::deliver(&mut session, &self.host, &process, signal).await?;
+            let fate = deliver(&mut session, &self.host, &process, signal).await?;
             self.print(&process, signal, fate);
             Ok(ExitCode::SUCCESS)
         })

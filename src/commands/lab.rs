@@ -6,9 +6,10 @@ use anyhow::Result;
 use clap::ValueEnum;
 use netlab::{
     Error,
-    error::{Context, nearest},
+    error::Context,
     report::in_lab,
     runtime::{self, LabState, Runtime, RuntimeKind},
+    suggest::nearest,
 };
 use tokio::signal::unix::{SignalKind, signal};
 

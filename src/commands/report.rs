@@ -9,6 +9,7 @@ use anyhow::Result;
 use netlab::{
     printable::visible,
     report::{self, Format},
+    run::newest,
 };
 
 use crate::ui;
@@ -33,7 +34,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<ExitCode> {
-        let run = self.run.map_or_else(|| report::newest(&self.captures), Ok)?;
+        let run = self.run.map_or_else(|| newest(&self.captures), Ok)?;
         let evidence = report::read(&run)?;
         let text = self.format.render(&evidence)?;
         let default = (self.format == Format::Html).then(|| evidence.outcome.artifacts.report.clone());

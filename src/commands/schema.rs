@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use netlab::{course, exercise, topology, workspace};
+use netlab::{class::course, exercise, topology, workspace};
 
 use crate::ui;
 

@@ -8,9 +8,9 @@ use std::{
 use anyhow::Result;
 use netlab::{
     Error,
+    class::submission::{self, Packed},
     error::Context,
     printable::visible,
-    submission::{self, Packed},
     workspace::MANIFEST,
 };
 

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
-    course::Course,
+    class::course::Course,
     exercise::{self, model::Exercise},
     printable::visible,
     topology::{Plan, Topology},

@@ -19,7 +19,8 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Command, ExitStatus, Lack, Runtime, RuntimeKind, Step, lacking, namespaces::Namespaces},
+    kernel::ExitStatus,
+    runtime::{Command, Lack, Runtime, RuntimeKind, Step, lacking, namespaces::Namespaces},
     topology::{HostPlan, Limits, LinkPlan, Mount, Plan, Role, SegmentPlan},
 };
 

@@ -7,8 +7,9 @@ use serde_yaml::Value;
 use super::{model::Exercise, validate};
 use crate::{
     Error, Result,
-    error::{Context, nearest},
+    error::Context,
     own,
+    suggest::nearest,
     yaml::{Document, MAX_BYTES},
 };
 

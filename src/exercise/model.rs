@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    capture::TcpState,
     capture::{Close, Side},
-    observer::TcpState,
 };
 
 /// One section of an assignment: what is done, and what it must show.

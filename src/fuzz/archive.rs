@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::assert_harmless;
-use crate::submission::{
+use crate::class::submission::{
     Bounds,
     archive::{Which, unpack_from},
-    landing::Landing,
+    extract::Landing,
 };
 
 /// Small, so that an input can meet them.

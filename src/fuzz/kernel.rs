@@ -3,11 +3,11 @@
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
 use crate::{
+    kernel::{netlink, order, read_sockets},
     observer::{
         render,
         server::{diag, ids, parse},
     },
-    runtime::wire::netlink,
 };
 
 /// The first byte says which of the answers the rest is.
@@ -28,9 +28,9 @@ pub fn kernel(bytes: &[u8]) {
             super::assert_harmless(&render::ps(&[row]));
         }
         2 => {
-            let mut rows = parse::sockets(bytes, false);
-            rows.extend(parse::sockets(bytes, true));
-            rows.sort_by_key(parse::order);
+            let mut rows = read_sockets(bytes, false);
+            rows.extend(read_sockets(bytes, true));
+            rows.sort_by_key(order);
             super::assert_harmless(&render::netstat_putan(&rows, &[]));
         }
         3 => drop(parse::socket_inode(OsStr::from_bytes(bytes))),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::assert_harmless;
 use crate::{
     Error,
-    course::Course,
+    class::course::Course,
     exercise,
     topology::Topology,
     workspace::Manifest,

@@ -10,11 +10,11 @@ use indexmap::IndexMap;
 
 use super::submitted::{Borrowed, not_their_own};
 use crate::{
-    capture::{Conversation, Conversations, Names, Seen, Segment},
+    capture::{Conversation, Conversations, Names, Seen, Segment, TcpState},
     exercise::Cast,
-    observer::{ProcessRow, SocketRow, Tables, TcpState},
+    kernel::{ExitStatus, SocketRow},
+    observer::{ProcessRow, Tables},
     record::Record,
-    runtime::ExitStatus,
     signals,
     timeline::{Event, What},
 };

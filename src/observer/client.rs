@@ -20,13 +20,16 @@ use tokio::{
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
 use super::{
-    ProcessRow, Sightings, SocketRow,
-    protocol::{Frame, MAX_FRAME, Message, Nanos, RawPacket, Request, encode_json},
+    ProcessRow, Sightings,
+    protocol::{Frame, MAX_FRAME, Message, Request, encode_json},
     sightings::{self, Sighter},
 };
 use crate::{
     Error, Result,
+    capture::RawPacket,
+    kernel::SocketRow,
     runtime::{ByteStream, Handle, Process, Watch, WatchedHost},
+    time::Nanos,
 };
 
 /// How long an observer may take until it watches.

@@ -5,6 +5,7 @@
 //! that is told, and [`protocol`] what passes between them. [`Tables`] keeps the latest of it.
 
 mod client;
+mod fate;
 pub mod protocol;
 pub mod render;
 mod rows;
@@ -15,9 +16,9 @@ mod tables;
 mod tape;
 
 pub use client::{Observer, Seen};
-pub use rows::{ProcessRow, SocketRow, TcpState, is_of_the_system};
+pub use fate::{Fate, deliver};
+pub use rows::{ProcessRow, is_of_the_system};
 pub use server::serve;
-pub(crate) use server::sockets;
 pub use session::Session;
 pub use sightings::Sightings;
 pub use tables::Tables;

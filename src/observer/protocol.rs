@@ -15,11 +15,14 @@ use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{ProcessRow, SocketRow};
+use super::ProcessRow;
 use crate::{
     Error, Result,
+    capture::{Interface, RawPacket},
     error::Context,
-    runtime::{Watch, WatchedHost, WatchedSegment},
+    kernel::SocketRow,
+    runtime::{Watch, WatchedHost},
+    time::Nanos,
 };
 
 /// No frame is longer, in bytes; a length beyond it means that the stream is not ours. The largest
@@ -33,16 +36,13 @@ const BLOCKS: u8 = b'B';
 /// What comes before the blocks in a frame of them, its length included: a multiple of four, as they are.
 pub const BLOCKS_HEADER: usize = 4 + 1 + 3 + 4;
 
-/// Nanoseconds since the epoch, on the clock of the machine that the lab runs on.
-pub type Nanos = u64;
-
 /// What an observer is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Task {
     /// Pass on these segments' packets as blocks of a file, in large pieces and with nothing else, until the reader's
     /// stream ends. Then everything until that moment follows, and [`Message::Done`].
-    Record { record: Vec<WatchedSegment> },
+    Record { record: Vec<Interface> },
     /// Tell at once of everything that is seen.
     Watch(Watch),
 }
@@ -86,19 +86,6 @@ pub enum Message {
     Counted { segment: u16, received: u64, dropped: u64 },
     /// Something could not be seen, and why: packets dropped, a segment gone.
     Blind { at: Nanos, why: String },
-}
-
-/// A packet as captured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawPacket {
-    /// Index into the watched segments.
-    pub segment: u16,
-    /// When it passed.
-    pub at: Nanos,
-    /// Its length on the wire, in bytes.
-    pub original_len: u32,
-    /// What was captured of it, from the Ethernet header on.
-    pub data: Vec<u8>,
 }
 
 /// What one frame from the observer carries.

@@ -5,8 +5,8 @@
 
 use std::{collections::HashMap, fmt::Write, net::SocketAddr};
 
-use super::{ProcessRow, SocketRow, TcpState};
-use crate::printable::as_ps_does;
+use super::ProcessRow;
+use crate::{capture::TcpState, kernel::SocketRow, printable::as_ps_does};
 
 /// As `netstat -tn`: the connections, without who listens.
 pub fn netstat_tn(sockets: &[SocketRow]) -> String {

@@ -1,11 +1,10 @@
-//! Rows of a host's process table and socket table.
+//! Rows of a host's process table.
 
-use std::{fmt, net::SocketAddr, path::Path};
+use std::path::Path;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::ExitStatus;
+use crate::kernel::ExitStatus;
 
 /// One process of a host, numbered as the host numbers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,81 +91,6 @@ impl ProcessRow {
     /// Whether it is the same process as `other`, perhaps at another time.
     pub fn is_same_process(&self, other: &Self) -> bool {
         (self.pid, self.started) == (other.pid, other.started)
-    }
-}
-
-/// One TCP socket of a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SocketRow {
-    /// Its own end. An IPv4 connection of a dual-stack socket is shown as IPv4.
-    pub local: SocketAddr,
-    /// The other end; port 0 for a listening socket.
-    pub remote: SocketAddr,
-    /// Whether it is an IPv6 socket (netstat's `tcp6`).
-    pub v6: bool,
-    /// State.
-    pub state: TcpState,
-    /// Bytes not yet read; for a listening socket, connections not yet accepted.
-    pub recv_q: u32,
-    /// Bytes not yet acknowledged.
-    pub send_q: u32,
-    /// Inode; 0 where no descriptor refers to it any more, or not yet.
-    pub inode: u64,
-    /// User id.
-    pub uid: u32,
-    /// The processes that hold a descriptor of it, lowest pid first.
-    pub owners: Vec<i32>,
-}
-
-impl SocketRow {
-    /// The memory that it takes, in bytes.
-    pub fn size(&self) -> usize {
-        size_of::<Self>() + size_of_val(self.owners.as_slice())
-    }
-}
-
-/// States of a TCP connection (RFC 9293, 3.3.2), spelled as netstat spells them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[allow(missing_docs)]
-pub enum TcpState {
-    Established,
-    SynSent,
-    SynRecv,
-    #[serde(rename = "FIN_WAIT1")]
-    FinWait1,
-    #[serde(rename = "FIN_WAIT2")]
-    FinWait2,
-    TimeWait,
-    Close,
-    CloseWait,
-    LastAck,
-    Listen,
-    Closing,
-}
-
-impl TcpState {
-    /// As netstat prints it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Established => "ESTABLISHED",
-            Self::SynSent => "SYN_SENT",
-            Self::SynRecv => "SYN_RECV",
-            Self::FinWait1 => "FIN_WAIT1",
-            Self::FinWait2 => "FIN_WAIT2",
-            Self::TimeWait => "TIME_WAIT",
-            Self::Close => "CLOSE",
-            Self::CloseWait => "CLOSE_WAIT",
-            Self::LastAck => "LAST_ACK",
-            Self::Listen => "LISTEN",
-            Self::Closing => "CLOSING",
-        }
-    }
-}
-
-impl fmt::Display for TcpState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

@@ -12,7 +12,8 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Seen, protocol::Nanos};
+use super::Seen;
+use crate::time::Nanos;
 
 /// How much may wait, in bytes of memory: some 20,000 packets of full size.
 const MOST: usize = 32 << 20;
@@ -185,7 +186,7 @@ impl Seen {
             + match self {
                 Self::Packet(packet) => packet.data.len(),
                 Self::Processes { rows, .. } => rows.iter().map(super::ProcessRow::size).sum(),
-                Self::Sockets { rows, .. } => rows.iter().map(super::SocketRow::size).sum(),
+                Self::Sockets { rows, .. } => rows.iter().map(crate::kernel::SocketRow::size).sum(),
                 Self::Gone { .. } => 0,
                 Self::Blind { why, .. } => why.len(),
             }
@@ -205,7 +206,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observer::{protocol::RawPacket, render::tests::process};
+    use crate::{capture::RawPacket, observer::render::tests::process};
 
     fn packet(at: Nanos) -> Seen {
         Seen::Packet(RawPacket { segment: 0, at, original_len: 1500, data: vec![0; 1500] })

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{ProcessRow, Seen, SocketRow, TcpState};
+use super::{ProcessRow, Seen};
+use crate::{capture::TcpState, kernel::SocketRow};
 
 /// The latest tables of every host, as kept from what an observer says.
 #[derive(Clone, Debug, Default)]

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     Error, Result,
-    capture::Counts,
-    runtime::{ByteStream, Handle, Process, WatchedSegment},
+    capture::{Counts, Interface},
+    runtime::{ByteStream, Handle, Process},
 };
 
 /// A lab's wires under recording. Unlike what an [`super::Observer`] sees, nothing is dropped here: whoever does not
@@ -40,7 +40,7 @@ pub enum Taped {
 
 impl Tape {
     /// Has an observer record these segments. No packet from here on is missed without being counted.
-    pub async fn open(process: Process, segments: &[WatchedSegment]) -> Result<Self> {
+    pub async fn open(process: Process, segments: &[Interface]) -> Result<Self> {
         let Process { stdin, stdout, stderr, handle, .. } = process;
         let (requests, to_send) = mpsc::channel(REQUESTS);
         tokio::spawn(write(stdin, to_send));

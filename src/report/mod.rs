@@ -7,11 +7,7 @@ pub mod ladder;
 pub mod markdown;
 mod narrative;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -23,7 +19,7 @@ use crate::{
     judge::{self, Outcome, Snapshot},
     own,
     record::Record,
-    run::Folder,
+    run::{EVIDENCE, Folder},
     timeline::Timeline,
     topology::Plan,
 };
@@ -152,20 +148,3 @@ pub fn read(path: &Path) -> Result<Evidence> {
 
 /// Evidence of an earlier netlab may be long; more than this is none.
 const MOST_READ: u64 = 256 << 20;
-
-/// The file that holds a run's evidence.
-const EVIDENCE: &str = "evidence.json";
-
-/// The folder of the latest run under `parent`.
-pub fn newest(parent: &Path) -> Result<PathBuf> {
-    let written = |folder: PathBuf| {
-        let written = fs::metadata(folder.join(EVIDENCE)).and_then(|m| m.modified()).ok()?;
-        Some((written, folder))
-    };
-    let runs = fs::read_dir(parent).into_iter().flatten().flatten().filter_map(|entry| written(entry.path()));
-    let newest: Option<(SystemTime, PathBuf)> = runs.max();
-    newest.map(|(_, folder)| folder).ok_or_else(|| {
-        Error::usage(format!("no run under {}", parent.display()))
-            .hint("`netlab exercise 2` makes one; --captures names another folder")
-    })
-}

@@ -4,9 +4,10 @@
 use std::fmt::Write;
 
 use crate::{
-    observer::{Seen, SocketRow, Tables, TcpState, render},
+    capture::TcpState,
+    kernel::{ExitStatus, SocketRow},
+    observer::{Seen, Tables, render},
     printable::{printable, visible},
-    runtime::ExitStatus,
     timeline::{Event, What},
     topology,
 };

@@ -19,19 +19,17 @@ use super::{
 };
 use crate::{
     Error, Kind, Result,
-    capture::{Decoder, Frame, Novelty, Recorder, show},
+    capture::{Decoder, Frame, Novelty, RawPacket, Recorder, show},
     exercise::{
         Options, Template, bind, cast,
         model::{Exercise, Facts},
     },
     judge::Snapshot,
-    observer::{
-        ProcessRow, Seen, Session,
-        protocol::{Nanos, RawPacket},
-    },
+    observer::{ProcessRow, Seen, Session},
     record::Record,
     runtime::{LabState, Runtime, met},
-    timeline::{Event, Packet, What, millis, now},
+    time::{Nanos, millis, now},
+    timeline::{Event, Packet, What},
     topology::Plan,
     workspace,
 };

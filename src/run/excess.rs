@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 
 use nix::libc::SIGKILL;
 
-use crate::{
-    judge::Snapshot,
-    runtime::{ExitStatus, Met},
-    topology::Plan,
-};
+use crate::{judge::Snapshot, kernel::ExitStatus, runtime::Met, topology::Plan};
 
 /// So many processes a host has besides those that are seen, as one that is just being started.
 const UNSEEN: u64 = 2;

@@ -5,7 +5,8 @@ use crate::{
     Error, Result,
     exercise::model::Switch,
     link::{self, Change},
-    timeline::{What, now},
+    time::now,
+    timeline::What,
 };
 
 impl Run<'_> {

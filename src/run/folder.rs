@@ -5,6 +5,7 @@ use std::{
     os::fd::AsRawFd,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use crate::{
@@ -14,6 +15,9 @@ use crate::{
     own,
     record::{self, Record},
 };
+
+/// The file that holds a run's evidence.
+pub const EVIDENCE: &str = "evidence.json";
 
 /// Where a run leaves its files. It may lie in a workspace, in which the programs of hosts do what they like: so
 /// it is kept open, and what is written goes into this folder and through no link.
@@ -59,7 +63,7 @@ impl Folder {
     pub fn artifacts(&self) -> Artifacts {
         Artifacts {
             capture: self.path.join("capture.pcapng"),
-            evidence: self.path.join("evidence.json"),
+            evidence: self.path.join(EVIDENCE),
             report: self.path.join("report.html"),
         }
     }
@@ -75,4 +79,18 @@ impl Folder {
         let inside = Path::new("/proc/self/fd").join(self.opened.as_raw_fd().to_string()).join(name);
         own::replace(&inside, text).or_lab(|| format!("cannot write {}", file.display()))
     }
+}
+
+/// The folder of the latest run under `parent`.
+pub fn newest(parent: &Path) -> Result<PathBuf> {
+    let written = |folder: PathBuf| {
+        let written = fs::metadata(folder.join(EVIDENCE)).and_then(|m| m.modified()).ok()?;
+        Some((written, folder))
+    };
+    let runs = fs::read_dir(parent).into_iter().flatten().flatten().filter_map(|entry| written(entry.path()));
+    let newest: Option<(SystemTime, PathBuf)> = runs.max();
+    newest.map(|(_, folder)| folder).ok_or_else(|| {
+        Error::usage(format!("no run under {}", parent.display()))
+            .hint("`netlab exercise 2` makes one; --captures names another folder")
+    })
 }

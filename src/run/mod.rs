@@ -12,4 +12,4 @@ mod programs;
 mod steps;
 
 pub use engine::run;
-pub use folder::Folder;
+pub use folder::{EVIDENCE, Folder, newest};

@@ -3,7 +3,7 @@
 
 use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
 
-use crate::{judge::snapshot::Program, runtime::ExitStatus, signals};
+use crate::{judge::snapshot::Program, kernel::ExitStatus, signals};
 
 /// The signals that a person or a machine ends programs with, and that none of netlab's sends itself.
 const FROM_OUTSIDE: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM];

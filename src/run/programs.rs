@@ -11,9 +11,9 @@ use tokio::{
 
 use crate::{
     Error, Result,
-    observer::protocol::Nanos,
-    runtime::{ByteStream, Command, ExitStatus, Process, Runtime},
-    timeline::now,
+    kernel::ExitStatus,
+    runtime::{ByteStream, Command, Process, Runtime},
+    time::{Nanos, now},
 };
 
 /// How long what a program printed may take to come after its end.

@@ -8,7 +8,8 @@ use crate::{
     exercise::model::{Exercise, Facts, LinkStep, PowerStep, RECIPIENTS, Step, name_of},
     observer::ProcessRow,
     signals,
-    timeline::{What, millis, now},
+    time::{millis, now},
+    timeline::What,
 };
 
 impl Run<'_> {

@@ -19,12 +19,12 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncRead;
 
-use crate::{Result, topology::Plan};
+use crate::{Result, capture::Interface, topology::Plan};
 
 pub use build::build;
 pub use met::Met;
 pub use owner::Owner;
-pub use process::{Command, ExitStatus, Handle, Process, TerminalSize};
+pub use process::{Command, Handle, Process, TerminalSize};
 pub use select::{Chosen, choose, expect, find, reachable};
 
 /// Bytes as they come.
@@ -152,7 +152,7 @@ pub struct Watch {
     /// The hosts.
     pub hosts: Vec<WatchedHost>,
     /// The segments.
-    pub segments: Vec<WatchedSegment>,
+    pub segments: Vec<Interface>,
 }
 
 /// A host, to its observer.
@@ -162,15 +162,6 @@ pub struct WatchedHost {
     pub name: String,
     /// Its PID 1, as numbered where the observer runs.
     pub init: i32,
-}
-
-/// A segment, to its observer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct WatchedSegment {
-    /// The segment's name.
-    pub name: String,
-    /// The bridge interface that carries it.
-    pub interface: String,
 }
 
 /// A way to make hosts.

@@ -1,13 +1,13 @@
 //! A program that runs on a host, as its starter holds it.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWrite;
 
 use super::ByteStream;
-use crate::Result;
+use crate::{Result, kernel::ExitStatus};
 
 /// What to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,54 +70,4 @@ pub trait Handle: Send + Sync {
 
     /// Tells its terminal that it has a new size; nothing without a terminal.
     async fn resize(&self, size: TerminalSize) -> Result<()>;
-}
-
-/// How a program ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ExitStatus {
-    /// By itself, with this code.
-    Exited(u8),
-    /// By a signal of this number. Docker tells a signal only as code 128 + number, so there a
-    /// program that exits with such a code counts as killed.
-    Signaled(i32),
-}
-
-impl ExitStatus {
-    /// As a shell has it: the code, or 128 + the signal's number.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Exited(code) => code,
-            Self::Signaled(signal) => u8::try_from(signal.saturating_add(128)).unwrap_or(u8::MAX),
-        }
-    }
-
-    /// From a status as wait(2) gives it; none if the process has not ended.
-    pub fn from_wait(status: i32) -> Option<Self> {
-        if nix::libc::WIFSIGNALED(status) {
-            return Some(Self::Signaled(nix::libc::WTERMSIG(status)));
-        }
-        let code = nix::libc::WIFEXITED(status).then(|| nix::libc::WEXITSTATUS(status))?;
-        u8::try_from(code).ok().map(Self::Exited)
-    }
-
-    /// The reverse of [`ExitStatus::code`].
-    pub fn from_code(code: u8) -> Self {
-        match code {
-            129..=192 => Self::Signaled(i32::from(code) - 128),
-            _ => Self::Exited(code),
-        }
-    }
-}
-
-impl fmt::Display for ExitStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(code) => write!(f, "exit {code}"),
-            Self::Signaled(n) => match nix::sys::signal::Signal::try_from(*n) {
-                Ok(signal) => write!(f, "ended by {signal}"),
-                Err(_) => write!(f, "ended by signal {n}"),
-            },
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! Which runtime: the one that already has the lab, the one the user names, or the best there is.
 
 use super::{LabState, Runtime, RuntimeKind, docker::Docker, namespaces::Namespaces};
-use crate::{Error, Result, error::nearest};
+use crate::{Error, Result, suggest::nearest};
 
 /// A runtime, and why it is that one, in one line.
 pub struct Chosen {

@@ -1,15 +1,13 @@
 //! Signal names and numbers, as the shell's `kill` knows them.
 
-mod fate;
 mod inherited;
 
 use nix::{libc, sys::signal::Signal};
 
-use crate::{Error, Result, error::nearest};
+use crate::{Error, Result, suggest::nearest};
 
 pub(crate) use inherited::Uninterrupted;
 
-pub use fate::{Fate, deliver};
 pub use inherited::begin;
 
 /// The signals by number and name, as `kill -l` lists them: the standard ones and the real-time ones.

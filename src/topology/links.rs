@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::{Link, Role, Segment, file, resolve::Resolver, segments::subnet_path};
-use crate::{error::nearest, yaml::Path};
+use crate::{suggest::nearest, yaml::Path};
 
 /// A link as the file has it, with the place of its address.
 pub(super) struct GivenLink {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::MANIFEST;
 use crate::{
     Result,
-    error::nearest,
+    suggest::nearest,
     yaml::{Document, Path},
 };
 

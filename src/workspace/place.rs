@@ -8,7 +8,8 @@ use super::{ON_HOSTS, mounted, sources};
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Command, ExitStatus, LabState, Process, Runtime},
+    kernel::ExitStatus,
+    runtime::{Command, LabState, Process, Runtime},
 };
 
 /// Where they are laid out for a host that sees no workspace.

@@ -13,7 +13,7 @@ use super::{
     schema::{accepting, at_least, in_range, matches, words},
     wording::{describe, one_of, wrong},
 };
-use crate::error::nearest;
+use crate::suggest::nearest;
 
 /// What in `node` is right by `schema`, with the problems of the rest; none where nothing is left
 /// that the schema could accept.

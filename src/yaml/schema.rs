@@ -141,7 +141,7 @@ mod tests {
         let mut found = Vec::new();
         keywords(&crate::topology::schema(), &mut found);
         keywords(&crate::exercise::schema(), &mut found);
-        keywords(&crate::course::schema(), &mut found);
+        keywords(&crate::class::course::schema(), &mut found);
         found.retain(|keyword| !KEYWORDS.contains(&keyword.as_str()));
         assert!(found.is_empty(), "{found:?}");
     }

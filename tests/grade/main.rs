@@ -13,7 +13,7 @@ use std::{
 
 use common::trials::{On, trial};
 use libtest_mimic::Arguments;
-use netlab::{runtime::RuntimeKind, submission::pack};
+use netlab::{class::submission::pack, runtime::RuntimeKind};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

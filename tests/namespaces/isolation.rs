@@ -3,7 +3,8 @@
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
 use netlab::{
-    runtime::{ExitStatus, Runtime},
+    kernel::ExitStatus,
+    runtime::Runtime,
     topology::{Limits, LinkPlan, Mount, Role, Route, SegmentPlan},
 };
 

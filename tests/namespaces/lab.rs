@@ -10,7 +10,8 @@ use std::{
 use crate::skip::skipped;
 use netlab::{
     Result,
-    runtime::{Command, ExitStatus, Process, Runtime, namespaces::Namespaces},
+    kernel::ExitStatus,
+    runtime::{Command, Process, Runtime, namespaces::Namespaces},
     topology::{HostPlan, Limits, LinkPlan, Plan, Role, SegmentPlan},
 };
 use nix::{

@@ -1,6 +1,9 @@
 //! Programs on hosts: streams, exit codes, terminals, logs.
 
-use netlab::runtime::{Command, ExitStatus, Runtime, TerminalSize};
+use netlab::{
+    kernel::ExitStatus,
+    runtime::{Command, Runtime, TerminalSize},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     time::timeout,

@@ -12,7 +12,9 @@ use std::{
 use async_trait::async_trait;
 use netlab::{
     Result,
-    runtime::{ExitStatus, Handle, Process, TerminalSize, Watch, WatchedHost, WatchedSegment},
+    capture::Interface,
+    kernel::ExitStatus,
+    runtime::{Handle, Process, TerminalSize, Watch, WatchedHost},
 };
 
 use crate::skip::skipped;
@@ -123,7 +125,7 @@ impl Room {
     pub fn watch(&self) -> Watch {
         let hosts = self.hosts.iter().rev();
         let hosts = hosts.map(|(name, (_, init))| WatchedHost { name: (*name).into(), init: *init });
-        let segment = WatchedSegment { name: "lan".into(), interface: "br0".into() };
+        let segment = Interface { name: "lan".into(), device: "br0".into() };
         Watch { hosts: hosts.collect(), segments: vec![segment] }
     }
 

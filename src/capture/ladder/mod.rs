@@ -6,7 +6,7 @@ mod text;
 use std::net::IpAddr;
 
 use super::{Novelty, Seen, Segment, Side, states::States};
-use crate::observer::{TcpState, protocol::Nanos};
+use crate::{capture::TcpState, time::Nanos};
 
 pub use text::{Charset, draw};
 

@@ -9,10 +9,9 @@ use std::{
 use anyhow::Result;
 use netlab::{
     Error,
-    capture::{Decoder, Frame, Recorder, show::Lines},
-    observer::{Seen, Session, protocol::RawPacket},
+    capture::{Decoder, Frame, Interface, RawPacket, Recorder, show::Lines},
+    observer::{Seen, Session},
     printable::visible,
-    runtime::WatchedSegment,
     topology::Plan,
 };
 
@@ -46,7 +45,7 @@ impl Args {
                     .tell(&mut Session::open(runtime.as_ref(), &self.lab.lab).await?, &lab.plan)
                     .await;
             };
-            let open = |segments: &[WatchedSegment]| create(path, segments, &lab.plan);
+            let open = |segments: &[Interface]| create(path, segments, &lab.plan);
             tape::record(runtime.as_ref(), &lab, path, self.announce, open).await
         });
         match followed {
@@ -71,7 +70,7 @@ impl Args {
 }
 
 /// Makes the file, or writes to the standard output.
-fn create(path: &Path, segments: &[WatchedSegment], plan: &Plan) -> Result<Recorder> {
+fn create(path: &Path, segments: &[Interface], plan: &Plan) -> Result<Recorder> {
     if path != Path::new("-") {
         return Ok(Recorder::create(path, segments, plan.addresses())?);
     }

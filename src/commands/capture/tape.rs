@@ -6,11 +6,11 @@ use anyhow::Result;
 use bytes::Bytes;
 use netlab::{
     capture::{
-        Counts, Recorder,
+        Counts, Interface, Recorder,
         recordings::{self, ENDED_EARLY},
     },
     observer::{Tape, Taped},
-    runtime::{LabState, Runtime, WatchedSegment},
+    runtime::{LabState, Runtime},
 };
 use tokio::{
     sync::mpsc,
@@ -32,7 +32,7 @@ pub async fn record(
     lab: &LabState,
     path: &Path,
     announce: bool,
-    open: impl FnOnce(&[WatchedSegment]) -> Result<Recorder>,
+    open: impl FnOnce(&[Interface]) -> Result<Recorder>,
 ) -> Result<()> {
     let name = &lab.plan.lab;
     // From here on, so that nobody who was told of the recording can end it too soon.
@@ -72,7 +72,7 @@ pub async fn record(
 async fn pass_on(
     tape: &mut Tape,
     pieces: mpsc::Sender<(u64, Bytes)>,
-    segments: &[WatchedSegment],
+    segments: &[Interface],
     counts: &mut [Counts],
     asked: impl Future<Output = ()>,
 ) -> Result<()> {

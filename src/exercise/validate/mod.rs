@@ -10,8 +10,8 @@ use indexmap::IndexSet;
 
 use super::model::{Check, Exercise};
 use crate::{
-    error::nearest,
     signals,
+    suggest::nearest,
     yaml::{Document, Path, Problems},
 };
 

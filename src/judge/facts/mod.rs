@@ -12,7 +12,8 @@ use std::{collections::HashSet, path::Path, slice};
 use super::snapshot::Snapshot;
 use crate::{
     exercise::model::Facts,
-    observer::{ProcessRow, SocketRow, render},
+    kernel::SocketRow,
+    observer::{ProcessRow, render},
 };
 
 /// What came of asking one fact.

@@ -8,7 +8,7 @@ use super::{Fact, Finding};
 use crate::{
     exercise::model::{Count, Ended, Outcome, Outputs},
     judge::snapshot::{Program, Snapshot},
-    runtime::ExitStatus,
+    kernel::ExitStatus,
     signals,
 };
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{Fact, Finding, socket_line};
 use crate::{
+    capture::TcpState,
     exercise::model::{Owner, Sockets},
     judge::snapshot::{Program, Snapshot},
-    observer::{SocketRow, TcpState},
-    runtime::ExitStatus,
+    kernel::{ExitStatus, SocketRow},
 };
 
 /// A program listens on the exercise's port.

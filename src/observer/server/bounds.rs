@@ -34,10 +34,13 @@ pub fn cut(view: &mut View) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observer::{
-        SocketRow, TcpState,
-        protocol::{MAX_FRAME, Message, encode_json},
-        render::tests::{process, socket},
+    use crate::{
+        capture::TcpState,
+        kernel::SocketRow,
+        observer::{
+            protocol::{MAX_FRAME, Message, encode_json},
+            render::tests::{process, socket},
+        },
     };
 
     fn view(processes: Vec<ProcessRow>, sockets: Vec<SocketRow>) -> View {

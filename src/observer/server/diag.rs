@@ -16,8 +16,8 @@ use nix::{
     sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket},
 };
 
-use super::{bounds::MOST_ROWS, parse};
-use crate::observer::{SocketRow, TcpState};
+use super::bounds::MOST_ROWS;
+use crate::{capture::TcpState, kernel::SocketRow};
 
 /// `TCPDIAG_GETSOCK`: unlike `SOCK_DIAG_BY_FAMILY` it gives both families in one walk.
 const GETSOCK: u16 = 18;
@@ -108,7 +108,7 @@ fn row(message: &[u8; ROW]) -> Option<SocketRow> {
         };
         Some(SocketAddr::new(ip, u16::from_be_bytes([message[port], message[port + 1]])))
     };
-    let state = parse::state(message[1])?;
+    let state = TcpState::from_number(message[1])?;
     Some(SocketRow {
         local: address(8, 4)?,
         remote: address(24, 6)?,
@@ -132,7 +132,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::observer::server::handle::Handle;
+    use crate::{
+        kernel::{order, read_sockets},
+        observer::server::handle::Handle,
+    };
 
     #[test]
     fn it_tells_what_proc_tells() {
@@ -154,12 +157,12 @@ mod tests {
             let is_ours =
                 |row: &SocketRow| [row.local.port(), row.remote.port()].iter().any(|p| ports.contains(p));
             let mut rows: Vec<_> = rows.into_iter().filter(is_ours).collect();
-            rows.sort_by_key(parse::order);
+            rows.sort_by_key(order);
             rows
         };
         let from_proc = [("tcp", false), ("tcp6", true)]
             .into_iter()
-            .flat_map(|(file, v6)| parse::sockets(&fs::read(format!("/proc/self/net/{file}")).unwrap(), v6));
+            .flat_map(|(file, v6)| read_sockets(&fs::read(format!("/proc/self/net/{file}")).unwrap(), v6));
         let from_proc = ours(from_proc.collect());
         assert_eq!(ours(diag.sockets().unwrap().0), from_proc);
         assert_eq!(from_proc.len(), 6, "{from_proc:#?}");

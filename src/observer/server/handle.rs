@@ -11,7 +11,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::runtime::namespaces::sys;
+use crate::kernel::sys;
 
 /// One process of the machine.
 pub struct Handle {

@@ -16,7 +16,8 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
-    observer::{ProcessRow, SocketRow},
+    kernel::{SocketRow, order, read_sockets},
+    observer::ProcessRow,
     runtime::WatchedHost,
 };
 
@@ -118,7 +119,7 @@ impl Host {
         let mut view = View { processes, sockets, whole: found.whole && all_sockets };
         view.whole &= self.own(&mut view);
         view.sockets.iter_mut().for_each(|socket| socket.uid = self.ids.inside(socket.uid));
-        view.sockets.sort_by_key(parse::order);
+        view.sockets.sort_by_key(order);
         Some(view)
     }
 
@@ -129,7 +130,7 @@ impl Host {
             // A kernel without IPv6 has no tcp6.
             if let Ok(whole) = self.proc.read(file, MOST_OF_FILE, buffer) {
                 all &= whole;
-                sockets.extend(parse::sockets(buffer, v6));
+                sockets.extend(read_sockets(buffer, v6));
             }
         }
         (sockets, all)

@@ -22,16 +22,14 @@ use std::{
     io::{Read, Write},
     sync::{Arc, mpsc},
     thread,
-    time::SystemTime,
 };
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::protocol::{Message, Nanos, Request, Task, decode_json, encode_json, read_frame};
-use crate::{Result, error::Context, runtime::Watch};
+use super::protocol::{Message, Request, Task, decode_json, encode_json, read_frame};
+use crate::{Result, error::Context, runtime::Watch, time::now};
 use hosts::Host;
 use output::Output;
-pub(crate) use parse::sockets;
 use programs::Programs;
 use sampler::{Wake, Watched};
 use wire::{Asked, Tap};
@@ -135,10 +133,4 @@ fn tell(output: &Output, message: &Message) {
     let mut frame = Vec::new();
     encode_json(message, &mut frame);
     output.send(&frame);
-}
-
-/// The time on the packets' clock.
-fn now() -> Nanos {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Nanos::try_from(since.as_nanos()).unwrap_or(Nanos::MAX)
 }

@@ -27,10 +27,11 @@ use super::{
 };
 use crate::{
     Error, Result,
+    capture::Interface,
     capture::blocks::{Packet, enhanced_packet},
     error::Context,
-    observer::protocol::{BLOCKS_HEADER, Message, Nanos, blocks_header, encode_json},
-    runtime::WatchedSegment,
+    observer::protocol::{BLOCKS_HEADER, Message, blocks_header, encode_json},
+    time::Nanos,
 };
 
 /// How long the kernel collects packets at most, in milliseconds.
@@ -44,7 +45,7 @@ const PIECE: usize = 256 << 10;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Records until `input` ends, and passes on what has passed by then.
-pub fn serve(segments: &[WatchedSegment], mut input: impl Read, output: &Output) -> Result<()> {
+pub fn serve(segments: &[Interface], mut input: impl Read, output: &Output) -> Result<()> {
     let ring = RINGS / i32::try_from(segments.len().max(1)).unwrap_or(i32::MAX);
     let manner = Manner { immediate: false, collect: COLLECT.into(), ring: ring.max(RING) };
     let mut taps: Vec<Tap> =
@@ -114,7 +115,7 @@ struct Tap {
 }
 
 impl Tap {
-    fn open(index: u16, segment: &WatchedSegment, manner: &Manner) -> Result<Self> {
+    fn open(index: u16, segment: &Interface, manner: &Manner) -> Result<Self> {
         Ok(Self {
             index,
             name: segment.name.clone(),

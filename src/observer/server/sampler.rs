@@ -11,9 +11,12 @@ use nix::sys::{
 };
 
 use super::{bounds, diag::Diag, hosts::Host, now, output::Output, programs::Programs};
-use crate::observer::{
-    ProcessRow, SocketRow,
-    protocol::{Message, encode_json},
+use crate::{
+    kernel::SocketRow,
+    observer::{
+        ProcessRow,
+        protocol::{Message, encode_json},
+    },
 };
 
 /// Without any packet, how often the hosts are looked at: what a process does by itself (it listens,

@@ -15,9 +15,10 @@ use pcap::{Active, Capture, Linktype, Precision};
 use super::{now, output::Output, sampler::Wake};
 use crate::{
     Error, Result,
+    capture::Interface,
     error::Context,
-    observer::protocol::{Message, Nanos, encode_json, encode_packet},
-    runtime::WatchedSegment,
+    observer::protocol::{Message, encode_json, encode_packet},
+    time::Nanos,
 };
 
 /// How much of a frame is kept, in bytes: all of it, since a host's link segments its frames itself, as
@@ -30,7 +31,7 @@ const BATCH: usize = 256 << 10;
 /// One segment under capture.
 pub struct Tap {
     index: u16,
-    segment: WatchedSegment,
+    segment: Interface,
     capture: Capture<Active>,
     dropped: u32,
 }
@@ -49,7 +50,7 @@ const LIVE: Manner = Manner { immediate: true, collect: 0, ring: 32 << 20 };
 
 impl Tap {
     /// Opens the capture; from here on no packet is missed.
-    pub fn open(index: u16, segment: &WatchedSegment) -> Result<Self> {
+    pub fn open(index: u16, segment: &Interface) -> Result<Self> {
         Ok(Self { index, segment: segment.clone(), capture: open(segment, &LIVE)?, dropped: 0 })
     }
 
@@ -80,10 +81,10 @@ impl Tap {
 }
 
 /// Opens a capture; from here on no packet is missed.
-pub fn open(segment: &WatchedSegment, manner: &Manner) -> Result<Capture<Active>> {
+pub fn open(segment: &Interface, manner: &Manner) -> Result<Capture<Active>> {
     super::no_dbus::keep();
-    let what = || format!("cannot capture segment {} on {}", segment.name, segment.interface);
-    let capture = Capture::from_device(segment.interface.as_str())
+    let what = || format!("cannot capture segment {} on {}", segment.name, segment.device);
+    let capture = Capture::from_device(segment.device.as_str())
         // A bridge hands on what is not for itself: only promiscuous it shows that.
         .map(|c| c.promisc(true).immediate_mode(manner.immediate).timeout(manner.collect))
         .map(|c| c.precision(Precision::Nano).snaplen(SNAPLEN).buffer_size(manner.ring))

@@ -4,8 +4,8 @@
 use super::geometry::text_width;
 use super::geometry::{Geometry, fit, number};
 use crate::{
-    observer::protocol::Nanos,
     report::ladder::{Item, NoteKind, Place, Side},
+    time::Nanos,
     timeline::Packet,
 };
 

@@ -5,9 +5,10 @@ use maud::{Markup, html};
 
 use super::labels::clock;
 use crate::{
-    observer::{Seen, Tables, protocol::Nanos, render},
+    observer::{Seen, Tables, render},
     printable::{printable, visible},
     report::{Evidence, in_lab, narrative::capture_full},
+    time::Nanos,
     timeline::{Event, Packet, What},
 };
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     capture::Flags,
-    observer::TcpState,
+    capture::TcpState,
     printable::visible,
     report::ladder::{Activity, Item, Ladder, Life, Look, Place, Span, Strand, Turn},
     timeline::Packet,

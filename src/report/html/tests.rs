@@ -6,7 +6,7 @@ use super::{
     render,
 };
 use crate::{
-    observer::TcpState,
+    capture::TcpState,
     report::{
         Evidence,
         ladder::{Density, Item, Ladder},

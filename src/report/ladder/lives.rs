@@ -3,11 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Span, Turn, is_server, lanes};
-use crate::{
-    observer::{ProcessRow, protocol::Nanos},
-    report::Evidence,
-    timeline::What,
-};
+use crate::{observer::ProcessRow, report::Evidence, time::Nanos, timeline::What};
 
 /// The life of one process.
 #[derive(Clone, Debug)]

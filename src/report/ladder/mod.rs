@@ -11,7 +11,8 @@ mod strands;
 mod words;
 
 use crate::{
-    observer::{TcpState, protocol::Nanos},
+    capture::TcpState,
+    time::Nanos,
     timeline::Packet,
     topology::{Plan, Role},
 };

@@ -8,7 +8,7 @@ use super::{
     strands::{Key, Look, Strand},
     words,
 };
-use crate::{observer::protocol::Nanos, report::Evidence, timeline::Packet};
+use crate::{report::Evidence, time::Nanos, timeline::Packet};
 
 /// A wait of this length gets a row of its own.
 const LONG: Nanos = 100_000_000;

@@ -6,8 +6,10 @@ use indexmap::IndexMap;
 
 use super::{Side, Span, concerns, lanes};
 use crate::{
-    observer::{SocketRow, TcpState, protocol::Nanos},
+    capture::TcpState,
+    kernel::SocketRow,
     report::Evidence,
+    time::Nanos,
     timeline::{Packet, What},
 };
 

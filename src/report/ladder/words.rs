@@ -9,11 +9,7 @@ use super::{
     strands::{Look, Strand, side},
 };
 use crate::{
-    capture::Flags,
-    observer::{TcpState, protocol::Nanos},
-    printable::visible,
-    report::Evidence,
-    timeline::What,
+    capture::Flags, capture::TcpState, printable::visible, report::Evidence, time::Nanos, timeline::What,
 };
 
 /// Everything, not yet in order.

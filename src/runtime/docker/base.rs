@@ -12,11 +12,10 @@ use futures_util::{Stream, StreamExt};
 use tokio::{io::AsyncReadExt, process::Command};
 use tokio_util::io::ReaderStream;
 
-use super::answer::Answered;
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Progress, Step},
+    runtime::{Progress, Step, docker::errors::Answered},
 };
 
 /// What the Dockerfile names.

@@ -14,8 +14,10 @@ use bollard::{
 };
 use futures_util::future::try_join_all;
 
-use super::{answer::Answered, names, turn::Turn};
-use crate::{Result, error::Context, privileges::STUDENT_ID, topology::Plan};
+use super::{names, turn::Turn};
+use crate::{
+    Result, error::Context, privileges::STUDENT_ID, runtime::docker::errors::Answered, topology::Plan,
+};
 
 /// The engine's driver of volumes that knows tmpfs.
 const DRIVER: &str = "local";

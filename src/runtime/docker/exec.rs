@@ -17,13 +17,16 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    answer::Answered,
-    bodies::{PROGRAMS, READY},
-};
 use crate::{
     Error, Result,
-    runtime::{Command, ExitStatus, Handle, Process, TerminalSize},
+    kernel::ExitStatus,
+    runtime::{
+        Command, Handle, Process, TerminalSize,
+        docker::{
+            errors::Answered,
+            requests::{PROGRAMS, READY},
+        },
+    },
 };
 
 /// ^D.

@@ -15,12 +15,12 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 
-use super::{answer::Answered, base};
+use super::base;
 use crate::{
     Error, Result,
     digest::hex,
     error::Context,
-    runtime::{Progress, Step, namespaces},
+    runtime::{Progress, Step, docker::errors::Answered, namespaces},
 };
 
 const DOCKERFILE: &str = include_str!("../../../images/host/Dockerfile");

@@ -2,17 +2,17 @@
 //!
 //! A lab is what carries its label (see [`names`]); nothing else is looked for or removed.
 
-mod answer;
 mod base;
-mod bodies;
 mod connect;
 mod copies;
+mod errors;
 mod exec;
 mod image;
 mod names;
 mod observer;
 mod parts;
 mod power;
+mod requests;
 mod turn;
 mod wire;
 
@@ -37,7 +37,7 @@ use crate::{
     error::Context,
     topology::{HostPlan, Plan},
 };
-use answer::Answered;
+use errors::Answered;
 use image::Image;
 use parts::Parts;
 use turn::Turn;
@@ -171,7 +171,7 @@ impl Docker {
     async fn make_network(&self, turn: &Turn, plan: &Plan, n: usize) -> Result<()> {
         let segment = &plan.segments[n];
         let what = || format!("cannot make the segment {} with {}", segment.name, segment.subnet);
-        let (engine, network) = (self.engine.clone(), bodies::network(plan, n));
+        let (engine, network) = (self.engine.clone(), requests::network(plan, n));
         let made = async move { engine.create_network(network).await };
         match turn.ask(&names::segment(&plan.lab, &segment.name), made).await? {
             Err(DockerResponseServerError { message, .. }) if message.contains("overlaps") => {
@@ -187,14 +187,15 @@ impl Docker {
         let name = names::host(&plan.lab, &host.name);
         let what = || format!("cannot start host {}", host.name);
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
-        let (engine, body) = (self.engine.clone(), bodies::host(plan, host, image));
+        let (engine, body) = (self.engine.clone(), requests::host(plan, host, image));
         let made = async move { engine.create_container(Some(options), body).await };
         turn.ask(&name, made).await?.or_engine(what)?;
         self.engine.start_container(&name, None::<StartContainerOptions>).await.or_engine(what)?;
         // One after the other, and while it runs: so they are eth1, eth2, … in the plan's order.
         for link in &host.links[1..] {
             let network = names::segment(&plan.lab, &link.segment);
-            let connected = self.engine.connect_network(&network, bodies::attachment(plan, host, link)).await;
+            let connected =
+                self.engine.connect_network(&network, requests::attachment(plan, host, link)).await;
             connected.or_engine(|| format!("cannot attach {} to {}", host.name, link.segment))?;
         }
         Ok(())

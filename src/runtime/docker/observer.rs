@@ -11,15 +11,17 @@ use bollard::{
 };
 use futures_util::future::try_join_all;
 
-use super::{
-    answer::Answered,
-    bodies::{self, PROGRAMS},
-    exec, names,
-    turn::Turn,
-};
+use super::{exec, names, turn::Turn};
 use crate::{
     Error, Result,
-    runtime::{HostState, LabState, Process, Watch, WatchedHost, WatchedSegment},
+    capture::Interface,
+    runtime::{
+        HostState, LabState, Process, Watch, WatchedHost,
+        docker::{
+            errors::Answered,
+            requests::{self, PROGRAMS},
+        },
+    },
 };
 
 /// What is to be watched, as the engine's machine numbers and names it.
@@ -41,13 +43,13 @@ pub async fn watched_host(engine: &Engine, lab: &str, host: &str) -> Result<Watc
 }
 
 /// A segment, as the engine's machine names it.
-pub async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Result<WatchedSegment> {
+pub async fn watched_segment(engine: &Engine, lab: &str, segment: &str) -> Result<Interface> {
     let network = engine.inspect_network(&names::segment(lab, segment), None::<InspectNetworkOptions>).await;
     let network = network.or_engine(|| format!("cannot look at segment {segment}"))?;
     // As the engine names a bridge that nobody gave another name.
     let id = network.id.unwrap_or_default();
-    let interface = format!("br-{}", id.get(..12).unwrap_or(&id));
-    Ok(WatchedSegment { name: segment.into(), interface })
+    let device = format!("br-{}", id.get(..12).unwrap_or(&id));
+    Ok(Interface { name: segment.into(), device })
 }
 
 /// Runs `netlab observe` in the lab's observer, if it has one that runs.
@@ -67,7 +69,7 @@ pub async fn start(engine: &Engine, turn: &Turn, lab: &str, image: &str) -> Resu
     let name = names::observer(lab, image);
     let what = || "cannot start the lab's observer";
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    let (asked, body) = (engine.clone(), bodies::observer(lab, image));
+    let (asked, body) = (engine.clone(), requests::observer(lab, image));
     let made = async move { asked.create_container(Some(options), body).await };
     match turn.ask(&name, made).await? {
         // Somebody else looks for the first time at the same moment, or it was stopped.

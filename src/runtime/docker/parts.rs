@@ -17,13 +17,12 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    answer::Answered,
     names,
     turn::{self, Turn},
 };
 use crate::{
     Error, Result,
-    runtime::{HostState, LabState, Owner},
+    runtime::{HostState, LabState, Owner, docker::errors::Answered},
     topology::{HostPlan, Plan},
 };
 

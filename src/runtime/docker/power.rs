@@ -8,8 +8,8 @@ use bollard::{
 };
 use futures_util::StreamExt;
 
-use super::{answer::Answered, names};
-use crate::{Result, topology::HostPlan};
+use super::names;
+use crate::{Result, runtime::docker::errors::Answered, topology::HostPlan};
 
 /// Pulls out a host's links, then ends it and waits until it is gone. In this order nothing of what its
 /// kernel would say for its dying processes, no FIN and no RST, comes to the wire.

@@ -5,12 +5,13 @@ use bollard::Docker as Engine;
 use futures_util::future::try_join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{bodies, observer, turn::Turn};
+use super::{observer, turn::Turn};
 use crate::{
     Error, Result,
     error::Context,
     runtime::{
         Command, Process, Warning, WatchedHost,
+        docker::requests,
         wire::{
             is_open,
             machine::{Host, Order, Outcome},
@@ -59,18 +60,17 @@ async fn order(engine: &Engine, plan: &Plan, hosts: Vec<&HostPlan>, bridges: boo
     );
     let inits = try_join_all(hosts.iter().map(|host| observer::watched_host(engine, &plan.lab, &host.name)));
     let (segments, inits) = tokio::try_join!(segments, inits)?;
-    let bridge = |name: &str| {
-        segments.iter().find(|s| s.name == name).map(|s| s.interface.clone()).unwrap_or_default()
-    };
+    let bridge =
+        |name: &str| segments.iter().find(|s| s.name == name).map(|s| s.device.clone()).unwrap_or_default();
     let host = |(host, init): (&HostPlan, i32)| Host {
         plan: host.clone(),
         init,
         bridges: host.links.iter().map(|link| bridge(&link.segment)).collect(),
-        ready: plan.untrusted.then(|| bodies::network_arguments(host)),
+        ready: plan.untrusted.then(|| requests::network_arguments(host)),
     };
     Ok(Order {
         hosts: hosts.into_iter().zip(inits.iter().map(|watched| watched.init)).map(host).collect(),
-        bridges: if bridges { segments.iter().map(|s| s.interface.clone()).collect() } else { Vec::new() },
+        bridges: if bridges { segments.iter().map(|s| s.device.clone()).collect() } else { Vec::new() },
     })
 }
 

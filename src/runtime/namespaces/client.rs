@@ -26,12 +26,12 @@ use tokio::{
 use super::{
     protocol::{self, Reply, Request},
     state::Found,
-    sys,
 };
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Command, ExitStatus, Handle, Process, TerminalSize},
+    kernel::{ExitStatus, sys},
+    runtime::{Command, Handle, Process, TerminalSize},
 };
 
 /// A connection to a lab's keeper.

@@ -26,13 +26,11 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    protocol::{self, Failure},
-    sys,
-};
+use super::protocol::{self, Failure};
 use crate::{
     Result,
     error::Context,
+    kernel::sys,
     privileges::Capabilities,
     runtime::{Command, TerminalSize},
 };

@@ -11,8 +11,8 @@ use std::{
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::{AsyncRead, ReadBuf, unix::AsyncFd};
 
-use super::{client::Connection, state::Found, sys};
-use crate::{Result, error::Context};
+use super::{client::Connection, state::Found};
+use crate::{Result, error::Context, kernel::sys};
 
 /// A log that ends when the lab does.
 pub struct Follow {

@@ -9,7 +9,6 @@ pub mod launch;
 mod logs;
 pub(crate) mod protocol;
 pub(super) mod state;
-pub(crate) mod sys;
 
 use std::{
     fs::File,
@@ -25,10 +24,10 @@ use ipnet::Ipv4Net;
 use tokio::{io::AsyncWriteExt, process, time::timeout};
 
 use super::{
-    ByteStream, Command, ExitStatus, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step,
-    Warning, Watch, WatchedHost, wire::listens,
+    ByteStream, Command, HostState, LabState, Process, Progress, Runtime, RuntimeKind, Step, Warning, Watch,
+    WatchedHost, wire::listens,
 };
-use crate::{Error, Result, error::Context, own, topology::Plan};
+use crate::{Error, Result, error::Context, kernel::ExitStatus, own, topology::Plan};
 use client::Connection;
 use protocol::{Order, Outcome, Reply, Request};
 use state::{Base, Found};

@@ -15,10 +15,10 @@ use nix::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::sys;
 use crate::{
     Error,
-    runtime::{Command, ExitStatus, HostState, Warning, Watch, WatchedHost},
+    kernel::{ExitStatus, sys},
+    runtime::{Command, HostState, Warning, Watch, WatchedHost},
     topology::Plan,
 };
 

@@ -7,7 +7,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{Error, Result, error::Context, runtime::namespaces::sys::pidfd_open};
+use crate::{Error, Result, error::Context, kernel::sys::pidfd_open};
 
 /// Becomes the command, on the network of the host with this PID 1. Gives why it cannot.
 pub fn execute(init: i32, command: &[String]) -> Error {

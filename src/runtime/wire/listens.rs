@@ -13,8 +13,9 @@ use nix::{
 };
 
 use crate::{
-    observer::{TcpState, sockets},
-    runtime::{Lack, Warning, namespaces::sys::pidfd_open},
+    capture::TcpState,
+    kernel::{read_sockets, sys::pidfd_open},
+    runtime::{Lack, Warning},
     topology::{HostPlan, Role},
 };
 
@@ -89,7 +90,7 @@ fn listens(init: i32) -> bool {
     let tables = [("tcp", TcpState::Listen), ("udp", TcpState::Close)];
     let kinds = tables.into_iter().flat_map(|kind| [(kind, "", false), (kind, "6", true)]);
     let mut rows = kinds.flat_map(|((table, state), version, v6)| {
-        let rows = sockets(read(&format!("/proc/{init}/net/{table}{version}")).as_bytes(), v6);
+        let rows = read_sockets(read(&format!("/proc/{init}/net/{table}{version}")).as_bytes(), v6);
         rows.into_iter().filter(move |row| row.state == state)
     });
     rows.any(|row| !row.local.ip().is_loopback())

@@ -6,7 +6,8 @@ use netlink_packet_route::{
     tc::{TcAttribute, TcBpfFlags, TcFilterBpf, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
 
-use super::{netlink::Change, sender::Program};
+use super::sender::Program;
+use crate::kernel::netlink::Change;
 
 /// The queueing discipline that filters hang on (since Linux 4.5).
 const CLSACT: &str = "clsact";

@@ -20,15 +20,17 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    carries, listens, lock,
-    netlink::{Change, Netlink},
-    ready,
+    carries, listens, lock, ready,
     sender::{self, Program},
 };
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Warning, namespaces::sys::pidfd_open},
+    kernel::{
+        netlink::{Change, Netlink},
+        sys::pidfd_open,
+    },
+    runtime::Warning,
     topology::{HostPlan, LinkPlan},
 };
 

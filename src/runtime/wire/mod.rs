@@ -10,7 +10,6 @@ pub mod host;
 pub mod listens;
 pub mod lock;
 pub mod machine;
-pub mod netlink;
 mod ready;
 pub mod sender;
 

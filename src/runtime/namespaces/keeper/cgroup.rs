@@ -19,10 +19,10 @@ use nix::{
     unistd::Pid,
 };
 
-use super::super::sys;
 use crate::{
     Error, Result,
     error::Context,
+    kernel::sys,
     own,
     runtime::{Lack, Warning},
     topology::{Limits, Plan},

@@ -12,11 +12,8 @@ use nix::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::super::{
-    protocol::{self, Failure},
-    sys,
-};
-use crate::{Error, Result, error::Context};
+use super::super::protocol::{self, Failure};
+use crate::{Error, Result, error::Context, kernel::sys};
 
 /// Has a child do the work, and waits for it. Gives what it found out, and the descriptor that it has opened.
 /// `what` it does is for errors.

@@ -18,7 +18,7 @@ use nix::{
 };
 
 use super::{
-    super::{protocol::Failure, sys},
+    super::protocol::Failure,
     cgroup::Membership,
     child,
     ids::Ids,
@@ -30,6 +30,7 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
+    kernel::sys,
     privileges::{Capabilities, restrict_calls},
     runtime::Command,
     topology::{HostPlan, Plan, Role},

@@ -24,11 +24,11 @@ use nix::{
     unistd::{Gid, Pid, Uid, getegid, geteuid, getpid, pause},
 };
 
-use super::super::sys;
 use crate::{
     Error, Result,
     digest::sha256,
     error::Context,
+    kernel::sys,
     privileges::{STUDENT_ID, become_user},
     runtime::owner,
     topology::Plan,

@@ -43,12 +43,12 @@ use nix::{
 use super::{
     protocol::{Failure, Order, Outcome},
     state::Folder,
-    sys,
 };
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{ExitStatus, Warning, wire},
+    kernel::{ExitStatus, sys},
+    runtime::{Warning, wire},
     topology::Plan,
 };
 use cgroup::{Cgroups, Membership};

@@ -22,14 +22,10 @@ use nix::{
 
 use crate::{
     Error, Result,
+    capture::Interface,
     error::Context,
-    runtime::{
-        Warning, WatchedSegment,
-        wire::{
-            self,
-            netlink::{Change, LinkNews, Netlink},
-        },
-    },
+    kernel::netlink::{Change, LinkNews, Netlink},
+    runtime::{Warning, wire},
     topology::{HostPlan, LinkPlan, Plan},
 };
 
@@ -46,11 +42,11 @@ const FIRST_LINK: u32 = 10;
 const LOOPBACK: u32 = 1;
 
 /// The bridges of a plan's segments, in their order.
-pub fn bridges(plan: &Plan) -> Vec<WatchedSegment> {
+pub fn bridges(plan: &Plan) -> Vec<Interface> {
     let bridge = |(n, segment): (usize, &crate::topology::SegmentPlan)| {
         let named = format!("br-{}", segment.name);
-        let interface = if named.len() <= IFNAMSIZ { named } else { format!("nl{n}") };
-        WatchedSegment { name: segment.name.clone(), interface }
+        let device = if named.len() <= IFNAMSIZ { named } else { format!("nl{n}") };
+        Interface { name: segment.name.clone(), device }
     };
     plan.segments.iter().enumerate().map(bridge).collect()
 }
@@ -73,7 +69,7 @@ impl Switch {
         for (bridge, index) in bridges(plan).iter().zip(FIRST_BRIDGE..) {
             changes.push(Change {
                 what: format!("make the bridge of segment {}", bridge.name),
-                message: RouteNetlinkMessage::NewLink(bridge_message(&bridge.interface, index)),
+                message: RouteNetlinkMessage::NewLink(bridge_message(&bridge.device, index)),
             });
         }
         for (n, init) in inits.iter().enumerate() {

@@ -26,7 +26,6 @@ use super::{
     super::{
         protocol::{self, Failure, Reply, Request},
         state::Claim,
-        sys,
     },
     Ground, Keeper,
     folder::FolderWatch,
@@ -36,9 +35,11 @@ use super::{
 };
 use crate::{
     Error, Result,
-    error::{Context, nearest},
+    error::Context,
+    kernel::{ExitStatus, sys},
     privileges::Capabilities,
-    runtime::{Command, ExitStatus, HostState, Watch, WatchedHost},
+    runtime::{Command, HostState, Watch, WatchedHost},
+    suggest::nearest,
     topology::HostPlan,
 };
 

@@ -28,7 +28,6 @@ use super::{
     super::{
         launch::{Answer, Launch},
         protocol::{self, Failure},
-        sys,
     },
     cgroup::Membership,
     ids::Ids,
@@ -37,6 +36,7 @@ use super::{
 use crate::{
     Error, Result,
     error::Context,
+    kernel::sys,
     privileges::{Capabilities, restrict_calls},
     runtime::Command,
     topology::HostPlan,

@@ -24,10 +24,11 @@ use nix::{
     unistd::{chdir, chroot, pivot_root},
 };
 
-use super::{super::sys, child, ids::Ids};
+use super::{child, ids::Ids};
 use crate::{
     Error, Result,
     error::Context,
+    kernel::sys,
     privileges::{STUDENT, STUDENT_ID},
     runtime::Warning,
     topology::{HostPlan, Plan},

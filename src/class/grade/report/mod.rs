@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{Marks, Record};
 use crate::{
     Result,
-    alike::Alike,
-    course::Course,
+    class::{course::Course, similarity::Alike},
     error::Context,
     judge::{CheckResult, Verdict},
     own,

@@ -14,14 +14,16 @@ use super::Judged;
 use crate::{
     Error, Kind, Result,
     check::{self, Build, News, Report, Request},
-    course::{Course, Rule},
+    class::{
+        course::{Course, Rule},
+        submission::Sources,
+    },
     error::FileContext,
     judge::Verdict,
     observer::Session,
     own,
     printable::{printable, visible},
     runtime::{self, LabState, Lack, Runtime, Step},
-    submission::Sources,
     timeline::{Event, What},
     topology::{Mount, Topology},
     workspace::{self, Manifest},

@@ -15,7 +15,7 @@ use crate::{
     Error, Result,
     digest::sha256,
     error::{Context, FileContext},
-    own, report,
+    own, run,
 };
 
 /// A run's capture longer than this, in bytes, stays at home.
@@ -52,7 +52,7 @@ pub fn pack(folder: &Path, archive: &Path) -> Result<Packed> {
         return Err(Error::usage(format!("{} holds no sources", folder.display())));
     }
     let sources = hashes(&files);
-    let run = report::newest(&folder.join("captures")).ok();
+    let run = run::newest(&folder.join("captures")).ok();
     files.extend(run.as_deref().map(evidence).transpose()?.unwrap_or_default());
     let manifest = Manifest { netlab: env!("CARGO_PKG_VERSION").into(), made, files: hashes(&files) };
     let text = serde_json::to_vec_pretty(&manifest).or_lab(|| "cannot write down the manifest")?;

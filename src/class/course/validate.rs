@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{File, Rule, Section, moment};
 use crate::{
-    error::nearest,
     exercise::Template,
+    suggest::nearest,
     yaml::{Document, Path, Problems},
 };
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Grades, Marks, Record};
-use crate::grade::Judged;
+use crate::class::grade::Judged;
 
 /// The class as one object.
 pub fn render(grades: &Grades<'_>) -> Value {

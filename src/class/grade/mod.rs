@@ -27,13 +27,15 @@ use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
     Error, Kind, Result,
-    course::Course,
+    class::{
+        course::Course,
+        submission::{Bounds, Class, GRADES, Sources, Submission},
+    },
     digest::sha256,
     error::{Context, FileContext},
     own,
     runtime::{Runtime, RuntimeKind},
-    submission::{Bounds, Class, GRADES, Sources, Submission},
-    timeline::millis,
+    time::millis,
     workspace::{MANIFEST, Manifest},
     yaml::Document,
 };

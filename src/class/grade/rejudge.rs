@@ -7,12 +7,14 @@ use super::{Judged, Marks, Record, Status};
 use crate::{
     Result,
     check::Section,
-    course::{Course, Rule},
+    class::{
+        course::{Course, Rule},
+        submission::Submission,
+    },
     judge,
     record::Record as Run,
     run::Folder,
     runtime::RuntimeKind,
-    submission::Submission,
 };
 
 /// What became of one submission.

@@ -6,7 +6,7 @@
 
 pub(crate) mod archive;
 mod class;
-pub(crate) mod landing;
+pub(crate) mod extract;
 mod pack;
 mod scratch;
 mod sources;

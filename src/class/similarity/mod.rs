@@ -6,8 +6,8 @@
 //! large class has, but it is told how much of each that is, and who has the same files: when many copy from one,
 //! most of the class has it.
 
-mod places;
-mod prints;
+mod fingerprints;
+mod matches;
 mod tokens;
 
 use std::{
@@ -19,12 +19,12 @@ use serde::Serialize;
 
 use crate::{
     Result,
+    class::submission::{Bounds, walk},
     error::Context,
-    submission::{Bounds, walk},
 };
-use prints::{Print, prints};
+use fingerprints::{Fingerprint, fingerprints};
 
-pub use places::{Place, Span};
+pub use matches::{Place, Span};
 
 /// In a class of at least so many, what more than half have is what everybody writes.
 const CLASS: usize = 6;
@@ -40,15 +40,15 @@ const MOST_PAIRS: usize = 1000;
 
 /// The sources of what students are to write themselves, as netlab has them.
 const NETLABS: [(&str, &str); 9] = [
-    ("tcpechod/main.rs", include_str!("../bin/tcpechod/main.rs")),
-    ("tcpechod/options.rs", include_str!("../bin/tcpechod/options.rs")),
-    ("tcpechod/passive.rs", include_str!("../bin/tcpechod/passive.rs")),
-    ("tcpechod/print.rs", include_str!("../bin/tcpechod/print.rs")),
-    ("tcpechod/signals.rs", include_str!("../bin/tcpechod/signals.rs")),
-    ("tcpechod/variants.rs", include_str!("../bin/tcpechod/variants.rs")),
-    ("tcpecho.rs", include_str!("../bin/tcpecho.rs")),
-    ("processes.rs", include_str!("../bin/processes.rs")),
-    ("threads.rs", include_str!("../bin/threads.rs")),
+    ("tcpechod/main.rs", include_str!("../../bin/tcpechod/main.rs")),
+    ("tcpechod/options.rs", include_str!("../../bin/tcpechod/options.rs")),
+    ("tcpechod/passive.rs", include_str!("../../bin/tcpechod/passive.rs")),
+    ("tcpechod/print.rs", include_str!("../../bin/tcpechod/print.rs")),
+    ("tcpechod/signals.rs", include_str!("../../bin/tcpechod/signals.rs")),
+    ("tcpechod/variants.rs", include_str!("../../bin/tcpechod/variants.rs")),
+    ("tcpecho.rs", include_str!("../../bin/tcpecho.rs")),
+    ("processes.rs", include_str!("../../bin/processes.rs")),
+    ("threads.rs", include_str!("../../bin/threads.rs")),
 ];
 
 /// Two submissions that share a part.
@@ -116,7 +116,7 @@ impl Given {
     /// Adds the programs in a folder.
     pub fn add(&mut self, folder: &Path) -> Result<()> {
         each_program(folder, |name, text| {
-            self.0.extend(prints(tokens::of(&name, text)).map(|print| print.hash));
+            self.0.extend(fingerprints(tokens::of(&name, text)).map(|print| print.hash));
         })
     }
 }
@@ -125,7 +125,7 @@ impl Given {
 #[derive(Clone, Debug)]
 pub struct Work {
     name: String,
-    files: Vec<(PathBuf, Vec<Print>)>,
+    files: Vec<(PathBuf, Vec<Fingerprint>)>,
     /// How many fingerprints may still be kept, and how many looked at.
     room: (usize, usize),
     /// The first file that not all was kept of, if there is one.
@@ -156,7 +156,7 @@ impl Work {
 
     fn add(&mut self, name: PathBuf, text: &str, given: &Given) {
         let mut kept = Vec::new();
-        for print in prints(tokens::of(&name, text)) {
+        for print in fingerprints(tokens::of(&name, text)) {
             let is_given = given.0.contains(&print.hash);
             if self.room.1 == 0 || self.room.0 == 0 && !is_given {
                 self.cut.get_or_insert(self.files.len());
@@ -172,17 +172,17 @@ impl Work {
     }
 
     /// The files that all is known of.
-    fn whole(&self) -> &[(PathBuf, Vec<Print>)] {
+    fn whole(&self) -> &[(PathBuf, Vec<Fingerprint>)] {
         &self.files[..self.cut.unwrap_or(self.files.len())]
     }
 
     fn hashes(&self) -> HashSet<u64> {
-        self.files.iter().flat_map(|(_, prints)| prints.iter().map(|print| print.hash)).collect()
+        self.files.iter().flat_map(|(_, fingerprints)| fingerprints.iter().map(|print| print.hash)).collect()
     }
 
     fn without(&mut self, common: &HashSet<u64>) {
-        for (_, prints) in &mut self.files {
-            prints.retain(|print| !common.contains(&print.hash));
+        for (_, fingerprints) in &mut self.files {
+            fingerprints.retain(|print| !common.contains(&print.hash));
         }
     }
 }
@@ -218,8 +218,8 @@ fn pairs(works: &[Work], least: f64) -> (Vec<Pair>, usize) {
     let mut indices = BTreeMap::new();
     let pair = |(i, j, share): (usize, usize, f64)| {
         let (a, b): (&Work, &Work) = (&works[i], &works[j]);
-        let index = indices.entry(j).or_insert_with(|| places::Index::new(&b.files));
-        Pair { a: a.name.clone(), b: b.name.clone(), share, places: places::of(&a.files, index) }
+        let index = indices.entry(j).or_insert_with(|| matches::Index::new(&b.files));
+        Pair { a: a.name.clone(), b: b.name.clone(), share, places: matches::of(&a.files, index) }
     };
     (alike.into_iter().map(pair).collect(), more)
 }
@@ -254,8 +254,10 @@ fn shares(works: &[Work]) -> Vec<(usize, usize, f64)> {
 fn copies(works: &[Work]) -> Vec<Copied> {
     let mut owners: BTreeMap<Vec<u64>, Vec<(String, PathBuf)>> = BTreeMap::new();
     for work in works {
-        for (name, prints) in work.whole().iter().filter(|(_, prints)| prints.len() >= FEWEST) {
-            let hashes = prints.iter().map(|print| print.hash).collect();
+        for (name, fingerprints) in
+            work.whole().iter().filter(|(_, fingerprints)| fingerprints.len() >= FEWEST)
+        {
+            let hashes = fingerprints.iter().map(|print| print.hash).collect();
             let by = owners.entry(hashes).or_default();
             // Twice in one submission is nobody's copy.
             if by.last().is_none_or(|(last, _)| *last != work.name) {
@@ -345,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_copy_of_netlabs_own_server_is_found() {
-        let copy = include_str!("../bin/tcpechod/main.rs").replace("connection", "c");
+        let copy = include_str!("../../bin/tcpechod/main.rs").replace("connection", "c");
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("server.rs"), copy).unwrap();
         let works =

@@ -23,7 +23,7 @@ use nix::{
 
 use tokio::io::unix::AsyncFd;
 
-use crate::runtime::ExitStatus;
+use crate::kernel::ExitStatus;
 
 /// Memory for a new process to start on, in bytes. It is a copy: untouched pages cost nothing.
 const STACK: usize = 1 << 20;

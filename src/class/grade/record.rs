@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     Error, Result,
+    class::submission::{Sources, Submission},
     error::Context,
     own,
     printable::{printable, visible},
-    submission::{Sources, Submission},
     workspace::{Manifest, ON_HOSTS},
 };
 

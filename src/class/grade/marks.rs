@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Judged, Record, Status};
 use crate::{
-    course::{Course, Late, Rule},
+    class::course::{Course, Late, Rule},
     judge::Verdict,
 };
 

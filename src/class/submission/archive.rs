@@ -11,10 +11,13 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::{
     MANIFEST, Manifest, OWN,
-    landing::{Arrival, Landing},
     walk::{first_bytes, is_source},
 };
-use crate::{Error, Result, error::Context};
+use crate::{
+    Error, Result,
+    class::submission::extract::{Arrival, Landing},
+    error::Context,
+};
 
 /// What an archive may hold besides what lands, in bytes: headers, and a run's evidence and capture.
 const BESIDES: u64 = 128 << 20;

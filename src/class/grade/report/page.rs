@@ -4,8 +4,10 @@ use maud::{Markup, html};
 
 use super::{Grades, Marks, Record, points};
 use crate::{
-    alike::{Alike, Common, Copied, Pair, Span},
-    grade::{Judged, Status},
+    class::{
+        grade::{Judged, Status},
+        similarity::{Alike, Common, Copied, Pair, Span},
+    },
     judge::Verdict,
     report::html::{badge, page, seconds, sign},
 };

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::prints::Print;
+use crate::class::similarity::fingerprints::Fingerprint;
 
 /// Places of a pair that are told.
 const MOST: usize = 5;
@@ -36,11 +36,11 @@ pub struct Span {
 }
 
 impl Span {
-    fn of(file: &Path, print: &Print) -> Self {
+    fn of(file: &Path, print: &Fingerprint) -> Self {
         Self { file: file.to_owned(), from: print.from, to: print.to }
     }
 
-    fn take_in(&mut self, print: &Print) {
+    fn take_in(&mut self, print: &Fingerprint) {
         self.from = self.from.min(print.from);
         self.to = self.to.max(print.to);
     }
@@ -48,30 +48,30 @@ impl Span {
 
 /// Where each fingerprint of a submission is, to be looked up.
 pub struct Index<'w> {
-    files: &'w [(PathBuf, Vec<Print>)],
+    files: &'w [(PathBuf, Vec<Fingerprint>)],
     /// The numbers of a file and of a fingerprint in it, in their order.
     places: HashMap<u64, Vec<(u32, u32)>>,
 }
 
 impl<'w> Index<'w> {
     /// Of these files.
-    pub fn new(files: &'w [(PathBuf, Vec<Print>)]) -> Self {
+    pub fn new(files: &'w [(PathBuf, Vec<Fingerprint>)]) -> Self {
         let mut places: HashMap<u64, Vec<(u32, u32)>> = HashMap::new();
-        for (file, (_, prints)) in (0..).zip(files) {
-            for (at, print) in (0..).zip(prints) {
+        for (file, (_, fingerprints)) in (0..).zip(files) {
+            for (at, print) in (0..).zip(fingerprints) {
                 places.entry(print.hash).or_default().push((file, at));
             }
         }
         Self { files, places }
     }
 
-    fn of(&self, print: &Print) -> Option<&[(u32, u32)]> {
+    fn of(&self, print: &Fingerprint) -> Option<&[(u32, u32)]> {
         self.places.get(&print.hash).map(Vec::as_slice)
     }
 
-    fn get(&self, (file, at): (u32, u32)) -> (&'w Path, &'w Print) {
-        let (name, prints) = &self.files[file as usize];
-        (name, &prints[at as usize])
+    fn get(&self, (file, at): (u32, u32)) -> (&'w Path, &'w Fingerprint) {
+        let (name, fingerprints) = &self.files[file as usize];
+        (name, &fingerprints[at as usize])
     }
 }
 
@@ -90,11 +90,11 @@ struct Part {
 }
 
 /// The longest parts of these files that are in the index, too.
-pub fn of(a: &[(PathBuf, Vec<Print>)], b: &Index<'_>) -> Vec<Place> {
+pub fn of(a: &[(PathBuf, Vec<Fingerprint>)], b: &Index<'_>) -> Vec<Place> {
     let mut places = Vec::new();
-    for (file, prints) in a {
+    for (file, fingerprints) in a {
         let mut current: Option<Part> = None;
-        for (at, print) in (0..).zip(prints) {
+        for (at, print) in (0..).zip(fingerprints) {
             let Some(twins) = b.of(print) else { continue };
             let open = current.as_mut().filter(|part| at - part.last <= GAP);
             if let Some((part, twin)) = open.and_then(|part| near(twins, part.twin).map(|twin| (part, twin)))
@@ -123,17 +123,18 @@ mod tests {
     use super::*;
 
     /// The same by looking at each pair of fingerprints.
-    fn naive(a: &[(PathBuf, Vec<Print>)], b: &[(PathBuf, Vec<Print>)]) -> Vec<Place> {
-        let twins = |print: &Print| {
-            let all =
-                b.iter().flat_map(|(file, prints)| (0_u32..).zip(prints).map(move |(at, p)| (file, at, p)));
+    fn naive(a: &[(PathBuf, Vec<Fingerprint>)], b: &[(PathBuf, Vec<Fingerprint>)]) -> Vec<Place> {
+        let twins = |print: &Fingerprint| {
+            let all = b.iter().flat_map(|(file, fingerprints)| {
+                (0_u32..).zip(fingerprints).map(move |(at, p)| (file, at, p))
+            });
             let hash = print.hash;
             all.filter(move |(.., twin)| twin.hash == hash)
         };
         let mut places: Vec<Place> = Vec::new();
-        for (file, prints) in a {
+        for (file, fingerprints) in a {
             let mut last: Option<(u32, &Path, u32)> = None;
-            for (at, print) in (0..).zip(prints).filter(|(_, print)| twins(print).next().is_some()) {
+            for (at, print) in (0..).zip(fingerprints).filter(|(_, print)| twins(print).next().is_some()) {
                 let next = last.filter(|(last, ..)| at - last <= GAP).and_then(|(_, other, there)| {
                     twins(print).find(|(file, at, _)| *file == other && at.abs_diff(there) <= GAP)
                 });
@@ -154,13 +155,13 @@ mod tests {
     }
 
     /// A few files of fingerprints of a few kinds, so that they come again and again.
-    fn files() -> impl Strategy<Value = Vec<(PathBuf, Vec<Print>)>> {
+    fn files() -> impl Strategy<Value = Vec<(PathBuf, Vec<Fingerprint>)>> {
         let file = (1_u64..12).prop_flat_map(|kinds| vec(0..kinds, 0..40));
         vec(file, 0..4).prop_map(|files| {
-            let prints = |hashes: Vec<u64>| {
-                (1..).zip(hashes).map(|(line, hash)| Print { hash, from: line, to: line + 2 }).collect()
+            let fingerprints = |hashes: Vec<u64>| {
+                (1..).zip(hashes).map(|(line, hash)| Fingerprint { hash, from: line, to: line + 2 }).collect()
             };
-            (0..).zip(files).map(|(n, hashes)| (format!("{n}.c").into(), prints(hashes))).collect()
+            (0..).zip(files).map(|(n, hashes)| (format!("{n}.c").into(), fingerprints(hashes))).collect()
         })
     }
 

@@ -15,11 +15,16 @@ use jiff::Timestamp;
 use super::{
     Bounds, Sources,
     archive::{self, Which},
-    landing::{Landing, Missing},
     scratch::{self, Scratch},
     walk::{self, Found},
 };
-use crate::{Error, Result, error::Context, printable::visible, workspace::MANIFEST};
+use crate::{
+    Error, Result,
+    class::submission::extract::{Landing, Missing},
+    error::Context,
+    printable::visible,
+    workspace::MANIFEST,
+};
 
 /// Between the number of a submission and the file's own name.
 const MOODLE: &str = "_assignsubmission_";

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     check,
-    course::{Borrowed, Rule},
+    class::course::{Borrowed, Rule},
     judge::{CheckResult, Verdict},
 };
 

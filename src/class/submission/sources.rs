@@ -11,12 +11,12 @@ use super::{
     Bounds, Manifest,
     archive::{self, Which},
     class::{Part, Place},
-    landing::{Arrival, Landing},
     scratch::Scratch,
     walk::{self, Found},
 };
 use crate::{
     Error, Result,
+    class::submission::extract::{Arrival, Landing},
     digest::{hex, sha256},
     error::Context,
     workspace::MANIFEST,

@@ -16,19 +16,19 @@ const WINDOW: usize = 5;
 
 /// A fingerprint: of which tokens, and on which lines they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Print {
+pub struct Fingerprint {
     pub hash: u64,
     pub from: usize,
     pub to: usize,
 }
 
 /// The program's fingerprints in their order, made as they are asked for.
-pub fn prints<'t>(tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = Print> {
+pub fn fingerprints<'t>(tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = Fingerprint> {
     winnow(all(tokens))
 }
 
 /// The fingerprint of every part of [`SHORTEST`] tokens.
-fn all<'t>(mut tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = Print> {
+fn all<'t>(mut tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = Fingerprint> {
     let mut part: VecDeque<Token<'t>> = tokens.by_ref().take(SHORTEST - 1).collect();
     tokens.map(move |token| {
         part.push_back(token);
@@ -39,8 +39,8 @@ fn all<'t>(mut tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = 
 }
 
 /// The smallest of every [`WINDOW`] neighbours, each once; of fewer than that, the smallest.
-fn winnow(mut all: impl Iterator<Item = Print>) -> impl Iterator<Item = Print> {
-    let mut window: VecDeque<(usize, Print)> = VecDeque::new();
+fn winnow(mut all: impl Iterator<Item = Fingerprint>) -> impl Iterator<Item = Fingerprint> {
+    let mut window: VecDeque<(usize, Fingerprint)> = VecDeque::new();
     let (mut came, mut last, mut ended) = (0, None, false);
     iter::from_fn(move || {
         while !ended {
@@ -68,14 +68,14 @@ fn winnow(mut all: impl Iterator<Item = Print>) -> impl Iterator<Item = Print> {
     })
 }
 
-fn print(tokens: &VecDeque<Token<'_>>) -> Print {
+fn print(tokens: &VecDeque<Token<'_>>) -> Fingerprint {
     // With the same keys always, so that one run's fingerprints are another one's.
     let mut hasher = DefaultHasher::new();
     for token in tokens {
         token.form.hash(&mut hasher);
     }
     let line = |token: Option<&Token<'_>>| token.map_or(0, |token| token.line);
-    Print { hash: hasher.finish(), from: line(tokens.front()), to: line(tokens.back()) }
+    Fingerprint { hash: hasher.finish(), from: line(tokens.front()), to: line(tokens.back()) }
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     /// What winnowing is, in the fewest words.
-    fn naive(all: &[Print]) -> Vec<Print> {
+    fn naive(all: &[Fingerprint]) -> Vec<Fingerprint> {
         let mut kept: Vec<usize> = Vec::new();
         for (start, window) in all.windows(WINDOW.min(all.len().max(1))).enumerate() {
             let smallest = window.iter().enumerate().rev().min_by_key(|(_, print)| print.hash);
@@ -98,9 +98,9 @@ mod tests {
     #[test]
     fn one_of_every_window_is_kept() {
         for (length, kinds) in (0..40).flat_map(|length| [(length, 3), (length, 1000)]) {
-            let all: Vec<Print> = (0..length)
-                .map(|n: u64| Print { hash: n.wrapping_mul(0x9e37_79b9) >> 7 & 0xffff, from: 1, to: 1 })
-                .map(|print| Print { hash: print.hash % kinds, ..print })
+            let all: Vec<Fingerprint> = (0..length)
+                .map(|n: u64| Fingerprint { hash: n.wrapping_mul(0x9e37_79b9) >> 7 & 0xffff, from: 1, to: 1 })
+                .map(|print| Fingerprint { hash: print.hash % kinds, ..print })
                 .collect();
             assert_eq!(winnow(all.iter().copied()).collect::<Vec<_>>(), naive(&all), "{all:?}");
         }

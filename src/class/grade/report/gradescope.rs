@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 
 use super::{Marks, Record, points};
 use crate::{
-    course::{Course, Rule},
-    grade::{judged::not_their_own, marks::rounded},
+    class::{
+        course::{Course, Rule},
+        grade::{judged::not_their_own, marks::rounded},
+    },
     judge::{CheckResult, Verdict},
 };
 
