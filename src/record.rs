@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     error::Context,
-    exercise::{self, Cast, Template, model::Exercise},
+    exercise::{self, Roles, Template, model::Exercise},
     own,
     runtime::RuntimeKind,
     timeline::Timeline,
@@ -40,7 +40,8 @@ pub struct Record {
     /// What that lab was made of.
     pub runtime: RuntimeKind,
     /// Which host played which part.
-    pub cast: Cast,
+    #[serde(alias = "cast")]
+    pub roles: Roles,
     /// The exercise's ports, by name.
     pub ports: IndexMap<String, u16>,
     /// The folder of the assignment's sources on the server's host, where the exercise needs it.
@@ -72,13 +73,13 @@ pub struct Ending {
 
 impl Record {
     /// A record of a run that begins.
-    pub fn new(exercise: Exercise, plan: Plan, runtime: RuntimeKind, cast: Cast) -> Self {
+    pub fn new(exercise: Exercise, plan: Plan, runtime: RuntimeKind, roles: Roles) -> Self {
         Self {
             version: VERSION,
             exercise,
             plan,
             runtime,
-            cast,
+            roles,
             ports: IndexMap::new(),
             workspace: None,
             programs: IndexMap::new(),
@@ -101,8 +102,8 @@ impl Record {
 
     /// An exercise as written, bound as the run's was.
     pub fn bind(&self, template: &Template) -> Result<Exercise> {
-        let Self { cast, ports, workspace, programs, judged, .. } = self;
-        exercise::bind(template, cast, ports, workspace.as_deref(), programs, judged.as_deref())
+        let Self { roles, ports, workspace, programs, judged, .. } = self;
+        exercise::bind(template, roles, ports, workspace.as_deref(), programs, judged.as_deref())
     }
 
     /// As the bytes of a file.

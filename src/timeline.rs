@@ -79,10 +79,12 @@ pub enum What {
     Processes { host: String, rows: Vec<ProcessRow> },
     /// The exercise took a look, which checks ask about by this name.
     Look { name: String },
-    /// Something was waited for, in vain.
-    InVain { waited_ms: u64, observed: Vec<String> },
-    /// Something could not be seen.
-    Blind { why: String },
+    /// What was waited for did not come in time.
+    #[serde(alias = "in_vain")]
+    TimedOut { waited_ms: u64, observed: Vec<String> },
+    /// Something could not be observed.
+    #[serde(alias = "blind")]
+    ObservationLost { why: String },
     /// The capture has the size that it may have: packets from now on are not in it.
     CaptureFull { bytes: u64 },
     /// In a report: what is not shown here, because it is too much.
@@ -168,7 +170,8 @@ pub struct Packet {
     /// Bytes of data.
     pub len: u32,
     /// Whether it carries again what had passed before.
-    pub again: bool,
+    #[serde(alias = "again")]
+    pub retransmission: bool,
     /// tcpdump's view of it.
     pub line: String,
     /// The rest of its header.

@@ -13,7 +13,7 @@ use std::{
 use common::{Lab, block_on, engine::PassedOn, trials::On, unique};
 use libtest_mimic::Arguments;
 use netlab::{
-    check::{self, News, Report, Request},
+    check::{self, Progress, Report, Request},
     exercise,
     judge::Verdict,
     runtime::RuntimeKind,
@@ -268,8 +268,8 @@ async fn check_of(
         captures: captures.path().to_owned(),
     };
     let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
-    let mut tell = |news: News<'_>| {
-        if let News::Event(event) = news {
+    let mut tell = |news: Progress<'_>| {
+        if let Progress::Event(event) = news {
             hear(&event.what);
         }
     };

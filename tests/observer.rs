@@ -48,7 +48,7 @@ impl Eyes {
         self.tables.apply(&seen);
         match seen {
             Seen::Packet(packet) => self.packets.push(packet),
-            Seen::Blind { why, .. } => self.blind.push(why),
+            Seen::ObservationLost { why, .. } => self.blind.push(why),
             Seen::Gone { host, .. } => self.blind.push(format!("host {host} is gone")),
             _ => {}
         }

@@ -39,12 +39,12 @@ pub struct Seen {
     /// Its acknowledgment number, counted from the other side's SYN.
     pub ack: u32,
     /// Whether anything in it had not passed before.
-    pub novelty: Novelty,
+    pub analysis: SeqAnalysis,
 }
 
 /// Whether a segment brought something new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Novelty {
+pub enum SeqAnalysis {
     /// It did, or it only acknowledged.
     New,
     /// It carried again what had been sent before: it had passed, or came after a round trip to fill a gap.

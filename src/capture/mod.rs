@@ -30,7 +30,7 @@ mod tcp_state;
 mod tracked;
 
 pub use conversation::{Close, Conversation, Flow, Handshake, Side, Step};
-pub use conversations::{Conversations, Novelty, Seen};
+pub use conversations::{Conversations, Seen, SeqAnalysis};
 pub use decode::{Datagram, Decoder, Network, network};
 pub use ending::Ending;
 pub use frame::{Frame, Interface, LinkType, RawPacket};

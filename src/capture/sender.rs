@@ -1,6 +1,6 @@
 //! One side of a connection: what it sent, and its sequence numbers (RFC 9293, 3.4), which wrap around.
 
-use super::{Flags, Flow, Novelty, Segment, gaps::Gaps};
+use super::{Flags, Flow, Segment, SeqAnalysis, gaps::Gaps};
 use crate::time::Nanos;
 
 /// How soon what fills a gap was only overtaken, where the connection's round-trip time is not known.
@@ -61,12 +61,12 @@ struct Rest {
 
 impl Sender {
     /// Takes note of a segment that this side sent. `rtt` is the connection's round-trip time.
-    pub fn send(&mut self, segment: &Segment<'_>, peer: &Self, rtt: Option<Nanos>) -> Novelty {
+    pub fn send(&mut self, segment: &Segment<'_>, peer: &Self, rtt: Option<Nanos>) -> SeqAnalysis {
         self.place = Some(segment.place());
-        let (novelty, fresh) = self.follow(segment, peer, rtt);
+        let (analysis, fresh) = self.follow(segment, peer, rtt);
         self.payload += u64::from(fresh);
-        self.count(novelty);
-        novelty
+        self.count(analysis);
+        analysis
     }
 
     /// Counts a packet of its.
@@ -79,18 +79,18 @@ impl Sender {
     }
 
     /// Counts what is not new.
-    pub fn count(&mut self, novelty: Novelty) {
-        if novelty == Novelty::New {
+    pub fn count(&mut self, analysis: SeqAnalysis) {
+        if analysis == SeqAnalysis::New {
             return;
         }
         let rest = self.rest.get_or_insert_default();
-        match novelty {
-            Novelty::New => {}
-            Novelty::Retransmission => rest.retransmissions += 1,
-            Novelty::OutOfOrder => rest.out_of_order += 1,
-            Novelty::KeepAlive => rest.keepalives += 1,
-            Novelty::WindowProbe => rest.window_probes += 1,
-            Novelty::Copy => rest.copies += 1,
+        match analysis {
+            SeqAnalysis::New => {}
+            SeqAnalysis::Retransmission => rest.retransmissions += 1,
+            SeqAnalysis::OutOfOrder => rest.out_of_order += 1,
+            SeqAnalysis::KeepAlive => rest.keepalives += 1,
+            SeqAnalysis::WindowProbe => rest.window_probes += 1,
+            SeqAnalysis::Copy => rest.copies += 1,
         }
     }
 
@@ -111,14 +111,14 @@ impl Sender {
     }
 
     /// Follows the numbers. Gives how many bytes of data had not passed before.
-    fn follow(&mut self, segment: &Segment<'_>, peer: &Self, rtt: Option<Nanos>) -> (Novelty, u32) {
+    fn follow(&mut self, segment: &Segment<'_>, peer: &Self, rtt: Option<Nanos>) -> (SeqAnalysis, u32) {
         self.window = segment.window;
         if segment.flags.has(Flags::RST) {
-            return (Novelty::New, 0);
+            return (SeqAnalysis::New, 0);
         }
         let syn = segment.flags.has(Flags::SYN);
-        if syn && let Some(novelty) = self.take_syn(segment.seq) {
-            return (novelty, 0);
+        if syn && let Some(analysis) = self.take_syn(segment.seq) {
+            return (analysis, 0);
         }
         self.base.get_or_insert(if syn { segment.seq } else { segment.seq.wrapping_sub(1) });
         let end = segment.seq.wrapping_add(segment.seq_len());
@@ -128,11 +128,15 @@ impl Sender {
         let Some(next) = self.next else {
             self.next = Some(end);
             self.is_guess = segment.seq == end;
-            return (Novelty::New, segment.len);
+            return (SeqAnalysis::New, segment.len);
         };
         if self.asks(segment, next, peer) {
             return (
-                if peer.packets > 0 && peer.window == 0 { Novelty::WindowProbe } else { Novelty::KeepAlive },
+                if peer.packets > 0 && peer.window == 0 {
+                    SeqAnalysis::WindowProbe
+                } else {
+                    SeqAnalysis::KeepAlive
+                },
                 0,
             );
         }
@@ -140,14 +144,14 @@ impl Sender {
     }
 
     /// Takes note of a SYN; none if it is as any segment.
-    fn take_syn(&mut self, number: u32) -> Option<Novelty> {
+    fn take_syn(&mut self, number: u32) -> Option<SeqAnalysis> {
         let had = std::mem::replace(&mut self.syn, true);
         match self.base {
             // What it opens has passed already.
-            Some(base) if base == number && !had && self.next.is_some() => Some(Novelty::OutOfOrder),
+            Some(base) if base == number && !had && self.next.is_some() => Some(SeqAnalysis::OutOfOrder),
             Some(base) if base != number && had => {
                 self.rest.get_or_insert_default().other_syn = Some(number);
-                Some(Novelty::New)
+                Some(SeqAnalysis::New)
             }
             Some(base) if base != number => {
                 self.forget();
@@ -179,7 +183,7 @@ impl Sender {
     }
 
     /// Moves `next` over the segment's sequence numbers, the last of which is before `end`.
-    fn extend(&mut self, next: u32, segment: &Segment<'_>, end: u32, rtt: Nanos) -> (Novelty, u32) {
+    fn extend(&mut self, next: u32, segment: &Segment<'_>, end: u32, rtt: Nanos) -> (SeqAnalysis, u32) {
         let (seq, len) = (segment.seq, segment.len);
         let skipped = seq.wrapping_sub(next);
         let is_further = after(end, next);
@@ -195,10 +199,10 @@ impl Sender {
             if let Some(rest) = &mut self.rest {
                 rest.gaps.pass(moved);
             }
-            return (Novelty::New, len);
+            return (SeqAnalysis::New, len);
         }
         if seq == end {
-            return (Novelty::New, 0);
+            return (SeqAnalysis::New, 0);
         }
         let (mut fresh, mut since) = (0, None);
         if let Some(rest) = &mut self.rest {
@@ -214,7 +218,10 @@ impl Sender {
         // Nobody can know of a loss and send again sooner than after a round trip.
         let overtaken = since.is_some_and(|since| segment.at.saturating_sub(since) < rtt);
         let asked_for = self.repeats >= REPEATS && self.acked == Some(seq);
-        (if overtaken && !asked_for { Novelty::OutOfOrder } else { Novelty::Retransmission }, fresh.min(len))
+        (
+            if overtaken && !asked_for { SeqAnalysis::OutOfOrder } else { SeqAnalysis::Retransmission },
+            fresh.min(len),
+        )
     }
 
     /// Takes note of an acknowledgment that this side got; says whether it is the first of its FIN.
@@ -262,7 +269,7 @@ impl Sender {
     }
 
     /// Whether the segment, sent to this side, acknowledges what none did before.
-    pub fn has_news(&self, segment: &Segment<'_>) -> bool {
+    pub fn acks_new_data(&self, segment: &Segment<'_>) -> bool {
         segment.flags.has(Flags::ACK) && self.acked.is_none_or(|acked| after(segment.ack, acked))
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Conversations, Flags, Frame, Names, Novelty, Seen, Segment, describe::describe};
+use super::{Conversations, Flags, Frame, Names, Seen, Segment, SeqAnalysis, describe::describe};
 use crate::time::Nanos;
 
 /// How many characters of a packet's data a line shows.
@@ -78,13 +78,13 @@ pub fn line(segment: &Segment<'_>, seen: &Seen, names: &Names) -> String {
     if segment.tunnels > 0 {
         line += " [in a tunnel]";
     }
-    line + match seen.novelty {
-        Novelty::New => "",
-        Novelty::Retransmission => " [retransmission]",
-        Novelty::OutOfOrder => " [out of order]",
-        Novelty::KeepAlive => " [keepalive]",
-        Novelty::WindowProbe => " [window probe]",
-        Novelty::Copy => " [same packet, other interface]",
+    line + match seen.analysis {
+        SeqAnalysis::New => "",
+        SeqAnalysis::Retransmission => " [retransmission]",
+        SeqAnalysis::OutOfOrder => " [out of order]",
+        SeqAnalysis::KeepAlive => " [keepalive]",
+        SeqAnalysis::WindowProbe => " [window probe]",
+        SeqAnalysis::Copy => " [same packet, other interface]",
     }
 }
 

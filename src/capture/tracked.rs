@@ -3,7 +3,7 @@
 use std::{mem, net::SocketAddr};
 
 use super::{
-    Close, Conversation, Flags, Handshake, Novelty, Seen, Segment, Side, Step, conversations::End,
+    Close, Conversation, Flags, Handshake, Seen, Segment, SeqAnalysis, Side, Step, conversations::End,
     sender::Sender,
 };
 use crate::time::Nanos;
@@ -97,34 +97,35 @@ impl Tracked {
     /// Takes the next segment; `conversation` is the number of this connection.
     pub fn push(&mut self, src: End, segment: &Segment<'_>, conversation: usize) -> Seen {
         let by = self.side(src);
-        let novelty = self.follow(by, segment);
+        let analysis = self.follow(by, segment);
         let ack =
             if segment.flags.has(Flags::ACK) { self.sender(by.peer()).relative(segment.ack) } else { 0 };
-        Seen { conversation, by, seq: self.sender(by).relative(segment.seq), ack, novelty }
+        Seen { conversation, by, seq: self.sender(by).relative(segment.seq), ack, analysis }
     }
 
-    fn follow(&mut self, by: Side, segment: &Segment<'_>) -> Novelty {
+    fn follow(&mut self, by: Side, segment: &Segment<'_>) -> SeqAnalysis {
         self.first = self.first.min(segment.at);
         self.last = self.last.max(segment.at);
         let is_first_rst = self.is_first_rst(by, segment);
         let [client, server] = &mut self.sent;
         let (sender, peer) = if by == Side::Client { (client, server) } else { (server, client) };
         sender.pass(segment);
-        let is_copy = sender.was_elsewhere(segment) && sender.has_sent(segment) && !peer.has_news(segment);
+        let is_copy =
+            sender.was_elsewhere(segment) && sender.has_sent(segment) && !peer.acks_new_data(segment);
         if is_copy && !is_first_rst {
-            sender.count(Novelty::Copy);
-            return Novelty::Copy;
+            sender.count(SeqAnalysis::Copy);
+            return SeqAnalysis::Copy;
         }
         let was_closed = sender.fin_acked() && peer.fin_acked();
         let had_fin = sender.has_fin();
-        let novelty = sender.send(segment, peer, self.rtt);
+        let analysis = sender.send(segment, peer, self.rtt);
         let acks_fin = segment.flags.has(Flags::ACK) && peer.acknowledge(segment);
         self.open(by, segment);
         if !was_closed {
             let is_fin = segment.flags.has(Flags::FIN) && !had_fin;
             self.close(by, segment, is_fin, acks_fin);
         }
-        novelty
+        analysis
     }
 
     fn is_first_rst(&self, by: Side, segment: &Segment<'_>) -> bool {

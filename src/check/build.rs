@@ -12,7 +12,7 @@ use tokio::{io::AsyncReadExt, time::timeout};
 use crate::{
     Result,
     error::Context,
-    exercise::cast,
+    exercise::assign_roles,
     kernel::ExitStatus,
     runtime::{ByteStream, Command, LabState, Process, Runtime},
 };
@@ -62,7 +62,7 @@ impl Build {
 
 /// Compiles; ends it with SIGKILL if it takes longer.
 pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &LabState) -> Result<Build> {
-    let host = &cast(&lab.plan, 0)?["server"];
+    let host = &assign_roles(&lab.plan, 0)?["server"];
     let limit = format!("{:.3}", within.as_secs_f64());
     // Before timeout(1) begins to count, so that its time is over in this one, too.
     let started = Instant::now();

@@ -48,7 +48,7 @@ pub struct Request {
 
 /// What is told while it runs.
 #[derive(Debug)]
-pub enum News<'n> {
+pub enum Progress<'n> {
     /// The programs are being compiled with this command.
     Building(&'n str),
     /// A section's run with this program begins.
@@ -67,13 +67,13 @@ pub async fn run(
     runtime: &dyn Runtime,
     lab: &LabState,
     stop: impl Future<Output = ()>,
-    tell: &mut (dyn FnMut(News<'_>) + Send),
+    tell: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Report> {
     let started = Instant::now();
     let mut stop = pin!(stop);
     let mut report = Report::default();
     if let Some(command) = &request.build {
-        tell(News::Building(command));
+        tell(Progress::Building(command));
         let build = tokio::select! {
             build = build::run(command, request.build_within, runtime, lab) => build?,
             () = stop.as_mut() => return Err(Error::interrupted()),
@@ -85,7 +85,7 @@ pub async fn run(
         let mut section = Section::new(&template.exercise);
         for program in template.exercise.judged() {
             let Some(command) = request.programs.get(program) else { continue };
-            tell(News::Section(&template.exercise, command));
+            tell(Progress::Section(&template.exercise, command));
             let judged = match &unbuilt {
                 Some(why) => Err(Error::lab(why)),
                 None => judge(template, program, request, runtime, lab, stop.as_mut(), tell).await,
@@ -112,7 +112,7 @@ async fn judge(
     runtime: &dyn Runtime,
     lab: &LabState,
     stop: impl Future<Output = ()>,
-    tell: &mut (dyn FnMut(News<'_>) + Send),
+    tell: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Outcome> {
     let folder = Folder::create(&request.captures, &template.exercise.id)?;
     let options = Options {
@@ -120,7 +120,7 @@ async fn judge(
         judged: Some(program.to_owned()),
         ..Options::default()
     };
-    let mut tell = |event: &Event| tell(News::Event(event));
+    let mut tell = |event: &Event| tell(Progress::Event(event));
     let record = crate::run::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?;
     crate::report::conclude(&record, &folder)
 }

@@ -34,11 +34,11 @@ pub struct Section {
     /// The checks that judge the programs.
     pub checks: Vec<CheckResult>,
     /// The programs among them that turned out to be copies of netlab's own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub netlabs: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "netlabs")]
+    pub reference_programs: Vec<String>,
     /// The programs that listened and are not below the workspace, by the exercise's names for them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub foreign: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "foreign")]
+    pub outside_workspace: Vec<(String, String)>,
     /// The programs whose work netlab's or the system's did, by the exercise's names, and those as `socat`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub borrowed: Vec<(String, String)>,
@@ -77,8 +77,8 @@ impl Section {
             title: exercise.title.clone(),
             verdict: Verdict::Error,
             checks: Vec::new(),
-            netlabs: Vec::new(),
-            foreign: Vec::new(),
+            reference_programs: Vec::new(),
+            outside_workspace: Vec::new(),
             borrowed: Vec::new(),
             own_fault: true,
             runs: Vec::new(),
@@ -91,8 +91,8 @@ impl Section {
         self.own_fault &= outcome.own_fault;
         self.runs.push(outcome.artifacts);
         self.elapsed_ms += outcome.elapsed_ms;
-        self.netlabs.extend(outcome.netlabs);
-        self.foreign.extend(outcome.foreign);
+        self.reference_programs.extend(outcome.reference_programs);
+        self.outside_workspace.extend(outcome.outside_workspace);
         self.borrowed.extend(outcome.borrowed);
         self.extend(outcome.checks);
     }

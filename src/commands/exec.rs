@@ -16,7 +16,7 @@ use netlab::{
     kernel::ExitStatus,
     observer::Session,
     report::in_lab,
-    runtime::{Command, Met, Process, Runtime, met},
+    runtime::{Command, LimitReached, Process, Runtime, reached},
     topology::Plan,
 };
 use nix::libc;
@@ -77,7 +77,7 @@ impl Args {
             if self.tty {
                 command.terminal = Some(terminal::size());
             }
-            let before = runtime.met(&lab.plan).await;
+            let before = runtime.limits_reached(&lab.plan).await;
             let code = pass_through(runtime.as_ref(), &self.lab.lab, &self.host, &command).await;
             say_what_was_met(runtime.as_ref(), &lab.plan, &before).await;
             code
@@ -86,8 +86,8 @@ impl Args {
 }
 
 /// Says which limits the lab's hosts have met meanwhile.
-pub(super) async fn say_what_was_met(runtime: &dyn Runtime, plan: &Plan, before: &[Met]) {
-    for met in met::since(before, runtime.met(plan).await) {
+pub(super) async fn say_what_was_met(runtime: &dyn Runtime, plan: &Plan, before: &[LimitReached]) {
+    for met in reached::since(before, runtime.limits_reached(plan).await) {
         eprintln!("netlab: {met}");
     }
 }

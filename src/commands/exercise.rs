@@ -64,7 +64,7 @@ impl Args {
         };
         block_on(async {
             let (runtime, lab) = up::ensure(&self.lab, None, up::Say::OnlyWork).await?;
-            let met = runtime.met(&lab.plan).await;
+            let met = runtime.limits_reached(&lab.plan).await;
             let mut stop = pin!(interrupted());
             let mut outcomes = Vec::new();
             let mut broke = None;

@@ -16,7 +16,7 @@ use netlab::{
     class::{
         course::Course,
         grade::{
-            self, Marks, News, Record, Rejudged, Settings, Status,
+            self, Marks, Progress, Record, Rejudged, Settings, Status,
             report::{Grades, points},
         },
         similarity::{self, Alike, Given, Span, Work},
@@ -139,14 +139,14 @@ impl Args {
         let settings = Settings { course: course.clone(), runtime: runtime.clone(), out: &self.out, jobs };
         let progress = ui::Progress::new();
         let (done, total) = (AtomicU64::new(0), class.submissions.len() as u64);
-        let tell = |news: News<'_>| {
+        let tell = |news: Progress<'_>| {
             let what = match news {
-                News::Begun(submission) => format!("replaying {}", submission.student),
-                News::Kept(record) => format!("{}: as it was", record.student),
-                News::Done(record) => format!("{}: {}", record.student, record.status.word()),
-                News::Left(error) => error.to_string(),
+                Progress::Begun(submission) => format!("replaying {}", submission.student),
+                Progress::Kept(record) => format!("{}: as it was", record.student),
+                Progress::Done(record) => format!("{}: {}", record.student, record.status.word()),
+                Progress::Left(error) => error.to_string(),
             };
-            let finished = u64::from(matches!(news, News::Kept(_) | News::Done(_)));
+            let finished = u64::from(matches!(news, Progress::Kept(_) | Progress::Done(_)));
             let done = done.fetch_add(finished, Ordering::Relaxed) + finished;
             progress.step(Step { what, done, total: Some(total), ..Step::default() });
         };

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use netlab::{
     printable::visible,
-    workspace::{self, Laid},
+    workspace::{self, Placement},
 };
 use serde_json::json;
 
@@ -31,7 +31,8 @@ impl Args {
             laid.iter().filter(move |(_, laid)| *laid == wanted).map(|(path, _)| path.to_string_lossy())
         };
         if self.json {
-            let (written, kept): (Vec<_>, Vec<_>) = (of(Laid::Written).collect(), of(Laid::Kept).collect());
+            let (written, kept): (Vec<_>, Vec<_>) =
+                (of(Placement::Written).collect(), of(Placement::Kept).collect());
             ui::print(&format!(
                 "{}\n",
                 json!({"folder": self.folder.to_string_lossy(), "written": written, "kept": kept})
@@ -39,8 +40,8 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let lines = laid.iter().map(|(path, laid)| match laid {
-            Laid::Written => format!("wrote {}\n", visible(&path.to_string_lossy())),
-            Laid::Kept => format!("kept  {}\n", visible(&path.to_string_lossy())),
+            Placement::Written => format!("wrote {}\n", visible(&path.to_string_lossy())),
+            Placement::Kept => format!("kept  {}\n", visible(&path.to_string_lossy())),
         });
         ui::print(&lines.collect::<String>())?;
         eprintln!(

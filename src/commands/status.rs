@@ -35,7 +35,7 @@ impl Args {
             let (runtime, lab) = runtime::expect(&self.lab.lab, self.lab.kind()).await?;
             print(runtime.kind(), &lab, started.elapsed(), self.json)?;
             if !self.json {
-                runtime.met(&lab.plan).await.iter().for_each(|met| println!("{met}"));
+                runtime.limits_reached(&lab.plan).await.iter().for_each(|met| println!("{met}"));
             }
             Ok(if lab.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(3) })
         })

@@ -53,7 +53,7 @@ impl Args {
 }
 
 /// What a file makes.
-enum Made {
+enum Kind {
     /// The plan of a lab where no subnet is taken.
     Lab(Plan),
     Exercise(Box<Exercise>),
@@ -62,35 +62,35 @@ enum Made {
 }
 
 /// A file's kind is told by the keys that only one kind has, a workspace's by its name.
-fn read(file: &Path) -> netlab::Result<Made> {
+fn read(file: &Path) -> netlab::Result<Kind> {
     let document = Document::read(file)?;
     if document.has("steps") || document.has("checks") {
-        return Ok(Made::Exercise(Box::new(exercise::from_document(&document)?.exercise)));
+        return Ok(Kind::Exercise(Box::new(exercise::from_document(&document)?.exercise)));
     }
     if file.file_name() == Some(MANIFEST.as_ref()) {
-        return Manifest::checked(&document).map(Made::Workspace);
+        return Manifest::checked(&document).map(Kind::Workspace);
     }
     let folder = file.parent().unwrap_or(Path::new(""));
     if Course::KEYS.iter().any(|key| document.has(key)) && !document.has("hosts") {
-        return Ok(Made::Course(Box::new(Course::from_document(&document, folder)?)));
+        return Ok(Kind::Course(Box::new(Course::from_document(&document, folder)?)));
     }
-    Topology::from_document(document, folder)?.plan("lab", &[]).map(Made::Lab)
+    Topology::from_document(document, folder)?.plan("lab", &[]).map(Kind::Lab)
 }
 
-fn show(file: &Path, made: &Made) {
+fn show(file: &Path, made: &Kind) {
     let file = visible(&file.to_string_lossy());
     let plan = match made {
-        Made::Lab(plan) => plan,
-        Made::Exercise(exercise) => {
+        Kind::Lab(plan) => plan,
+        Kind::Exercise(exercise) => {
             let Exercise { id, title, steps, checks, .. } = &**exercise;
             let (steps, checks) = (count(steps.len(), "step"), count(checks.len(), "check"));
             return println!("{}: exercise {}, {}: {steps}, {checks}", file, visible(id), visible(title));
         }
-        Made::Course(course) => {
+        Kind::Course(course) => {
             let (sections, points) = (count(course.sections.len(), "section"), course.points);
             return println!("{}: course {}: {sections}, {points} points", file, visible(&course.title));
         }
-        Made::Workspace(manifest) => {
+        Kind::Workspace(manifest) => {
             let programs: Vec<_> = manifest.programs().into_keys().collect();
             return println!("{}: workspace with {}", file, programs.join(", "));
         }
@@ -113,25 +113,25 @@ fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-fn row(file: &Path, result: &netlab::Result<Made>) -> Value {
+fn row(file: &Path, result: &netlab::Result<Kind>) -> Value {
     // A path need not be UTF-8; JSON is.
     let file = file.to_string_lossy();
     let problems = match result {
-        Ok(Made::Lab(plan)) => {
+        Ok(Kind::Lab(plan)) => {
             return json!({"file": file, "valid": true, "segments": plan.segments, "hosts": plan.hosts,
                 "problems": []});
         }
-        Ok(Made::Exercise(exercise)) => {
+        Ok(Kind::Exercise(exercise)) => {
             let checks: Vec<_> = exercise.checks.iter().map(|c| &c.id).collect();
             return json!({"file": file, "valid": true, "exercise": exercise.id, "title": exercise.title,
                 "steps": exercise.steps.len(), "checks": checks, "problems": []});
         }
-        Ok(Made::Course(course)) => {
+        Ok(Kind::Course(course)) => {
             let sections: Vec<_> = course.sections.iter().map(|rule| &rule.template.exercise.id).collect();
             return json!({"file": file, "valid": true, "course": course.title, "points": course.points,
                 "sections": sections, "problems": []});
         }
-        Ok(Made::Workspace(manifest)) => {
+        Ok(Kind::Workspace(manifest)) => {
             let programs: Vec<_> = manifest.programs().into_keys().collect();
             return json!({"file": file, "valid": true, "programs": programs, "problems": []});
         }

@@ -1,55 +1,27 @@
 //! From an exercise as written to one that can run: hosts chosen, variables filled in, repeated
 //! steps written out.
 
-use std::collections::BTreeMap;
-
 use indexmap::IndexMap;
 use serde_yaml::Value;
 
 use super::{
+    Roles, assign_roles,
     library::Template,
     model::{Exercise, Variables},
 };
-use crate::{
-    Error, Result,
-    error::Context,
-    topology::{HostPlan, Plan, Role},
-};
-
-/// The hosts that an exercise's words stand for: `server` and `client1`, `client2`, ….
-pub type Cast = BTreeMap<String, String>;
-
-/// Chooses the hosts: the first server, and the clients in the topology's order.
-pub fn cast(plan: &Plan, clients: usize) -> Result<Cast> {
-    let of = |role| plan.hosts.iter().filter(move |h: &&HostPlan| h.role == role);
-    let server = of(Role::Server).next().ok_or_else(|| {
-        Error::usage(format!("lab \"{}\" has no host with role server", plan.lab))
-            .hint("give one of its topology's hosts `role: server`")
-    })?;
-    let found = of(Role::Client).count();
-    if found < clients {
-        return Err(Error::usage(format!(
-            "the exercise needs {clients} client hosts, and lab \"{}\" has {found}",
-            plan.lab
-        ))
-        .hint(format!("let its topology make more, as `client: {{count: {clients}}}`")));
-    }
-    let mut cast = Cast::from([("server".to_owned(), server.name.clone())]);
-    cast.extend(of(Role::Client).zip(1..).map(|(host, n)| (format!("client{n}"), host.name.clone())));
-    Ok(cast)
-}
+use crate::{Error, Result, error::Context, topology::Plan};
 
 /// The exercise with its variables filled in. The user's programs take the place of the exercise's of
 /// the same name; where one is judged, whatever does not judge it is left out.
 pub fn bind(
     template: &Template,
-    cast: &Cast,
+    roles: &Roles,
     ports: &IndexMap<String, u16>,
     workspace: Option<&str>,
     own: &IndexMap<String, String>,
     judged: Option<&str>,
 ) -> Result<Exercise> {
-    let mut variables: Variables = cast.clone();
+    let mut variables: Variables = roles.clone();
     variables.extend(workspace.map(|folder| ("workspace".to_owned(), folder.to_owned())));
     variables.extend(ports.iter().map(|(name, port)| (name.clone(), port.to_string())));
     let mut tree = template.tree.clone();
@@ -75,8 +47,8 @@ pub fn bind(
 /// The exercise as it would be on a lab where the ports that it prefers are free: for its words where it did not run.
 pub fn in_words(template: &Template, plan: &Plan) -> Exercise {
     let Template { exercise, .. } = template;
-    let bound = cast(plan, exercise.clients)
-        .and_then(|cast| bind(template, &cast, &exercise.ports, None, &IndexMap::new(), None));
+    let bound = assign_roles(plan, exercise.clients)
+        .and_then(|roles| bind(template, &roles, &exercise.ports, None, &IndexMap::new(), None));
     bound.unwrap_or_else(|_| exercise.clone())
 }
 

@@ -4,8 +4,10 @@ mod bind;
 mod library;
 pub mod model;
 mod options;
+mod roles;
 mod validate;
 
-pub use bind::{Cast, bind, cast, in_words};
+pub use bind::{bind, in_words};
 pub use library::{Template, all, find, from_document, parse, schema};
 pub use options::Options;
+pub use roles::{Roles, assign_roles};

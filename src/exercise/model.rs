@@ -180,8 +180,8 @@ pub struct Facts {
     pub processes: Vec<Processes>,
     /// TCP conversations on the wire.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
-    #[schemars(with = "OneOrMany<Talk>")]
-    pub conversations: Vec<Talk>,
+    #[schemars(with = "OneOrMany<ConversationFact>")]
+    pub conversations: Vec<ConversationFact>,
     /// What a started program printed, or how it ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
     #[schemars(with = "OneOrMany<Outcome>")]
@@ -283,7 +283,7 @@ pub enum Who {
 /// TCP conversations with one of the exercise's ports.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Talk {
+pub struct ConversationFact {
     /// The client's host; any if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,

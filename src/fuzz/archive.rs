@@ -10,7 +10,7 @@ use super::assert_harmless;
 use crate::class::submission::{
     Bounds,
     archive::{Which, unpack_from},
-    extract::Landing,
+    extract::Extractor,
 };
 
 /// Small, so that an input can meet them.
@@ -22,15 +22,15 @@ pub fn archive(bytes: &[u8]) {
         let Ok(folder) = tempfile::tempdir() else { return };
         let root = folder.path().join("a/b");
         fs::create_dir_all(&root).expect("a folder of our own");
-        let one = Landing::new(&root, BOUNDS);
-        let mut landing = if which == Which::All { one.of_many() } else { one };
+        let one = Extractor::new(&root, BOUNDS);
+        let mut extractor = if which == Which::All { one.of_many() } else { one };
         let done =
-            unpack_from(Path::new("a.tar"), Cursor::new(bytes), &mut landing, BOUNDS.total_bytes, which);
+            unpack_from(Path::new("a.tar"), Cursor::new(bytes), &mut extractor, BOUNDS.total_bytes, which);
         if let Err(error) = done {
             assert_harmless(&error.with_causes());
             assert_harmless(error.hint.as_deref().unwrap_or_default());
         }
-        landing.missing().faults.values().for_each(|why| assert_harmless(why));
+        extractor.missing().faults.values().for_each(|why| assert_harmless(why));
         let found = below(folder.path());
         assert!(found.iter().all(|(path, _)| path.starts_with(&root)), "{found:?}");
         assert!(found.len() <= BOUNDS.files, "{} files", found.len());

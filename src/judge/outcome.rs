@@ -30,12 +30,12 @@ pub struct Outcome {
     /// Each check.
     pub checks: Vec<CheckResult>,
     /// The programs given in place of the exercise's that turned out to be copies of netlab's own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub netlabs: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "netlabs")]
+    pub reference_programs: Vec<String>,
     /// What listened as one of the programs given, and is nothing from the workspace: by the exercise's name for
     /// it, the file.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub foreign: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "foreign")]
+    pub outside_workspace: Vec<(String, String)>,
     /// Whose program did the work of one of the programs given, where that is netlab's or the system's: by the
     /// exercise's name for it, as `socat`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -77,8 +77,11 @@ pub fn judge(exercise: &Exercise, record: &Record, artifacts: Artifacts) -> Outc
         title: exercise.title.clone(),
         runtime: record.runtime,
         verdict: Verdict::of_all(checks.iter().map(|c| c.verdict)),
-        netlabs: borrowed(end, own(), |b| b.netlabs.clone()).into_iter().map(|(name, _)| name).collect(),
-        foreign: borrowed(end, own(), |b| b.listener.clone()),
+        reference_programs: borrowed(end, own(), |b| b.reference_program.clone())
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect(),
+        outside_workspace: borrowed(end, own(), |b| b.listener.clone()),
         borrowed: borrowed(end, own(), Borrowed::name),
         checks,
         own_fault: ending.broken.is_none() || ending.by_program || ending.excess.is_some(),

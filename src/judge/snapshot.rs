@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use super::submitted::{Borrowed, not_their_own};
 use crate::{
     capture::{Conversation, Conversations, Names, Seen, Segment, TcpState},
-    exercise::Cast,
+    exercise::Roles,
     kernel::{ExitStatus, SocketRow},
     observer::{ProcessRow, Tables},
     record::Record,
@@ -25,7 +25,7 @@ pub struct Snapshot {
     /// The exercise's ports, by name.
     pub ports: IndexMap<String, u16>,
     /// Which host plays which part.
-    pub cast: Cast,
+    pub roles: Roles,
     /// The hosts' names by address.
     pub names: Names,
     /// The latest tables.
@@ -115,9 +115,10 @@ impl Program {
     /// Takes in its host's tables: new members of the family, and who listens.
     fn grow(&mut self, processes: &[ProcessRow], sockets: &[SocketRow], ports: &IndexMap<String, u16>) {
         self.grow_family(processes);
-        let netlabs = processes.iter().find(|process| process.netlabs && self.has(process.pid));
-        if let Some(netlabs) = netlabs {
-            self.borrowed.netlabs = Some(netlabs.copy_of.clone());
+        let reference_program =
+            processes.iter().find(|process| process.is_reference_program && self.has(process.pid));
+        if let Some(reference_program) = reference_program {
+            self.borrowed.reference_program = Some(reference_program.copy_of.clone());
         }
         if self.parent.is_none() {
             let of_ours = |port| ports.values().any(|p| *p == port);
@@ -173,7 +174,7 @@ impl Snapshot {
     pub fn before(record: &Record) -> Self {
         Self {
             ports: record.ports.clone(),
-            cast: record.cast.clone(),
+            roles: record.roles.clone(),
             names: record.plan.addresses().collect(),
             is_judging: record.judged.is_some(),
             ..Self::default()
@@ -243,7 +244,7 @@ impl Snapshot {
 
     /// The host that plays a part, or the part itself where it names a host.
     pub fn host<'s>(&'s self, part: &'s str) -> &'s str {
-        self.cast.get(part).map_or(part, String::as_str)
+        self.roles.get(part).map_or(part, String::as_str)
     }
 
     /// Takes every process that there is now for a stranger: from now on a program is judged.

@@ -66,7 +66,7 @@ const INTERPRETERS: [Interpreter; 10] = [
 #[derive(Clone, Debug, Default)]
 pub struct Borrowed {
     /// The one of netlab's own programs that some process of it ran.
-    pub netlabs: Option<String>,
+    pub reference_program: Option<String>,
     /// What listened, if that is nothing from the workspace.
     pub listener: Option<String>,
     /// What alone held a connection.
@@ -76,7 +76,7 @@ pub struct Borrowed {
 impl Borrowed {
     /// The name of what was borrowed, as `socat`.
     pub fn name(&self) -> Option<String> {
-        let path = self.netlabs.as_ref().or(self.listener.as_ref()).or(self.servant.as_ref())?;
+        let path = self.reference_program.as_ref().or(self.listener.as_ref()).or(self.servant.as_ref())?;
         Some(Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned())
     }
 }

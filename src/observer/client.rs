@@ -53,7 +53,7 @@ pub enum Seen {
     /// A host is gone; its tables, empty now, came before this.
     Gone { at: Nanos, host: String },
     /// Something could not be seen, and why: packets dropped, a segment gone.
-    Blind { at: Nanos, why: String },
+    ObservationLost { at: Nanos, why: String },
 }
 
 /// A lab under observation. Dropping it ends the observer's other end.
@@ -254,7 +254,7 @@ impl Reader {
             Frame::Message(Message::Processes { at, host, rows }) => Seen::Processes { at, host, rows },
             Frame::Message(Message::Sockets { at, host, rows }) => Seen::Sockets { at, host, rows },
             Frame::Message(Message::Gone { at, host }) => Seen::Gone { at, host },
-            Frame::Message(Message::Blind { at, why }) => Seen::Blind { at, why },
+            Frame::Message(Message::ObservationLost { at, why }) => Seen::ObservationLost { at, why },
             Frame::Message(Message::Ready { .. }) => {
                 self.ready.take().map(|ready| ready.send(()));
                 return;

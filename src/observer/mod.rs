@@ -22,4 +22,4 @@ pub use server::serve;
 pub use session::Session;
 pub use sightings::Sightings;
 pub use tables::Tables;
-pub use tape::{Tape, Taped};
+pub use tape::{Tape, TapeEvent};

@@ -85,7 +85,7 @@ pub enum Message {
     /// How many packets of a segment to be recorded came until now, and how many of them were dropped.
     Counted { segment: u16, received: u64, dropped: u64 },
     /// Something could not be seen, and why: packets dropped, a segment gone.
-    Blind { at: Nanos, why: String },
+    ObservationLost { at: Nanos, why: String },
 }
 
 /// What one frame from the observer carries.

@@ -116,7 +116,7 @@ pub(crate) mod tests {
             name: name.into(),
             argv: vec![name.into()],
             program: String::new(),
-            netlabs: false,
+            is_reference_program: false,
             copy_of: String::new(),
             uid: 0,
             descriptors: 0,

@@ -27,8 +27,8 @@ pub struct ProcessRow {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub program: String,
     /// Whether what it runs is a copy of one of netlab's own programs, as `tcpechod`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub netlabs: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", alias = "netlabs")]
+    pub is_reference_program: bool,
     /// The program of the system or of netlab that the file is a copy of, as `/usr/bin/socat`, if it is one and
     /// lies elsewhere.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -80,7 +80,8 @@ impl ProcessRow {
 
     /// Whether what it executes is what `other` does.
     fn runs_what(&self, other: &Self) -> bool {
-        (&self.program, self.netlabs, &self.copy_of) == (&other.program, other.netlabs, &other.copy_of)
+        (&self.program, self.is_reference_program, &self.copy_of)
+            == (&other.program, other.is_reference_program, &other.copy_of)
     }
 
     /// Whether it is the same process as `other`, and has executed nothing else meanwhile.

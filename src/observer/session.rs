@@ -30,7 +30,8 @@ impl Session {
         let (observer, seen) = Observer::attach(process, &watch).await?;
         let mut session = Self { observer, tables: Tables::default(), watch, seen, blind: VecDeque::new() };
         let first = session.look().await?;
-        session.blind = first.into_iter().filter(|seen| matches!(seen, Seen::Blind { .. })).collect();
+        session.blind =
+            first.into_iter().filter(|seen| matches!(seen, Seen::ObservationLost { .. })).collect();
         Ok(session)
     }
 

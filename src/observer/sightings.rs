@@ -137,7 +137,7 @@ impl State {
         let why = missed.in_words();
         self.size = missed.latest.iter().map(Seen::size).sum();
         self.waiting = missed.latest.into();
-        Some(Seen::Blind { at: missed.since, why })
+        Some(Seen::ObservationLost { at: missed.since, why })
     }
 }
 
@@ -150,7 +150,7 @@ impl Missed {
         match seen {
             Seen::Packet(_) => self.packets += 1,
             // There will be one in any case.
-            Seen::Blind { .. } => {}
+            Seen::ObservationLost { .. } => {}
             seen => {
                 let before = self.latest.len();
                 self.latest.retain(|old| !old.is_outdated_by(&seen));
@@ -176,7 +176,7 @@ impl Seen {
             Self::Processes { at, .. }
             | Self::Sockets { at, .. }
             | Self::Gone { at, .. }
-            | Self::Blind { at, .. } => *at,
+            | Self::ObservationLost { at, .. } => *at,
         }
     }
 
@@ -188,7 +188,7 @@ impl Seen {
                 Self::Processes { rows, .. } => rows.iter().map(super::ProcessRow::size).sum(),
                 Self::Sockets { rows, .. } => rows.iter().map(crate::kernel::SocketRow::size).sum(),
                 Self::Gone { .. } => 0,
-                Self::Blind { why, .. } => why.len(),
+                Self::ObservationLost { why, .. } => why.len(),
             }
     }
 
@@ -235,8 +235,8 @@ mod tests {
 
         let all = taken(&mut sightings);
         let packets = all.iter().filter(|seen| matches!(seen, Seen::Packet(_))).count();
-        let blind = all.iter().position(|seen| matches!(seen, Seen::Blind { .. })).unwrap();
-        let Seen::Blind { at, why } = &all[blind] else { unreachable!() };
+        let blind = all.iter().position(|seen| matches!(seen, Seen::ObservationLost { .. })).unwrap();
+        let Seen::ObservationLost { at, why } = &all[blind] else { unreachable!() };
         assert!((15_000..25_000).contains(&packets), "{packets}");
         assert_eq!(*at, packets as u64);
         assert!(why.starts_with(&format!("{} packets and ", 100_000 - packets)), "{why}");

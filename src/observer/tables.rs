@@ -23,7 +23,7 @@ impl Tables {
         match seen {
             Seen::Processes { host, rows, .. } => self.set_processes(host, rows),
             Seen::Sockets { host, rows, .. } => self.set_sockets(host, rows),
-            Seen::Packet(_) | Seen::Gone { .. } | Seen::Blind { .. } => {}
+            Seen::Packet(_) | Seen::Gone { .. } | Seen::ObservationLost { .. } => {}
         }
     }
 

@@ -27,13 +27,13 @@ pub struct Tape {
 
 /// What comes from it.
 #[derive(Debug)]
-pub enum Taped {
+pub enum TapeEvent {
     /// So many packets, as Enhanced Packet Blocks.
     Packets(u64, Bytes),
     /// What became of that segment's packets until now.
     Counted(usize, Counts),
     /// A segment can no longer be seen, and why.
-    Blind(String),
+    ObservationLost(String),
     /// Everything until the end that was asked for has come.
     Done,
 }
@@ -74,19 +74,19 @@ impl Tape {
     }
 
     /// The next piece. Safe to cancel.
-    pub async fn next(&mut self) -> Result<Taped> {
+    pub async fn next(&mut self) -> Result<TapeEvent> {
         loop {
             let mut frame = self.frame().await?;
             if let Some((count, blocks)) = protocol::decode_blocks(&frame) {
                 frame.advance(frame.len() - blocks.len());
-                return Ok(Taped::Packets(count.into(), frame));
+                return Ok(TapeEvent::Packets(count.into(), frame));
             }
             match decode_json(&frame)? {
                 Message::Counted { segment, received, dropped } => {
-                    return Ok(Taped::Counted(segment.into(), Counts { received, dropped }));
+                    return Ok(TapeEvent::Counted(segment.into(), Counts { received, dropped }));
                 }
-                Message::Blind { why, .. } => return Ok(Taped::Blind(why)),
-                Message::Done { .. } => return Ok(Taped::Done),
+                Message::ObservationLost { why, .. } => return Ok(TapeEvent::ObservationLost(why)),
+                Message::Done { .. } => return Ok(TapeEvent::Done),
                 _ => {}
             }
         }

@@ -111,11 +111,11 @@ impl Narrator {
             }
             What::Silent { .. } | What::Begun => return None,
             What::Look { .. } => self.look(),
-            What::InVain { waited_ms, observed } => {
+            What::TimedOut { waited_ms, observed } => {
                 let what = visible(&observed.join("; "));
                 self.style.paint("33", &format!("           waited {waited_ms} ms in vain: {what}"))
             }
-            What::Blind { why } => {
+            What::ObservationLost { why } => {
                 self.style.paint("31", &format!("           out of sight: {}", visible(why)))
             }
             What::CaptureFull { bytes } => {

@@ -15,19 +15,19 @@ use super::{
     excess::{self, Crowds},
     folder::Folder,
     outside, ports,
-    programs::{News, Programs},
+    programs::{ProgramEvent, Programs},
 };
 use crate::{
     Error, Kind, Result,
-    capture::{Decoder, Frame, Novelty, RawPacket, Recorder, show},
+    capture::{Decoder, Frame, RawPacket, Recorder, SeqAnalysis, show},
     exercise::{
-        Options, Template, bind, cast,
+        Options, Template, assign_roles, bind,
         model::{Exercise, Facts},
     },
     judge::Snapshot,
     observer::{ProcessRow, Seen, Session},
     record::Record,
-    runtime::{LabState, Runtime, met},
+    runtime::{LabState, Runtime, reached},
     time::{Nanos, millis, now},
     timeline::{Event, Packet, What},
     topology::Plan,
@@ -81,11 +81,11 @@ pub async fn run(
 ) -> Result<Record> {
     let started = Instant::now();
     let mut stop = pin!(stop);
-    let cast = cast(&lab.plan, template.exercise.clients)?;
+    let roles = assign_roles(&lab.plan, template.exercise.clients)?;
     let prepare = async {
         let session = Session::open(runtime, &lab.plan.lab).await?;
         let workspace = if template.needs_sources() && options.judged.is_none() {
-            Some(workspace::on_host(runtime, lab, &cast["server"]).await?)
+            Some(workspace::on_host(runtime, lab, &roles["server"]).await?)
         } else {
             None
         };
@@ -96,11 +96,11 @@ pub async fn run(
         () = stop.as_mut() => return Err(Error::interrupted()),
     };
     let wanted = &template.exercise.ports;
-    let (ports, _held) = ports::choose(&session, &lab.plan.lab, &cast, wanted, options.port)?;
-    let exercise = bind(template, &cast, &ports, workspace, &options.programs, options.judged.as_deref())?;
-    let before = runtime.met(&lab.plan).await;
+    let (ports, _held) = ports::choose(&session, &lab.plan.lab, &roles, wanted, options.port)?;
+    let exercise = bind(template, &roles, &ports, workspace, &options.programs, options.judged.as_deref())?;
+    let before = runtime.limits_reached(&lab.plan).await;
 
-    let mut record = Record::new(exercise.clone(), lab.plan.clone(), runtime.kind(), cast);
+    let mut record = Record::new(exercise.clone(), lab.plan.clone(), runtime.kind(), roles);
     record.ports = ports;
     record.workspace = workspace.map(str::to_owned);
     record.programs = options.programs.clone();
@@ -112,7 +112,7 @@ pub async fn run(
         () = stop.as_mut() => Err(Error::interrupted()),
     };
     // Before every program is ended.
-    let met = met::since(&before, runtime.met(&lab.plan).await);
+    let met = reached::since(&before, runtime.limits_reached(&lab.plan).await);
     let excess = excess::reached(options.programs.keys(), &run.snapshot, &run.crowds, &lab.plan, &met);
     run.record.ending.excess.clone_from(&excess);
     let cleared = run.clear().await;
@@ -194,8 +194,8 @@ impl<'r> Run<'r> {
             }
             let next = async {
                 tokio::select! {
-                    seen = self.session.next() => Heard::Seen(seen),
-                    (at, program, news) = self.programs.next() => Heard::News(at, program, news),
+                    seen = self.session.next() => Input::Seen(seen),
+                    (at, program, news) = self.programs.next() => Input::ProgramEvent(at, program, news),
                 }
             };
             // Nobody tells of processor time that passes, or of a descriptor: one has to look.
@@ -203,8 +203,8 @@ impl<'r> Run<'r> {
             let look_again = tokio::time::Instant::now() + LOOK_AGAIN;
             let until = if is_told { deadline } else { deadline.min(look_again) };
             match timeout_at(until, next).await {
-                Ok(Heard::Seen(seen)) => self.see(seen?)?,
-                Ok(Heard::News(at, program, news)) => {
+                Ok(Input::Seen(seen)) => self.see(seen?)?,
+                Ok(Input::ProgramEvent(at, program, news)) => {
                     // A program that prints or ends has changed its host's tables, too.
                     self.news(at, program, news)?;
                     self.look_around().await?;
@@ -252,16 +252,16 @@ impl<'r> Run<'r> {
             Seen::Gone { at, host } => {
                 let why = format!("host {host} was stopped or restarted meanwhile");
                 self.disturb(&why);
-                self.add(at, What::Blind { why });
+                self.add(at, What::ObservationLost { why });
             }
-            Seen::Blind { at, why } => self.lose_sight(at, why),
+            Seen::ObservationLost { at, why } => self.lose_sight(at, why),
         }
         Ok(())
     }
 
     fn lose_sight(&mut self, at: Nanos, why: String) {
         self.record.ending.broken.get_or_insert_with(|| why.clone());
-        self.add(at, What::Blind { why });
+        self.add(at, What::ObservationLost { why });
     }
 
     /// Takes in that somebody else has done this to the run: nothing after it can be told.
@@ -296,7 +296,7 @@ impl<'r> Run<'r> {
             to_port: segment.dst.port(),
             flags: segment.flags,
             len: segment.len,
-            again: seen.novelty == Novelty::Retransmission,
+            retransmission: seen.analysis == SeqAnalysis::Retransmission,
             line: show::line(&segment, &seen, &self.snapshot.names),
             header: Some((&segment).into()),
         });
@@ -305,14 +305,14 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    fn news(&mut self, at: Nanos, name: String, news: News) -> Result<()> {
+    fn news(&mut self, at: Nanos, name: String, news: ProgramEvent) -> Result<()> {
         let Some(program) = self.snapshot.programs.get(&name) else { return Ok(()) };
         let host = program.host.clone();
         let what = match news {
-            News::Lost(error) => return Err(error),
-            News::Silent => What::Silent { program: name },
-            News::Printed(text) => What::Printed { program: name, host, text },
-            News::Ended(status) => {
+            ProgramEvent::Lost(error) => return Err(error),
+            ProgramEvent::Silent => What::Silent { program: name },
+            ProgramEvent::Printed(text) => What::Printed { program: name, host, text },
+            ProgramEvent::Ended(status) => {
                 let is_dark = program.lost_power || self.dark.contains(&host);
                 let why = outside::ended(program, status, self.plan.untrusted);
                 if let Some(why) = why.filter(|_| !is_dark) {
@@ -408,7 +408,7 @@ impl<'r> Run<'r> {
 }
 
 /// Something to take in.
-enum Heard {
+enum Input {
     Seen(Result<Seen>),
-    News(Nanos, String, News),
+    ProgramEvent(Nanos, String, ProgramEvent),
 }

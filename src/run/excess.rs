@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nix::libc::SIGKILL;
 
-use crate::{judge::Snapshot, kernel::ExitStatus, runtime::Met, topology::Plan};
+use crate::{judge::Snapshot, kernel::ExitStatus, runtime::LimitReached, topology::Plan};
 
 /// So many processes a host has besides those that are seen, as one that is just being started.
 const UNSEEN: u64 = 2;
@@ -32,7 +32,7 @@ pub fn reached<'n>(
     snapshot: &Snapshot,
     crowds: &Crowds,
     plan: &Plan,
-    met: &[Met],
+    met: &[LimitReached],
 ) -> Option<String> {
     names.find_map(|name| {
         let program = snapshot.programs.get(name)?;

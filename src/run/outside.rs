@@ -29,15 +29,15 @@ mod tests {
     #[test]
     fn an_end_that_nobody_here_caused_is_from_outside() {
         use ExitStatus::{Exited, Signaled};
-        let netlabs = Program::new("client1", "tcpecho server 8002", Some(10));
-        let mut own = netlabs.clone();
+        let reference = Program::new("client1", "tcpecho server 8002", Some(10));
+        let mut own = reference.clone();
         own.is_own = true;
         for (program, status, are_strangers, is_from_outside) in [
-            (&netlabs, Signaled(SIGKILL), false, true),
-            (&netlabs, Signaled(SIGKILL), true, true),
-            (&netlabs, Signaled(SIGTERM), false, true),
-            (&netlabs, Signaled(nix::libc::SIGPIPE), false, false),
-            (&netlabs, Exited(1), false, false),
+            (&reference, Signaled(SIGKILL), false, true),
+            (&reference, Signaled(SIGKILL), true, true),
+            (&reference, Signaled(SIGTERM), false, true),
+            (&reference, Signaled(nix::libc::SIGPIPE), false, false),
+            (&reference, Exited(1), false, false),
             (&own, Signaled(SIGKILL), false, true),
             (&own, Signaled(SIGTERM), false, false),
             (&own, Signaled(SIGKILL), true, false),
@@ -45,9 +45,9 @@ mod tests {
             let why = ended(program, status, are_strangers);
             assert_eq!(why.is_some(), is_from_outside, "{status} {} {are_strangers}", program.is_own);
         }
-        let why = ended(&netlabs, Signaled(SIGKILL), false).unwrap();
+        let why = ended(&reference, Signaled(SIGKILL), false).unwrap();
         assert!(why.starts_with("`tcpecho server 8002` on client1 was ended by SIGKILL"), "{why}");
-        let mut signaled = netlabs;
+        let mut signaled = reference;
         signaled.signaled.push(SIGKILL);
         assert_eq!(ended(&signaled, Signaled(SIGKILL), false), None);
     }

@@ -8,7 +8,7 @@ use std::os::{
 use indexmap::IndexMap;
 use nix::unistd::geteuid;
 
-use crate::{Error, Result, digest::sha256, exercise::Cast, observer::Session};
+use crate::{Error, Result, digest::sha256, exercise::Roles, observer::Session};
 
 /// Ports by the exercise's names for them.
 pub type Ports = IndexMap<String, u16>;
@@ -20,13 +20,13 @@ pub struct Held(#[allow(dead_code, reason = "it is there or not")] Vec<UnixListe
 pub fn choose(
     session: &Session,
     lab: &str,
-    cast: &Cast,
+    roles: &Roles,
     wanted: &Ports,
     asked: Option<u16>,
 ) -> Result<(Ports, Held)> {
-    let server = &cast["server"];
+    let server = &roles["server"];
     // Also what an earlier run left in TIME_WAIT on a client would be taken for this run's.
-    let sockets = cast.values().flat_map(|host| session.tables.sockets(host));
+    let sockets = roles.values().flat_map(|host| session.tables.sockets(host));
     let taken: Vec<u16> = sockets.flat_map(|s| [s.local.port(), s.remote.port()]).collect();
     let is_served = |port| session.tables.sockets(server).iter().any(|s| s.local.port() == port);
     let mut ports = Ports::new();

@@ -28,7 +28,7 @@ const MOST_PRINTED: usize = 1 << 20;
 
 /// Something a program did.
 #[derive(Debug)]
-pub enum News {
+pub enum ProgramEvent {
     /// It printed this.
     Printed(String),
     /// It ended. What its children print may come yet.
@@ -42,8 +42,8 @@ pub enum News {
 /// The programs' standard inputs, and news of them all.
 pub struct Programs {
     inputs: HashMap<String, Option<Box<dyn AsyncWrite + Send + Unpin>>>,
-    news: mpsc::UnboundedReceiver<(Nanos, String, News)>,
-    sender: mpsc::UnboundedSender<(Nanos, String, News)>,
+    news: mpsc::UnboundedReceiver<(Nanos, String, ProgramEvent)>,
+    sender: mpsc::UnboundedSender<(Nanos, String, ProgramEvent)>,
 }
 
 impl Programs {
@@ -81,23 +81,23 @@ impl Programs {
                 // way already is heard first, and the rest as it comes.
                 drained = timeout(LAST_WORDS, &mut streams).await.is_ok();
             }
-            tell(status.map_or_else(News::Lost, News::Ended));
+            tell(status.map_or_else(ProgramEvent::Lost, ProgramEvent::Ended));
             if !drained {
                 streams.await;
             }
-            tell(News::Silent);
+            tell(ProgramEvent::Silent);
         });
         Ok(pid)
     }
 
     /// The next news. Never ends; safe to cancel.
-    pub async fn next(&mut self) -> (Nanos, String, News) {
+    pub async fn next(&mut self) -> (Nanos, String, ProgramEvent) {
         // The sender is held here, so the channel cannot close.
         self.news.recv().await.unwrap_or_else(|| unreachable!("the channel is open"))
     }
 
-    /// News that is there already.
-    pub fn try_next(&mut self) -> Option<(Nanos, String, News)> {
+    /// ProgramEvent that is there already.
+    pub fn try_next(&mut self) -> Option<(Nanos, String, ProgramEvent)> {
         self.news.try_recv().ok()
     }
 
@@ -147,7 +147,7 @@ pub fn words(line: &str) -> Command {
     }
 }
 
-async fn listen(mut stream: ByteStream, tell: &impl Fn(News)) {
+async fn listen(mut stream: ByteStream, tell: &impl Fn(ProgramEvent)) {
     let mut buffer = vec![0; 16 * 1024];
     let mut left = MOST_PRINTED;
     while let Ok(n @ 1..) = stream.read(&mut buffer).await {
@@ -155,7 +155,7 @@ async fn listen(mut stream: ByteStream, tell: &impl Fn(News)) {
         let kept = n.min(left);
         left -= kept;
         if kept > 0 {
-            tell(News::Printed(String::from_utf8_lossy(&buffer[..kept]).into_owned()));
+            tell(ProgramEvent::Printed(String::from_utf8_lossy(&buffer[..kept]).into_owned()));
         }
     }
 }

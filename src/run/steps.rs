@@ -92,7 +92,7 @@ impl Run<'_> {
         let (at, started) = (now(), Instant::now());
         if !self.programs.write(&program, text.as_bytes()).await? {
             let observed = vec![format!("{program} does not read all that it is sent")];
-            self.did(What::InVain { waited_ms: millis(started.elapsed()), observed });
+            self.did(What::TimedOut { waited_ms: millis(started.elapsed()), observed });
         }
         self.add(at, What::Typed { program, text });
         Ok(())
@@ -105,7 +105,7 @@ impl Run<'_> {
         if !held {
             let findings = facts.findings(&self.snapshot);
             let observed = findings.into_iter().filter(|f| !f.holds).map(|f| f.observed).collect();
-            self.did(What::InVain { waited_ms: millis(started.elapsed()), observed });
+            self.did(What::TimedOut { waited_ms: millis(started.elapsed()), observed });
         }
         Ok(held)
     }

@@ -5,10 +5,10 @@
 
 mod build;
 pub mod docker;
-pub mod met;
 pub mod namespaces;
 pub mod owner;
 mod process;
+pub mod reached;
 mod select;
 pub mod wire;
 
@@ -22,10 +22,10 @@ use tokio::io::AsyncRead;
 use crate::{Result, capture::Interface, topology::Plan};
 
 pub use build::build;
-pub use met::Met;
 pub use owner::Owner;
 pub use process::{Command, Handle, Process, TerminalSize};
-pub use select::{Chosen, choose, expect, find, reachable};
+pub use reached::LimitReached;
+pub use select::{Choice, choose, expect, find, reachable};
 
 /// Bytes as they come.
 pub type ByteStream = Box<dyn AsyncRead + Send + Unpin>;
@@ -216,9 +216,9 @@ pub trait Runtime: Send + Sync {
 
     /// Which limits the hosts of that plan have met since they are up, as far as can be told: an engine does not count
     /// it, nor does a machine without control groups.
-    async fn met(&self, plan: &Plan) -> Vec<Met> {
+    async fn limits_reached(&self, plan: &Plan) -> Vec<LimitReached> {
         match self.kind() {
-            RuntimeKind::Namespaces => met::of(plan),
+            RuntimeKind::Namespaces => reached::of(plan),
             RuntimeKind::Docker => Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use super::{LabState, Runtime, RuntimeKind, docker::Docker, namespaces::Namespac
 use crate::{Error, Result, suggest::nearest};
 
 /// A runtime, and why it is that one, in one line.
-pub struct Chosen {
+pub struct Choice {
     /// The runtime.
     pub runtime: Box<dyn Runtime>,
     /// As `docker (engine 20.10.24 answers)`.
@@ -12,16 +12,16 @@ pub struct Chosen {
 }
 
 /// The runtime for a new lab: the one named, else Docker where an engine answers, else namespaces.
-pub async fn choose(named: Option<RuntimeKind>) -> Result<Chosen> {
+pub async fn choose(named: Option<RuntimeKind>) -> Result<Choice> {
     if let Some(kind) = named {
-        return Ok(Chosen { runtime: open(kind).await?, why: format!("{kind}, as asked") });
+        return Ok(Choice { runtime: open(kind).await?, why: format!("{kind}, as asked") });
     }
     Ok(match Docker::connect().await {
         Ok(docker) => {
             let why = format!("docker (engine {} answers)", docker.version());
-            Chosen { runtime: Box::new(docker), why }
+            Choice { runtime: Box::new(docker), why }
         }
-        Err(error) => Chosen { runtime: Box::new(Namespaces::new()), why: format!("namespaces ({error})") },
+        Err(error) => Choice { runtime: Box::new(Namespaces::new()), why: format!("namespaces ({error})") },
     })
 }
 

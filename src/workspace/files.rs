@@ -23,7 +23,7 @@ const FILES: [(&str, &str); 8] = [
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Laid {
+pub enum Placement {
     /// It was written.
     Written,
     /// There was one, and it stays as it is.
@@ -31,16 +31,16 @@ pub enum Laid {
 }
 
 /// Makes `folder` a workspace. Files that are there already stay as they are.
-pub fn lay_out(folder: &Path) -> Result<Vec<(PathBuf, Laid)>> {
+pub fn lay_out(folder: &Path) -> Result<Vec<(PathBuf, Placement)>> {
     FILES.iter().map(|(name, text)| write_new(&folder.join(name), text)).collect()
 }
 
-fn write_new(path: &Path, text: &str) -> Result<(PathBuf, Laid)> {
+fn write_new(path: &Path, text: &str) -> Result<(PathBuf, Placement)> {
     let what = || format!("cannot write {}", path.display());
     fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).or_file(what)?;
     let laid = match own::write_new(path, text.as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Laid::Kept,
-        written => written.or_file(what).map(|()| Laid::Written)?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Placement::Kept,
+        written => written.or_file(what).map(|()| Placement::Written)?,
     };
     Ok((path.to_owned(), laid))
 }
@@ -62,8 +62,8 @@ mod tests {
         fs::write(&mine, "mine").unwrap();
         let laid = lay_out(folder.path()).unwrap();
         assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
-        let kept: Vec<_> = laid.iter().filter(|(_, laid)| *laid == Laid::Kept).collect();
-        assert_eq!(kept, [&(mine, Laid::Kept)]);
-        assert!(lay_out(folder.path()).unwrap().iter().all(|(_, laid)| *laid == Laid::Kept));
+        let kept: Vec<_> = laid.iter().filter(|(_, laid)| *laid == Placement::Kept).collect();
+        assert_eq!(kept, [&(mine, Placement::Kept)]);
+        assert!(lay_out(folder.path()).unwrap().iter().all(|(_, laid)| *laid == Placement::Kept));
     }
 }

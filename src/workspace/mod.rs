@@ -6,7 +6,7 @@ mod place;
 
 use std::path::{Path, PathBuf};
 
-pub use files::{Laid, lay_out, sources};
+pub use files::{Placement, lay_out, sources};
 pub use manifest::{Manifest, schema};
 pub use place::on_host;
 

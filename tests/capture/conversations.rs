@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use netlab::capture::{Close, Conversation, Conversations, Flags, Handshake, Novelty, Segment, Side, Step};
+use netlab::capture::{
+    Close, Conversation, Conversations, Flags, Handshake, Segment, SeqAnalysis, Side, Step,
+};
 
 const CLIENT: &str = "198.18.0.3:40312";
 const SERVER: &str = "198.18.0.2:8007";
@@ -10,7 +12,7 @@ const HEADERS: u32 = 14 + 20 + 20;
 
 /// What one segment has: sender, flags, sequence and acknowledgment numbers, bytes of data.
 pub type Row = (Side, &'static str, u32, u32, u32);
-use Novelty::{New, OutOfOrder, Retransmission as Again};
+use SeqAnalysis::{New, OutOfOrder, Retransmission as Again};
 use Side::{Client as C, Server as S};
 
 /// The segment of a row, 1 ms after the one before.
@@ -33,10 +35,10 @@ pub fn segment((by, flags, seq, ack, len): Row, nth: usize) -> Segment<'static> 
     }
 }
 
-fn all(rows: &[Row]) -> (Vec<Conversation>, Vec<Novelty>) {
+fn all(rows: &[Row]) -> (Vec<Conversation>, Vec<SeqAnalysis>) {
     let mut conversations = Conversations::new();
     let novelties =
-        rows.iter().enumerate().map(|(n, row)| conversations.push(&segment(*row, n)).novelty).collect();
+        rows.iter().enumerate().map(|(n, row)| conversations.push(&segment(*row, n)).analysis).collect();
     (conversations.iter().collect(), novelties)
 }
 
@@ -242,7 +244,7 @@ fn keepalives_are_no_retransmissions() {
         (C, "ACK", 106, 901, 1),
     ]));
     assert_eq!((all[0].to_server.keepalives, all[0].retransmissions), (2, 0));
-    assert_eq!(novelties[5], Novelty::KeepAlive);
+    assert_eq!(novelties[5], SeqAnalysis::KeepAlive);
     // One byte sent again before it was acknowledged only looks like one.
     let c = one(&opened(&[(C, "PSH+ACK", 101, 901, 1), (C, "PSH+ACK", 101, 901, 1)]));
     assert_eq!((c.to_server.keepalives, c.retransmissions), (0, 1));

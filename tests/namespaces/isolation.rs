@@ -197,7 +197,7 @@ async fn limits_hold_or_are_told_of() {
     let forks = "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 100 >/dev/null 2>&1 & done; echo all";
     assert_eq!(lab.sh("server", forks).await.stdout.contains("all"), warned, "warned: {warned}");
     assert!(lab.sh("client", forks).await.stdout.contains("all"), "the client has no limit");
-    let met: Vec<_> = lab.runtime.met(&lab.plan).await.iter().map(ToString::to_string).collect();
+    let met: Vec<_> = lab.runtime.limits_reached(&lab.plan).await.iter().map(ToString::to_string).collect();
     assert_eq!(met, if warned { vec![] } else { vec!["server has reached its 8 processes"] });
     lab.down().await;
 }

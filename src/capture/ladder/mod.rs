@@ -5,7 +5,7 @@ mod text;
 
 use std::net::IpAddr;
 
-use super::{Novelty, Seen, Segment, Side, states::States};
+use super::{Seen, Segment, SeqAnalysis, Side, states::States};
 use crate::{capture::TcpState, time::Nanos};
 
 pub use text::{Charset, draw};
@@ -38,7 +38,7 @@ pub struct Rung {
     /// Control bits and length: `PSH+ACK len 6`.
     pub label: String,
     /// Whether it carried anything new.
-    pub novelty: Novelty,
+    pub analysis: SeqAnalysis,
     /// The sender's state after it, if it is another than before.
     pub from_state: Option<TcpState>,
     /// The receiver's state after it, likewise.
@@ -53,7 +53,7 @@ impl Ladder {
 
     /// Adds a segment. One that was seen on another interface before adds no second arrow.
     pub fn push(&mut self, segment: &Segment<'_>, seen: &Seen) {
-        if seen.novelty == Novelty::Copy {
+        if seen.analysis == SeqAnalysis::Copy {
             return;
         }
         if self.states.len() <= seen.conversation {
@@ -73,7 +73,7 @@ impl Ladder {
             conversation: seen.conversation,
             client_port: client.port(),
             label: label(segment),
-            novelty: seen.novelty,
+            analysis: seen.analysis,
             from_state: changed(seen.by),
             to_state: changed(seen.by.peer()),
         });

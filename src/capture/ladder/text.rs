@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Ladder, Rung};
-use crate::capture::{Names, Novelty};
+use crate::capture::{Names, SeqAnalysis};
 
 /// Columns for the time, and between two hosts' lines.
 const TIME: usize = 12;
@@ -86,12 +86,12 @@ fn heads(ladder: &Ladder, names: &Names) -> String {
 
 fn arrow(hosts: usize, rung: &Rung, charset: Charset) -> Row {
     let mut row = Row::new(hosts, charset);
-    let label = match rung.novelty {
-        Novelty::New | Novelty::Copy => rung.label.clone(),
-        Novelty::Retransmission => format!("{} again", rung.label),
-        Novelty::OutOfOrder => format!("{} late", rung.label),
-        Novelty::KeepAlive => format!("{} keepalive", rung.label),
-        Novelty::WindowProbe => format!("{} window probe", rung.label),
+    let label = match rung.analysis {
+        SeqAnalysis::New | SeqAnalysis::Copy => rung.label.clone(),
+        SeqAnalysis::Retransmission => format!("{} again", rung.label),
+        SeqAnalysis::OutOfOrder => format!("{} late", rung.label),
+        SeqAnalysis::KeepAlive => format!("{} keepalive", rung.label),
+        SeqAnalysis::WindowProbe => format!("{} window probe", rung.label),
     };
     // A host may talk to itself.
     if rung.from == rung.to {
@@ -99,7 +99,7 @@ fn arrow(hosts: usize, rung: &Rung, charset: Charset) -> Row {
         return row;
     }
     let (first, last) = (rung.from.min(rung.to) * GAP + 1, rung.from.max(rung.to) * GAP - 1);
-    let shaft = if rung.novelty == Novelty::Retransmission { charset.again } else { charset.shaft };
+    let shaft = if rung.analysis == SeqAnalysis::Retransmission { charset.again } else { charset.shaft };
     row.0[first..=last].fill(shaft);
     if rung.to > rung.from {
         row.0[last] = charset.right;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Judged, Record, Status};
+use super::{Record, SectionResult, Status};
 use crate::{
     class::course::{Course, Late, Rule},
     judge::Verdict,
@@ -53,7 +53,7 @@ impl Marks {
 }
 
 /// How much of a section is right.
-pub fn share(rule: &Rule, judged: &Judged) -> f64 {
+pub fn share(rule: &Rule, judged: &SectionResult) -> f64 {
     let passed = |id: &str| judged.checks.iter().any(|c| c.id == id && c.verdict == Verdict::Pass);
     let all = sum(rule.checks.values().copied());
     let right = sum(rule.checks.iter().filter(|(id, _)| passed(id)).map(|(_, weight)| *weight));

@@ -4,13 +4,13 @@
 //! fills the disk is held by its lab's limits and by the clock, and so costs nobody else anything. Where
 //! the lab itself could not run, there are no marks, and the submission is tried again the next time.
 
-mod judged;
 mod labs;
 mod marks;
 mod record;
 mod rejudge;
 mod replay;
 pub mod report;
+mod section;
 
 use std::{
     collections::BTreeMap,
@@ -40,12 +40,12 @@ use crate::{
     yaml::Document,
 };
 use labs::Labs;
-use replay::{Replay, Tried};
+use replay::{Attempt, Replay};
 
-pub use judged::Judged;
 pub use marks::{Lateness, Marks};
 pub use record::{Record, Status};
 pub use rejudge::{Rejudged, rejudge};
+pub use section::SectionResult;
 
 /// How a class is graded.
 pub struct Settings<'a> {
@@ -61,7 +61,7 @@ pub struct Settings<'a> {
 
 /// What is told while it goes on.
 #[derive(Debug)]
-pub enum News<'n> {
+pub enum Progress<'n> {
     /// A submission's turn has come.
     Begun(&'n Submission),
     /// A submission is as it was when it was graded before.
@@ -78,7 +78,7 @@ pub async fn grade(
     class: &Class,
     settings: &Settings<'_>,
     stop: impl Future<Output = ()>,
-    tell: &dyn Fn(News<'_>),
+    tell: &dyn Fn(Progress<'_>),
 ) -> Result<Vec<Record>> {
     let out = std::path::absolute(settings.out).or_usage(|| "cannot find the current folder")?;
     fs::create_dir_all(&out).or_file(|| format!("cannot make the folder {}", out.display()))?;
@@ -102,7 +102,7 @@ pub async fn grade(
     let _ = end.send(true);
     labs.returned().await;
     if let Err(error) = labs.clear(settings.runtime.as_ref()).await {
-        tell(News::Left(&error));
+        tell(Progress::Left(&error));
     }
     Ok(records?.into_values().collect())
 }
@@ -161,7 +161,7 @@ struct Grader<'a> {
     out: &'a Path,
     labs: &'a Labs,
     is_over: watch::Receiver<bool>,
-    tell: &'a dyn Fn(News<'_>),
+    tell: &'a dyn Fn(Progress<'_>),
 }
 
 impl Grader<'_> {
@@ -180,7 +180,7 @@ impl Grader<'_> {
                     record.refuse(&error);
                 }
                 record.write(&folder)?;
-                (self.tell)(News::Done(&record));
+                (self.tell)(Progress::Done(&record));
                 return Ok(record);
             }
         };
@@ -189,10 +189,10 @@ impl Grader<'_> {
         if let Some(kept) = Record::read(&folder).filter(|kept| kept.is_still(&record)) {
             record.keep(kept);
             record.note(&sources, &manifest)?;
-            (self.tell)(News::Kept(&record));
+            (self.tell)(Progress::Kept(&record));
             return Ok(record);
         }
-        (self.tell)(News::Begun(submission));
+        (self.tell)(Progress::Begun(submission));
         let started = Instant::now();
         let replay = Replay {
             course: self.settings.course.clone(),
@@ -203,23 +203,23 @@ impl Grader<'_> {
             key: submission.key.clone(),
         };
         match self.replay(replay).await? {
-            Tried::Told(told) => record.told(told),
-            Tried::Lost(error) => {
+            Attempt::AttemptReport(told) => record.told(told),
+            Attempt::Lost(error) => {
                 record.broke(&error);
                 record.note_lost();
             }
-            Tried::Broke(error) => record.broke(&error),
+            Attempt::Broke(error) => record.broke(&error),
         }
         record.note(&sources, &manifest)?;
         record.elapsed_ms = millis(started.elapsed());
         record.write(&folder)?;
-        (self.tell)(News::Done(&record));
+        (self.tell)(Progress::Done(&record));
         Ok(record)
     }
 
     /// Replays a submission on a thread of its own. A program that floods its wire makes work for who looks at it,
     /// which is to cost the other submissions nothing.
-    async fn replay(&self, replay: Replay) -> Result<Tried> {
+    async fn replay(&self, replay: Replay) -> Result<Attempt> {
         let (lab, mut is_over) = (self.labs.take(), self.is_over.clone());
         let here = Handle::current();
         let run = move || {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Judged,
-    replay::{Told, Unbuilt},
+    SectionResult,
+    replay::{AttemptReport, BuildFailure},
 };
 use crate::{
     Error, Result,
@@ -55,7 +55,7 @@ pub struct Record {
     /// What a grader may want to know besides.
     pub notes: Vec<String>,
     /// Each section of the course.
-    pub sections: Vec<Judged>,
+    pub sections: Vec<SectionResult>,
     /// How long it took.
     pub elapsed_ms: u64,
 }
@@ -122,9 +122,9 @@ impl Record {
     }
 
     /// What came of its replay.
-    pub(super) fn told(&mut self, told: Told) {
+    pub(super) fn told(&mut self, told: AttemptReport) {
         (self.status, self.sections, self.why) = (Status::Graded, told.sections, told.ran_out);
-        if let Some(Unbuilt { how, words }) = told.unbuilt {
+        if let Some(BuildFailure { how, words }) = told.unbuilt {
             self.why = Some(how);
             self.compiler = Some(words);
         }
@@ -167,12 +167,13 @@ impl Record {
         for (name, command) in manifest.programs().iter().filter(|(_, c)| !c.contains(ON_HOSTS)) {
             self.notes.push(format!("{name} is no program of the submission: {command}"));
         }
-        let copies: BTreeSet<&String> = self.sections.iter().flat_map(|section| &section.netlabs).collect();
+        let copies: BTreeSet<&String> =
+            self.sections.iter().flat_map(|section| &section.reference_programs).collect();
         self.notes.extend(copies.iter().map(|name| format!("what ran as {name} is netlab's own program")));
-        let foreign: BTreeSet<&(String, String)> =
-            self.sections.iter().flat_map(|section| &section.foreign).collect();
+        let outside_workspace: BTreeSet<&(String, String)> =
+            self.sections.iter().flat_map(|section| &section.outside_workspace).collect();
         self.notes.extend(
-            foreign.iter().map(|(name, path)| {
+            outside_workspace.iter().map(|(name, path)| {
                 format!("what listened as {name} is no program of the submission: {path}")
             }),
         );

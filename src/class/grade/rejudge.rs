@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Judged, Marks, Record, Status};
+use super::{Marks, Record, SectionResult, Status};
 use crate::{
     Result,
     check::Section,
@@ -69,7 +69,7 @@ fn again(
     course: &Course,
     out: &Path,
     folder: &Path,
-) -> Result<(Vec<Judged>, Option<RuntimeKind>), String> {
+) -> Result<(Vec<SectionResult>, Option<RuntimeKind>), String> {
     let mut runtime = None;
     let mut section = |rule: &Rule| {
         let id = &rule.template.exercise.id;
@@ -84,7 +84,7 @@ fn again(
             let judged = judge_run(rule, run.parent().unwrap_or(out), &mut found);
             runtime = Some(judged.map_err(|error| error.with_causes())?);
         }
-        Ok(Judged::of(rule, Some(&found), folder, course.borrowed))
+        Ok(SectionResult::of(rule, Some(&found), folder, course.borrowed))
     };
     let sections = course.sections.iter().map(&mut section).collect::<Result<_, String>>()?;
     Ok((sections, runtime))
@@ -96,7 +96,7 @@ fn judge_run(rule: &Rule, run: &Path, found: &mut Section) -> Result<RuntimeKind
     Ok(record.runtime)
 }
 
-fn changes(before: &Record, section: &Judged) -> Vec<String> {
+fn changes(before: &Record, section: &SectionResult) -> Vec<String> {
     let old = before.sections.iter().find(|old| old.exercise == section.exercise);
     let change = |check: &judge::CheckResult| {
         let was = old.and_then(|old| old.checks.iter().find(|old| old.id == check.id)).map(|old| old.verdict);

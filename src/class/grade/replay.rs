@@ -10,10 +10,10 @@ use std::{
 use indexmap::IndexMap;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Judged;
+use super::SectionResult;
 use crate::{
     Error, Kind, Result,
-    check::{self, Build, News, Report, Request},
+    check::{self, Build, Progress, Report, Request},
     class::{
         course::{Course, Rule},
         submission::Sources,
@@ -46,9 +46,9 @@ pub struct Replay {
 }
 
 /// What came of an attempt.
-pub enum Tried {
+pub enum Attempt {
     /// The lab told this.
-    Told(Told),
+    AttemptReport(AttemptReport),
     /// The lab was lost while it ran: nothing is known.
     Lost(Error),
     /// There was no lab: nothing is known.
@@ -57,10 +57,10 @@ pub enum Tried {
 
 /// What a lab told.
 #[derive(Default)]
-pub struct Told {
-    pub sections: Vec<Judged>,
+pub struct AttemptReport {
+    pub sections: Vec<SectionResult>,
     /// Why the programs could not be judged, if they did not compile.
-    pub unbuilt: Option<Unbuilt>,
+    pub unbuilt: Option<BuildFailure>,
     /// Why not all was judged, if the program was not done when its time was over.
     pub ran_out: Option<String>,
     /// Whether something was not told, and another attempt may tell it.
@@ -70,14 +70,14 @@ pub struct Told {
 }
 
 /// Programs that did not compile.
-pub struct Unbuilt {
+pub struct BuildFailure {
     /// In one line.
     pub how: String,
     /// What the compiler said, for a page.
     pub words: String,
 }
 
-impl Unbuilt {
+impl BuildFailure {
     fn of(build: &Build) -> Option<Self> {
         let how = format!("{DID_NOT_COMPILE}: {}", build.how_it_failed()?);
         let words = printable(build.output.trim_end());
@@ -104,19 +104,19 @@ impl Replay {
     ///
     /// What an attempt could not tell may be the program's fault or the lab's: a second lab decides. Where it was
     /// clearly the program's, there is none.
-    pub async fn run(&self, lab: &str) -> Result<Tried> {
+    pub async fn run(&self, lab: &str) -> Result<Attempt> {
         let first = self.attempt(lab).await?;
-        if matches!(&first, Tried::Told(Told { unclear: false, .. })) {
+        if matches!(&first, Attempt::AttemptReport(AttemptReport { unclear: false, .. })) {
             return Ok(first);
         }
         Ok(match (first, self.attempt(lab).await?) {
             // Once may be chance.
-            (Tried::Told(_) | Tried::Broke(_), Tried::Lost(error)) => Tried::Broke(error),
+            (Attempt::AttemptReport(_) | Attempt::Broke(_), Attempt::Lost(error)) => Attempt::Broke(error),
             (_, second) => second,
         })
     }
 
-    async fn attempt(&self, lab: &str) -> Result<Tried> {
+    async fn attempt(&self, lab: &str) -> Result<Attempt> {
         let cleared = match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => own::make_private(&self.folder),
@@ -126,25 +126,25 @@ impl Replay {
             // Nothing would hold the program: better none is run.
             Ok(Some(unlimited)) => Err(unlimited),
             Ok(None) => Ok(self.held(lab).await),
-            Err(error) => Ok(Tried::Broke(error)),
+            Err(error) => Ok(Attempt::Broke(error)),
         };
         let down = self.runtime.down(lab).await;
         Ok(match (tried?, down) {
-            (Tried::Told(_), Err(error)) => Tried::Broke(error),
+            (Attempt::AttemptReport(_), Err(error)) => Attempt::Broke(error),
             (tried, _) => tried,
         })
     }
 
     /// Judges within the time that there is. What was judged until then counts also where the lab cannot be looked
     /// at any more, as when a program has all of it.
-    async fn held(&self, lab: &str) -> Tried {
-        let mut told = Told::default();
+    async fn held(&self, lab: &str) -> Attempt {
+        let mut told = AttemptReport::default();
         match timeout(self.course.within + GRACE, self.judge(lab, &mut told)).await {
-            Ok(Ok(())) => Tried::Told(told),
-            Ok(Err(error)) => Tried::Lost(error),
+            Ok(Ok(())) => Attempt::AttemptReport(told),
+            Ok(Err(error)) => Attempt::Lost(error),
             Err(_) => {
                 self.run_out(&mut told);
-                Tried::Told(told)
+                Attempt::AttemptReport(told)
             }
         }
     }
@@ -188,20 +188,20 @@ impl Replay {
         Ok(topology)
     }
 
-    async fn judge(&self, lab: &str, told: &mut Told) -> Result<()> {
+    async fn judge(&self, lab: &str, told: &mut AttemptReport) -> Result<()> {
         let state = self.whole(lab).await?;
         let deadline = Instant::now() + self.course.within;
         // Built once.
         let mut build = self.manifest.build.clone();
         for rule in &self.course.sections {
             if told.unbuilt.is_some() {
-                told.sections.push(Judged::unknown(rule, DID_NOT_COMPILE));
+                told.sections.push(SectionResult::unknown(rule, DID_NOT_COMPILE));
                 continue;
             }
             let request = self.request(rule, build.take());
             told.has_run = false;
             let has_run = &mut told.has_run;
-            let mut tell = |news: News<'_>| *has_run |= is_theirs(&news);
+            let mut tell = |news: Progress<'_>| *has_run |= is_theirs(&news);
             let report =
                 check::run(&request, self.runtime.as_ref(), &state, sleep_until(deadline), &mut tell).await;
             let report = match report {
@@ -211,7 +211,7 @@ impl Replay {
                 }
                 report => report?,
             };
-            told.unbuilt = report.build.as_ref().and_then(Unbuilt::of);
+            told.unbuilt = report.build.as_ref().and_then(BuildFailure::of);
             told.unclear |= told.unbuilt.is_none() && is_unclear(&report);
             told.sections.push(self.judged(rule, &report, told.unbuilt.is_some()));
         }
@@ -221,12 +221,12 @@ impl Replay {
     }
 
     /// The time of all sections is over: those that were not judged have no marks.
-    fn run_out(&self, told: &mut Told) {
+    fn run_out(&self, told: &mut AttemptReport) {
         let most = self.course.within.as_secs();
         let why = format!("your program was still running when its {most} s for all sections were over");
         let judged = told.sections.len();
         for rule in &self.course.sections[judged..] {
-            told.sections.push(Judged::unknown(rule, &why));
+            told.sections.push(SectionResult::unknown(rule, &why));
         }
         if told.sections.len() > judged {
             told.ran_out = Some(why);
@@ -245,11 +245,11 @@ impl Replay {
         }
     }
 
-    fn judged(&self, rule: &Rule, report: &Report, unbuilt: bool) -> Judged {
+    fn judged(&self, rule: &Rule, report: &Report, unbuilt: bool) -> SectionResult {
         if unbuilt {
-            return Judged::unknown(rule, DID_NOT_COMPILE);
+            return SectionResult::unknown(rule, DID_NOT_COMPILE);
         }
-        Judged::of(rule, report.sections.first(), &self.folder, self.course.borrowed)
+        SectionResult::of(rule, report.sections.first(), &self.folder, self.course.borrowed)
     }
 
     /// The submission's programs that count.
@@ -267,8 +267,8 @@ impl Replay {
 }
 
 /// Whether something of the submission's own is under way from now on.
-fn is_theirs(news: &News<'_>) -> bool {
-    matches!(news, News::Building(_) | News::Event(Event { what: What::Started { .. }, .. }))
+fn is_theirs(news: &Progress<'_>) -> bool {
+    matches!(news, Progress::Building(_) | Progress::Event(Event { what: What::Started { .. }, .. }))
 }
 
 /// Whether something was not told. Where that is known to be the program's fault, another lab tells no more.

@@ -39,7 +39,7 @@ const MOST_LOOKED_AT: usize = 1 << 20;
 const MOST_PAIRS: usize = 1000;
 
 /// The sources of what students are to write themselves, as netlab has them.
-const NETLABS: [(&str, &str); 9] = [
+const REFERENCE: [(&str, &str); 9] = [
     ("tcpechod/main.rs", include_str!("../../bin/tcpechod/main.rs")),
     ("tcpechod/options.rs", include_str!("../../bin/tcpechod/options.rs")),
     ("tcpechod/passive.rs", include_str!("../../bin/tcpechod/passive.rs")),
@@ -143,7 +143,7 @@ impl Work {
     /// netlab's own programs, which anybody can find and hand in.
     fn netlabs(given: &Given) -> Self {
         let mut work = Self::new("netlab's own programs");
-        for (name, text) in NETLABS {
+        for (name, text) in REFERENCE {
             work.add(name.into(), text, given);
         }
         work

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    class::submission::extract::{Arrival, Landing},
+    class::submission::extract::{Entry, Extractor},
     error::Context,
 };
 
@@ -66,16 +66,21 @@ fn without<'n>(name: &'n str, endings: &[&'static str]) -> Option<(&'n str, &'st
 }
 
 /// Unpacks an archive by what its first bytes say it is. Gives the manifest, if there is one.
-pub fn unpack(path: &Path, landing: &mut Landing<'_>, most: u64, which: Which) -> Result<Option<Manifest>> {
+pub fn unpack(
+    path: &Path,
+    extractor: &mut Extractor<'_>,
+    most: u64,
+    which: Which,
+) -> Result<Option<Manifest>> {
     let file = File::open(path).or_usage(|| format!("cannot read {}", path.display()))?;
-    unpack_from(path, BufReader::new(file), landing, most, which)
+    unpack_from(path, BufReader::new(file), extractor, most, which)
 }
 
 /// The same of an archive that is open already.
 pub fn unpack_from(
     path: &Path,
     mut file: impl BufRead + Seek,
-    landing: &mut Landing<'_>,
+    extractor: &mut Extractor<'_>,
     most: u64,
     which: Which,
 ) -> Result<Option<Manifest>> {
@@ -83,10 +88,10 @@ pub fn unpack_from(
     let first = first_bytes(&mut file).or_usage(what)?;
     file.rewind().or_usage(what)?;
     match first.as_slice() {
-        [0x1f, 0x8b, ..] => untar(Bounded::new(MultiGzDecoder::new(file), most), landing, which),
-        [b'P', b'K', ..] => unzip(file, landing, which),
+        [0x1f, 0x8b, ..] => untar(Bounded::new(MultiGzDecoder::new(file), most), extractor, which),
+        [b'P', b'K', ..] => unzip(file, extractor, which),
         _ if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tar")) => {
-            untar(Bounded::new(file, most), landing, which)
+            untar(Bounded::new(file, most), extractor, which)
         }
         _ => Err(Error::usage(format!("{} is neither tar, tar.gz nor zip", name_of(path)))
             .hint("`netlab submit` makes an archive that can be read")),
@@ -139,15 +144,19 @@ impl<R: Read> Read for Content<R> {
     }
 }
 
-fn untar<R: Read>(mut from: Bounded<R>, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
-    let manifest = untar_bounded(&mut from, landing, which);
+fn untar<R: Read>(
+    mut from: Bounded<R>,
+    extractor: &mut Extractor<'_>,
+    which: Which,
+) -> Result<Option<Manifest>> {
+    let manifest = untar_bounded(&mut from, extractor, which);
     if from.left.is_none() {
         return Err(Error::usage("it unpacks to more than any submission"));
     }
     manifest
 }
 
-fn untar_bounded(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
+fn untar_bounded(from: impl Read, extractor: &mut Extractor<'_>, which: Which) -> Result<Option<Manifest>> {
     let mut manifest = None;
     let mut archive = tar::Archive::new(from);
     for entry in archive.entries().map_err(|e| damaged(&e))? {
@@ -155,7 +164,7 @@ fn untar_bounded(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Re
         let name = entry.path().map_err(|e| damaged(&e))?.into_owned();
         let header = entry.header();
         let kind = header.entry_type();
-        if landing.refuses(&name) || is_beside(&name, which) {
+        if extractor.refuses(&name) || is_beside(&name, which) {
             continue;
         }
         let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
@@ -166,15 +175,15 @@ fn untar_bounded(from: impl Read, landing: &mut Landing<'_>, which: Which) -> Re
                 let modified =
                     seconds.and_then(|n| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(n)));
                 let file = Entry { name: &name, executable, modified, content: &mut Content(&mut entry) };
-                let taken = take(file, landing, which, &mut manifest);
-                landing.settle(&name, taken)?;
+                let taken = take(file, extractor, which, &mut manifest);
+                extractor.settle(&name, taken)?;
             }
             tar::EntryType::Directory => {
-                let made = landing.folder(&name);
-                landing.settle(&name, made)?;
+                let made = extractor.folder(&name);
+                extractor.settle(&name, made)?;
             }
             tar::EntryType::XGlobalHeader => {}
-            other => landing.settle(&name, Err(no_plain_file(&name, in_words(other))))?,
+            other => extractor.settle(&name, Err(no_plain_file(&name, in_words(other))))?,
         }
     }
     Ok(manifest)
@@ -204,7 +213,7 @@ fn no_plain_file(name: &Path, kind: &str) -> Error {
     Error::usage(format!("{} is {kind}", name.escape_debug())).hint("only plain files and folders are taken")
 }
 
-fn unzip(from: impl Read + Seek, landing: &mut Landing<'_>, which: Which) -> Result<Option<Manifest>> {
+fn unzip(from: impl Read + Seek, extractor: &mut Extractor<'_>, which: Which) -> Result<Option<Manifest>> {
     let mut manifest = None;
     let mut archive = zip::ZipArchive::new(from).map_err(unreadable)?;
     for index in 0..archive.len() {
@@ -213,23 +222,23 @@ fn unzip(from: impl Read + Seek, landing: &mut Landing<'_>, which: Which) -> Res
         let name = entry.name().map_err(unreadable)?.replace('\\', "/");
         let is_folder = name.ends_with('/');
         let name = Path::new(&name);
-        if landing.refuses(name) || is_beside(name, which) {
+        if extractor.refuses(name) || is_beside(name, which) {
             continue;
         }
         let mode = entry.unix_mode().unwrap_or(0);
         let modified = entry.last_modified().and_then(time_of);
         // The type of file, as stat(2) has it; systems without such types leave it zero.
         let taken = match mode & 0o170_000 {
-            _ if is_folder => landing.folder(name),
+            _ if is_folder => extractor.folder(name),
             0 | 0o100_000 => {
                 let content = &mut Content(&mut entry);
                 let file = Entry { name, executable: mode & 0o111 != 0, modified, content };
-                take(file, landing, which, &mut manifest)
+                take(file, extractor, which, &mut manifest)
             }
             0o120_000 => Err(no_plain_file(name, "a symbolic link")),
             _ => Err(no_plain_file(name, "something else")),
         };
-        landing.settle(name, taken)?;
+        extractor.settle(name, taken)?;
     }
     Ok(manifest)
 }
@@ -261,12 +270,9 @@ fn time_of(time: zip::DateTime) -> Option<SystemTime> {
     Some(civil.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp().into())
 }
 
-/// A plain file of an archive of either kind.
-type Entry<'a> = Arrival<'a>;
-
 fn take(
     entry: Entry<'_>,
-    landing: &mut Landing<'_>,
+    extractor: &mut Extractor<'_>,
     which: Which,
     manifest: &mut Option<Manifest>,
 ) -> Result<()> {
@@ -281,5 +287,5 @@ fn take(
         return Ok(());
     }
     let mut content = first.as_slice().chain(entry.content);
-    landing.file(Arrival { content: &mut content, ..entry })
+    extractor.file(Entry { content: &mut content, ..entry })
 }

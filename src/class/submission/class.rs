@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    class::submission::extract::{Landing, Missing},
+    class::submission::extract::{Extractor, Missing},
     error::Context,
     printable::visible,
     workspace::MANIFEST,
@@ -86,9 +86,9 @@ impl Class {
                 .hint("name a folder of submissions, or the zip that the learning platform gives"));
         }
         let unpacked = Scratch::new()?;
-        let mut landing = Landing::of_class(unpacked.path());
-        archive::unpack(path, &mut landing, Bounds::CLASS.total_bytes, Which::All)?;
-        let missing = landing.missing();
+        let mut extractor = Extractor::of_class(unpacked.path());
+        archive::unpack(path, &mut extractor, Bounds::CLASS.total_bytes, Which::All)?;
+        let missing = extractor.missing();
         let class = Self::read(unpacked.path(), Some(&missing), None)?;
         Ok(Self { _unpacked: Some(unpacked), ..class })
     }

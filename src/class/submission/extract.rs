@@ -21,7 +21,7 @@ const DEPTH: usize = 24;
 const NAME: usize = 255;
 
 /// One plain file on its way.
-pub struct Arrival<'a> {
+pub struct Entry<'a> {
     /// Its name in the archive.
     pub name: &'a Path,
     /// Whether it may be executed.
@@ -33,7 +33,7 @@ pub struct Arrival<'a> {
 }
 
 /// A folder that files land in.
-pub struct Landing<'a> {
+pub struct Extractor<'a> {
     root: &'a Path,
     bounds: Bounds,
     files: usize,
@@ -51,7 +51,7 @@ pub struct Missing {
     pub left_out: Vec<PathBuf>,
 }
 
-impl<'a> Landing<'a> {
+impl<'a> Extractor<'a> {
     /// `root` is an empty folder.
     pub fn new(root: &'a Path, bounds: Bounds) -> Self {
         Self { root, bounds, files: 0, bytes: 0, faults: None, left_out: Vec::new() }
@@ -102,7 +102,7 @@ impl<'a> Landing<'a> {
     }
 
     /// Makes a file, in place of an earlier one of that name. One that is too long is left out.
-    pub fn file(&mut self, mut arrival: Arrival<'_>) -> Result<()> {
+    pub fn file(&mut self, mut arrival: Entry<'_>) -> Result<()> {
         let name = inside(arrival.name)?;
         self.count(&name)?;
         let path = self.root.join(&name);
@@ -155,7 +155,7 @@ impl<'a> Landing<'a> {
 }
 
 /// Gives the bytes written: one more than `most` if there are more than that.
-fn write(path: &Path, arrival: &mut Arrival<'_>, most: u64) -> io::Result<u64> {
+fn write(path: &Path, arrival: &mut Entry<'_>, most: u64) -> io::Result<u64> {
     let mut file = File::create_new(path)?;
     let written = io::copy(&mut (&mut *arrival.content).take(most + 1), &mut file)?;
     let mode = if arrival.executable { 0o755 } else { 0o644 };
@@ -215,30 +215,30 @@ mod tests {
 
     const SMALL: Bounds = Bounds { files: 3, file_bytes: 4, total_bytes: 6 };
 
-    fn land(landing: &mut Landing<'_>, name: &str, content: &[u8]) -> Result<(), String> {
+    fn land(extractor: &mut Extractor<'_>, name: &str, content: &[u8]) -> Result<(), String> {
         let mut content = content;
         let arrival =
-            Arrival { name: Path::new(name), executable: false, modified: None, content: &mut content };
-        landing.file(arrival).map_err(|e| e.to_string())
+            Entry { name: Path::new(name), executable: false, modified: None, content: &mut content };
+        extractor.file(arrival).map_err(|e| e.to_string())
     }
 
     #[test]
     fn a_full_disk_is_no_students_fault() {
         let folder = tempfile::tempdir().unwrap();
-        let mut landing = Landing::of_class(folder.path());
+        let mut extractor = Extractor::of_class(folder.path());
         let name = Path::new("ana/a.c");
         let full = cannot(name, io::ErrorKind::StorageFull.into());
         assert_eq!(full.kind, Kind::Lab);
-        assert!(landing.settle(name, Err(full)).is_err() && !landing.refuses(name));
+        assert!(extractor.settle(name, Err(full)).is_err() && !extractor.refuses(name));
         let wrong = cannot(name, io::ErrorKind::NotADirectory.into());
         assert_eq!(wrong.kind, Kind::Usage);
-        assert!(landing.settle(name, Err(wrong)).is_ok() && landing.refuses(name));
+        assert!(extractor.settle(name, Err(wrong)).is_ok() && extractor.refuses(name));
     }
 
     #[test]
     fn no_name_leads_out() {
         let folder = tempfile::tempdir().unwrap();
-        let mut landing = Landing::new(folder.path(), Bounds::SUBMISSION);
+        let mut extractor = Extractor::new(folder.path(), Bounds::SUBMISSION);
         for (name, why) in [
             ("../x", "leads out"),
             ("a/../../x", "leads out"),
@@ -246,16 +246,16 @@ mod tests {
             ("a\0b", "zero byte"),
             (&"a/".repeat(30), "too deep"),
         ] {
-            let error = land(&mut landing, name, b"").unwrap_err();
+            let error = land(&mut extractor, name, b"").unwrap_err();
             assert!(error.contains(why), "{name}: {error}");
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        land(&mut landing, "./a/b", b"x").unwrap();
+        land(&mut extractor, "./a/b", b"x").unwrap();
         assert_eq!(fs::read(folder.path().join("a/b")).unwrap(), b"x");
-        land(&mut landing, "a/b", b"y").unwrap();
+        land(&mut extractor, "a/b", b"y").unwrap();
         assert_eq!(fs::read(folder.path().join("a/b")).unwrap(), b"y", "the later one counts");
         for name in ["a", "a/b/c"] {
-            let error = land(&mut landing, name, b"z").unwrap_err();
+            let error = land(&mut extractor, name, b"z").unwrap_err();
             assert!(error.contains("a file and a folder"), "{name}: {error}");
         }
     }
@@ -263,21 +263,21 @@ mod tests {
     #[test]
     fn number_and_size_are_bounded() {
         let folder = tempfile::tempdir().unwrap();
-        let mut landing = Landing::new(folder.path(), SMALL);
-        land(&mut landing, "a", b"1234").unwrap();
-        assert!(land(&mut landing, "b", b"123").unwrap_err().contains("more than"));
-        land(&mut landing, "c", b"12").unwrap();
-        assert!(land(&mut landing, "d", b"").unwrap_err().contains("more than 3 files"));
+        let mut extractor = Extractor::new(folder.path(), SMALL);
+        land(&mut extractor, "a", b"1234").unwrap();
+        assert!(land(&mut extractor, "b", b"123").unwrap_err().contains("more than"));
+        land(&mut extractor, "c", b"12").unwrap();
+        assert!(land(&mut extractor, "d", b"").unwrap_err().contains("more than 3 files"));
     }
 
     #[test]
     fn what_is_too_long_is_left_out_and_not_without_end() {
         let folder = tempfile::tempdir().unwrap();
-        let mut landing = Landing::new(folder.path(), SMALL);
-        land(&mut landing, "e", b"12345").unwrap();
+        let mut extractor = Extractor::new(folder.path(), SMALL);
+        land(&mut extractor, "e", b"12345").unwrap();
         assert!(!folder.path().join("e").exists());
-        land(&mut landing, "a", b"1").unwrap();
-        assert!(land(&mut landing, "f", b"12345").unwrap_err().contains("are longer than"));
-        assert_eq!(landing.missing().left_out, [Path::new("e")]);
+        land(&mut extractor, "a", b"1").unwrap();
+        assert!(land(&mut extractor, "f", b"12345").unwrap_err().contains("are longer than"));
+        assert_eq!(extractor.missing().left_out, [Path::new("e")]);
     }
 }

@@ -1,7 +1,7 @@
 //! What a student hands in: a workspace as one archive, made here and read here.
 //!
 //! Reading is done with suspicion. Whatever an archive or a folder holds, only plain files of a
-//! bounded number and size come out of it, in one folder of their own ([`landing`]); and no built
+//! bounded number and size come out of it, in one folder of their own ([`extractor`]); and no built
 //! program and no evidence does, because a submission is judged by what its sources do.
 
 pub(crate) mod archive;

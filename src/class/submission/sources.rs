@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    class::submission::extract::{Arrival, Landing},
+    class::submission::extract::{Entry, Extractor},
     digest::{hex, sha256},
     error::Context,
     workspace::MANIFEST,
@@ -38,18 +38,20 @@ impl Sources {
     pub(super) fn open(place: &Place) -> Result<Self> {
         let folder = Scratch::new()?;
         let bounds = Bounds::SUBMISSION;
-        let mut landing = Landing::new(folder.path(), bounds);
+        let mut extractor = Extractor::new(folder.path(), bounds);
         let mut left_out = Vec::new();
         let manifest = match place {
-            Place::Archive(path) => archive::unpack(path, &mut landing, bounds.total_bytes, Which::Sources)?,
+            Place::Archive(path) => {
+                archive::unpack(path, &mut extractor, bounds.total_bytes, Which::Sources)?
+            }
             Place::Files(parts) => {
                 for part in parts {
-                    left_out.extend(copy(part, &mut landing)?);
+                    left_out.extend(copy(part, &mut extractor)?);
                 }
                 None
             }
         };
-        left_out.extend(landing.missing().left_out);
+        left_out.extend(extractor.missing().left_out);
         let root = workspace(folder.path())?;
         Ok(Self { folder, root, manifest, left_out })
     }
@@ -85,11 +87,11 @@ impl Sources {
 }
 
 /// Copies a file, or the sources in a folder. Gives those that are too long.
-fn copy(part: &Part, landing: &mut Landing<'_>) -> Result<Vec<PathBuf>> {
+fn copy(part: &Part, extractor: &mut Extractor<'_>) -> Result<Vec<PathBuf>> {
     let (found, left_out) = part.sources()?;
     for Found { name, path, executable } in &found {
         let content = &mut fs::File::open(path).or_usage(|| format!("cannot read {}", path.display()))?;
-        landing.file(Arrival { name, executable: *executable, modified: None, content })?;
+        extractor.file(Entry { name, executable: *executable, modified: None, content })?;
     }
     Ok(left_out)
 }

@@ -104,7 +104,7 @@ impl Teller {
     fn take(&mut self, seen: &Seen) -> Result<()> {
         match seen {
             Seen::Packet(packet) => self.packet(packet),
-            Seen::Blind { why, .. } => {
+            Seen::ObservationLost { why, .. } => {
                 eprintln!("not everything can be seen: {}", visible(why));
                 Ok(())
             }

@@ -9,7 +9,7 @@ use netlab::{
         Counts, Interface, Recorder,
         recordings::{self, ENDED_EARLY},
     },
-    observer::{Tape, Taped},
+    observer::{Tape, TapeEvent},
     runtime::{LabState, Runtime},
 };
 use tokio::{
@@ -88,13 +88,13 @@ async fn pass_on(
             }
         };
         match taped {
-            Taped::Packets(count, blocks) => {
+            TapeEvent::Packets(count, blocks) => {
                 if pieces.send((count, blocks)).await.is_err() {
                     // The writer has failed, and says why.
                     return Ok(());
                 }
             }
-            Taped::Counted(segment, now) => {
+            TapeEvent::Counted(segment, now) => {
                 let (Some(counts), Some(segment)) = (counts.get_mut(segment), segments.get(segment)) else {
                     continue;
                 };
@@ -107,8 +107,8 @@ async fn pass_on(
                 }
                 *counts = now;
             }
-            Taped::Blind(why) => eprintln!("not everything can be seen: {why}"),
-            Taped::Done => return Ok(()),
+            TapeEvent::ObservationLost(why) => eprintln!("not everything can be seen: {why}"),
+            TapeEvent::Done => return Ok(()),
         }
     }
 }

@@ -135,7 +135,7 @@ impl Args {
         stop: impl Future<Output = ()>,
     ) -> Result<Report> {
         let show = Show { lab: &lab.plan.lab, json: self.json, hints: usize::from(self.hint) };
-        let met = runtime.met(&lab.plan).await;
+        let met = runtime.limits_reached(&lab.plan).await;
         let report = check::run(request, runtime, lab, stop, &mut |news| show.news(&news)).await;
         say_what_was_met(runtime, &lab.plan, &met).await;
         let report = report?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use netlab::{
-    check::{News, Report, Section},
+    check::{Progress, Report, Section},
     judge::{CheckResult, Verdict},
     printable::{printable, visible},
     report::in_lab,
@@ -28,14 +28,14 @@ pub struct Show<'l> {
 
 impl Show<'_> {
     /// Tells what is being done, on stderr.
-    pub fn news(self, news: &News<'_>) {
+    pub fn news(self, news: &Progress<'_>) {
         match news {
             _ if self.json => {}
-            News::Building(command) => eprintln!("compiling: {}", visible(command)),
-            News::Section(exercise, command) => {
+            Progress::Building(command) => eprintln!("compiling: {}", visible(command)),
+            Progress::Section(exercise, command) => {
                 eprintln!("section {}, {}: {}", exercise.id, visible(&exercise.title), visible(command));
             }
-            News::Event(event) => {
+            Progress::Event(event) => {
                 if let What::Say { text } = &event.what {
                     eprintln!("  {}", visible(text));
                 }

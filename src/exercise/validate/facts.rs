@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::{
-    exercise::model::{Count, Ended, Facts, Outcome, Processes, Range, Sockets, Talk},
+    exercise::model::{ConversationFact, Count, Ended, Facts, Outcome, Processes, Range, Sockets},
     yaml::Path,
 };
 
@@ -55,7 +55,7 @@ impl Checker<'_> {
         self.count(&path.key("count"), fact.count);
     }
 
-    fn conversations(&mut self, fact: &Talk, path: &Path) {
+    fn conversations(&mut self, fact: &ConversationFact, path: &Path) {
         if let Some(host) = &fact.from {
             self.host(&path.key("from"), host);
         }

@@ -3,11 +3,11 @@
 use super::{Fact, Finding};
 use crate::{
     capture::{Close, Conversation},
-    exercise::model::Talk,
+    exercise::model::ConversationFact,
     judge::snapshot::Snapshot,
 };
 
-impl Fact for Talk {
+impl Fact for ConversationFact {
     fn find(&self, snapshot: &Snapshot) -> Finding {
         let from = self.from.as_deref().map(|part| snapshot.host(part));
         let talks: Vec<Conversation> = snapshot
@@ -37,7 +37,7 @@ impl Fact for Talk {
     }
 }
 
-impl Talk {
+impl ConversationFact {
     /// What a conversation is to be like, in words that follow it.
     fn asked(&self) -> String {
         let handshake = |has| if has { "with a complete handshake" } else { "without a complete handshake" };

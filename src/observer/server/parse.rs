@@ -26,7 +26,7 @@ pub fn stat(bytes: &[u8]) -> Option<ProcessRow> {
         started: ticks(19)?,
         argv: Vec::new(),
         program: String::new(),
-        netlabs: false,
+        is_reference_program: false,
         copy_of: String::new(),
         uid: 0,
         caught: 0,

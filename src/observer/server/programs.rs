@@ -37,7 +37,7 @@ const MOST_FOUND: usize = 1000;
 
 /// The programs known, and what the files that were looked at turned out to be.
 pub struct Programs {
-    netlabs: Vec<PathBuf>,
+    reference: Vec<PathBuf>,
     system: Vec<PathBuf>,
     /// Read when a file is looked at for the first time: most labs run nothing that would have to be.
     known: OnceLock<Pieces>,
@@ -55,7 +55,7 @@ pub struct Origin {
     /// As `tcpechod`, or `/usr/bin/socat`.
     pub name: String,
     /// Whether that is one of netlab's own programs.
-    pub netlabs: bool,
+    pub is_reference_program: bool,
 }
 
 impl Programs {
@@ -66,8 +66,8 @@ impl Programs {
         Self::of(NAMES.iter().map(|name| folder.join(name)).collect(), FOLDERS.map(PathBuf::from).to_vec())
     }
 
-    fn of(netlabs: Vec<PathBuf>, system: Vec<PathBuf>) -> Self {
-        Self { netlabs, system, known: OnceLock::new(), distinct: OnceLock::new(), found: Mutex::default() }
+    fn of(reference: Vec<PathBuf>, system: Vec<PathBuf>) -> Self {
+        Self { reference, system, known: OnceLock::new(), distinct: OnceLock::new(), found: Mutex::default() }
     }
 
     /// What the file is or is a copy of, if it is one of these. `path` is what a host calls it.
@@ -75,7 +75,9 @@ impl Programs {
         if is_of_the_system(path) {
             // Nobody has written there: it is what it is called, and that says all.
             let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
-            return NAMES.contains(&&*name).then(|| Origin { name: name.into_owned(), netlabs: true });
+            return NAMES
+                .contains(&&*name)
+                .then(|| Origin { name: name.into_owned(), is_reference_program: true });
         }
         let about = file.metadata().ok().filter(fs::Metadata::is_file)?;
         let identity = (about.dev(), about.ino(), about.len(), about.ctime(), about.ctime_nsec());
@@ -91,8 +93,8 @@ impl Programs {
         let is_like = known.resembles(file, |name| NAMES.contains(&name)).ok()?;
         let known = if is_like { self.distinct.get_or_init(|| self.distinguish(known)) } else { known };
         let name = known.find(file).ok()??;
-        let netlabs = NAMES.contains(&name);
-        Some(Origin { name: name.to_owned(), netlabs })
+        let is_reference_program = NAMES.contains(&name);
+        Some(Origin { name: name.to_owned(), is_reference_program })
     }
 
     /// Reads the programs. One that cannot be read is not known.
@@ -102,7 +104,7 @@ impl Programs {
         for path in self.system.iter().flat_map(|folder| files(folder)).chain(linkers) {
             let _ = know_of_system(&mut known, &path);
         }
-        for (name, file, elf) in self.netlabs.iter().filter_map(|path| open(path)) {
+        for (name, file, elf) in self.reference.iter().filter_map(|path| open(path)) {
             let _ = known.add(name, &file, elf.code, MOST_OF_IT);
         }
         known
@@ -110,7 +112,7 @@ impl Programs {
 
     fn distinguish(&self, known: &Pieces) -> Pieces {
         let mut known = known.clone();
-        for (name, file, elf) in self.netlabs.iter().filter_map(|path| open(path)) {
+        for (name, file, elf) in self.reference.iter().filter_map(|path| open(path)) {
             let _ = known.forget_common(&name, &file, elf.code);
         }
         known
@@ -179,7 +181,7 @@ mod tests {
         let library = code(1, CODE);
         let with_library = |seed| [code(seed, CODE), library.clone()].concat();
         let (ours, system) = (with_library(2), code(4, CODE));
-        let netlabs = vec![
+        let reference = vec![
             write("tcpechod", &program(&ours, AT)),
             write("tcpecho", &program(&with_library(3), AT)),
             folder.path().join("none"),
@@ -187,7 +189,7 @@ mod tests {
         fs::create_dir(folder.path().join("bin")).unwrap();
         write("bin/socat", &program(&system, AT));
         write("bin/script", b"#!/bin/sh\n");
-        let programs = Programs::of(netlabs, vec![folder.path().join("bin")]);
+        let programs = Programs::of(reference, vec![folder.path().join("bin")]);
 
         let mut patched = program(&ours, AT);
         patched.chunks_mut(512).for_each(|page| *page.last_mut().unwrap() ^= 1);
@@ -208,7 +210,11 @@ mod tests {
             let path = write("handed-in", &bytes);
             let found = programs.origin(&File::open(&path).unwrap(), "/lab/server");
             assert_eq!(found.as_ref().map(|found| found.name.as_str()), origin, "{name}");
-            assert_eq!(found.is_some_and(|found| found.netlabs), origin == Some("tcpechod"), "{name}");
+            assert_eq!(
+                found.is_some_and(|found| found.is_reference_program),
+                origin == Some("tcpechod"),
+                "{name}"
+            );
             fs::remove_file(path).unwrap();
         }
     }
@@ -218,7 +224,7 @@ mod tests {
         let programs = Programs::of(Vec::new(), Vec::new());
         let file = File::open("/proc/self/exe").unwrap();
         let found = programs.origin(&file, "/opt/netlab/bin/tcpechod").unwrap();
-        assert_eq!((found.name.as_str(), found.netlabs), ("tcpechod", true));
+        assert_eq!((found.name.as_str(), found.is_reference_program), ("tcpechod", true));
         assert_eq!(programs.origin(&file, "/usr/bin/socat"), None);
     }
 

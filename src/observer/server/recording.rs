@@ -149,7 +149,7 @@ impl Tap {
                 Err(error) => {
                     self.over = true;
                     let why = format!("segment {} can no longer be seen: {error}", self.name);
-                    tell(output, &Message::Blind { at: now(), why });
+                    tell(output, &Message::ObservationLost { at: now(), why });
                     break;
                 }
             }

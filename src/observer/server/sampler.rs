@@ -78,7 +78,7 @@ impl Watched {
         };
         let was_blind = std::mem::replace(&mut self.blind, !view.whole);
         if self.blind && !was_blind {
-            encode_json(&Message::Blind { at, why: bounds::why(host) }, out);
+            encode_json(&Message::ObservationLost { at, why: bounds::why(host) }, out);
         }
         // Processes before sockets: whoever reads of an owner knows it by then.
         if processes {
@@ -109,14 +109,15 @@ impl Watched {
                 && !asked
                 && before.still_runs(row)
             {
-                (row.program, row.netlabs) = (before.program.clone(), before.netlabs);
+                (row.program, row.is_reference_program) =
+                    (before.program.clone(), before.is_reference_program);
                 row.copy_of.clone_from(&before.copy_of);
                 continue;
             }
             row.program = self.host.program_name(row.pid).unwrap_or_default();
             let file = self.host.program(row.pid);
             let origin = file.and_then(|file| self.programs.origin(&file, &row.program));
-            row.netlabs = origin.as_ref().is_some_and(|origin| origin.netlabs);
+            row.is_reference_program = origin.as_ref().is_some_and(|origin| origin.is_reference_program);
             row.copy_of = origin.map(|origin| origin.name).unwrap_or_default();
         }
     }

@@ -75,7 +75,7 @@ impl Tap {
         if lost > 0 {
             self.dropped = stat.dropped;
             let why = format!("{lost} packets on segment {} were dropped", self.segment.name);
-            encode_json(&Message::Blind { at: now(), why }, out);
+            encode_json(&Message::ObservationLost { at: now(), why }, out);
         }
     }
 }
@@ -188,7 +188,7 @@ fn sweep(tap: &mut Tap, out: &mut Vec<u8>, wakes: &mpsc::SyncSender<Wake>, outpu
             Ok(false) => return true,
             Err(e) => {
                 let why = format!("segment {} can no longer be seen: {e}", tap.segment.name);
-                encode_json(&Message::Blind { at: now(), why }, out);
+                encode_json(&Message::ObservationLost { at: now(), why }, out);
                 return false;
             }
         }

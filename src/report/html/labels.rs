@@ -162,7 +162,7 @@ pub fn bulk(packets: usize, bytes: u64) -> String {
 /// A packet's control bits and length.
 pub fn flags(packet: &Packet) -> String {
     let len = if packet.len > 0 { format!(" · {} B", packet.len) } else { String::new() };
-    let again = if packet.again { " · again" } else { "" };
+    let again = if packet.retransmission { " · again" } else { "" };
     format!("{}{len}{again}", packet.flags)
 }
 

@@ -98,13 +98,13 @@ impl Teller<'_> {
                 @for line in text.lines() { (told(program, "prints", shortened(line), "output")) }
             },
             What::Ended { program, status, .. } => told(program, "ends:", status.to_string(), "output"),
-            What::InVain { waited_ms, observed } => told(
+            What::TimedOut { waited_ms, observed } => told(
                 "",
                 "waited in vain",
                 format!("{waited_ms} ms: {}", visible(&observed.join("; "))),
                 "vain",
             ),
-            What::Blind { why } => told("", "out of sight", visible(why), "vain"),
+            What::ObservationLost { why } => told("", "out of sight", visible(why), "vain"),
             What::CaptureFull { bytes } => told("", "the capture is full", capture_full(*bytes), "vain"),
             What::LeftOut(left) => told("", "not shown here", left.to_string(), "vain"),
             What::Sockets { host, rows } => {

@@ -82,7 +82,7 @@ fn ordinary(item: &Item) -> Option<[(usize, usize); 2]> {
     let mut ends = [(from.host, from.lane), (to.host, to.lane)];
     ends.sort_unstable();
     let control = Flags::SYN | Flags::FIN | Flags::RST;
-    (!packet.flags.any(control) && !packet.again).then_some(ends)
+    (!packet.flags.any(control) && !packet.retransmission).then_some(ends)
 }
 
 fn bulk(middle: &[(Nanos, Item)]) -> Option<(Nanos, Item)> {
@@ -159,10 +159,12 @@ fn noted(evidence: &Evidence, hosts: &[String], lives: &[Life]) -> Vec<(Nanos, I
             }
             What::Switched { host, text, .. } => note(host, NoteKind::Remark, text.clone()),
             What::Look { name } => note(servers, NoteKind::Remark, format!("look “{}”", visible(name))),
-            What::InVain { waited_ms, .. } => {
+            What::TimedOut { waited_ms, .. } => {
                 note(servers, NoteKind::Remark, format!("waited {waited_ms} ms in vain"));
             }
-            What::Blind { why } => note(servers, NoteKind::Remark, format!("out of sight: {}", visible(why))),
+            What::ObservationLost { why } => {
+                note(servers, NoteKind::Remark, format!("out of sight: {}", visible(why)))
+            }
             What::CaptureFull { .. } => note(servers, NoteKind::Remark, "the capture is full".into()),
             What::LeftOut(left) => note(servers, NoteKind::Remark, left.to_string()),
             _ => {}
@@ -197,7 +199,7 @@ mod tests {
             to_port: 8002,
             flags,
             len,
-            again: false,
+            retransmission: false,
             line: String::new(),
             header: None,
         };

@@ -15,7 +15,7 @@ use tokio_util::io::ReaderStream;
 use crate::{
     Error, Result,
     error::Context,
-    runtime::{Progress, Step, docker::errors::Answered},
+    runtime::{Progress, Step, docker::errors::EngineContext},
 };
 
 /// What the Dockerfile names.

@@ -6,7 +6,7 @@ use std::{env, path::PathBuf, time::Duration};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use serde::Deserialize;
 
-use crate::{Error, Result, digest::sha256, error::Context, own, runtime::docker::errors::Answered};
+use crate::{Error, Result, digest::sha256, error::Context, own, runtime::docker::errors::EngineContext};
 
 /// Where an engine of this machine listens.
 const SOCKET: &str = "unix:///var/run/docker.sock";

@@ -16,7 +16,7 @@ use futures_util::future::try_join_all;
 
 use super::{names, turn::Turn};
 use crate::{
-    Result, error::Context, privileges::STUDENT_ID, runtime::docker::errors::Answered, topology::Plan,
+    Result, error::Context, privileges::STUDENT_ID, runtime::docker::errors::EngineContext, topology::Plan,
 };
 
 /// The engine's driver of volumes that knows tmpfs.

@@ -7,14 +7,14 @@ use bollard::errors::Error as Refusal;
 use crate::{Error, Result};
 
 /// Turns an engine's refusal into a lab error that says what was being done.
-pub trait Answered<T> {
+pub trait EngineContext<T> {
     /// The engine could not do `what`.
     fn or_engine<M: Display>(self, what: impl FnOnce() -> M) -> Result<T>;
     /// As `or_engine`, but that the thing asked for is not there, or not any more, is no error.
     fn or_missing<M: Display>(self, what: impl FnOnce() -> M) -> Result<Option<T>>;
 }
 
-impl<T> Answered<T> for Result<T, Refusal> {
+impl<T> EngineContext<T> for Result<T, Refusal> {
     fn or_engine<M: Display>(self, what: impl FnOnce() -> M) -> Result<T> {
         self.map_err(|refusal| explain(what(), refusal))
     }

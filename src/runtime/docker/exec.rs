@@ -23,7 +23,7 @@ use crate::{
     runtime::{
         Command, Handle, Process, TerminalSize,
         docker::{
-            errors::Answered,
+            errors::EngineContext,
             requests::{PROGRAMS, READY},
         },
     },

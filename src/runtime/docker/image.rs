@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     digest::hex,
     error::Context,
-    runtime::{Progress, Step, docker::errors::Answered, namespaces},
+    runtime::{Progress, Step, docker::errors::EngineContext, namespaces},
 };
 
 const DOCKERFILE: &str = include_str!("../../../images/host/Dockerfile");

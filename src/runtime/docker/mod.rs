@@ -37,7 +37,7 @@ use crate::{
     error::Context,
     topology::{HostPlan, Plan},
 };
-use errors::Answered;
+use errors::EngineContext;
 use image::Image;
 use parts::Parts;
 use turn::Turn;

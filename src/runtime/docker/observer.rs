@@ -18,7 +18,7 @@ use crate::{
     runtime::{
         HostState, LabState, Process, Watch, WatchedHost,
         docker::{
-            errors::Answered,
+            errors::EngineContext,
             requests::{self, PROGRAMS},
         },
     },

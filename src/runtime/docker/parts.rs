@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    runtime::{HostState, LabState, Owner, docker::errors::Answered},
+    runtime::{HostState, LabState, Owner, docker::errors::EngineContext},
     topology::{HostPlan, Plan},
 };
 

@@ -9,7 +9,7 @@ use bollard::{
 use futures_util::StreamExt;
 
 use super::names;
-use crate::{Result, runtime::docker::errors::Answered, topology::HostPlan};
+use crate::{Result, runtime::docker::errors::EngineContext, topology::HostPlan};
 
 /// Pulls out a host's links, then ends it and waits until it is gone. In this order nothing of what its
 /// kernel would say for its dying processes, no FIN and no RST, comes to the wire.

@@ -7,7 +7,7 @@ use super::{Marks, Record, points};
 use crate::{
     class::{
         course::{Course, Rule},
-        grade::{judged::not_their_own, marks::rounded},
+        grade::{marks::rounded, section::not_their_own},
     },
     judge::{CheckResult, Verdict},
 };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Grades, Marks, Record};
-use crate::class::grade::Judged;
+use crate::class::grade::SectionResult;
 
 /// The class as one object.
 pub fn render(grades: &Grades<'_>) -> Value {
@@ -48,6 +48,6 @@ fn student(record: &Record, marks: Option<&Marks>) -> Value {
 }
 
 /// The programs that are not the student's own, and what they are.
-fn borrowed(section: &Judged) -> Vec<Value> {
+fn borrowed(section: &SectionResult) -> Vec<Value> {
     section.borrowed.iter().map(|(program, what)| json!({"program": program, "is": what})).collect()
 }

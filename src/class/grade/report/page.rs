@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{Grades, Marks, Record, points};
 use crate::{
     class::{
-        grade::{Judged, Status},
+        grade::{SectionResult, Status},
         similarity::{Alike, Common, Copied, Pair, Span},
     },
     judge::Verdict,
@@ -133,7 +133,7 @@ fn details(record: &Record, marks: Option<&Marks>) -> Markup {
     }
 }
 
-fn checks(section: &Judged) -> Markup {
+fn checks(section: &SectionResult) -> Markup {
     html! {
         h3 {
             (section.exercise) ": " (section.title)

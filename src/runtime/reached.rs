@@ -13,7 +13,7 @@ use crate::topology::{HostPlan, Plan};
 
 /// How often a host has met one of its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Met {
+pub struct LimitReached {
     /// The host.
     pub host: String,
     /// The limit, as `its 500 processes`.
@@ -24,15 +24,15 @@ pub struct Met {
     pub times: u64,
 }
 
-impl std::fmt::Display for Met {
+impl std::fmt::Display for LimitReached {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} has reached {}", self.host, self.limit)
     }
 }
 
 /// Those that were met more often now than before.
-pub fn since(before: &[Met], now: Vec<Met>) -> Vec<Met> {
-    let is_more = |met: &Met| {
+pub fn since(before: &[LimitReached], now: Vec<LimitReached>) -> Vec<LimitReached> {
+    let is_more = |met: &LimitReached| {
         let earlier = before.iter().find(|b| (&b.host, &b.limit) == (&met.host, &met.limit));
         earlier.is_none_or(|earlier| met.times > earlier.times)
     };
@@ -40,7 +40,7 @@ pub fn since(before: &[Met], now: Vec<Met>) -> Vec<Met> {
 }
 
 /// What the hosts of a lab on namespaces have met so far.
-pub(super) fn of(plan: &Plan) -> Vec<Met> {
+pub(super) fn of(plan: &Plan) -> Vec<LimitReached> {
     let groups: Vec<PathBuf> = cgroup::of_lab(&plan.lab).into_iter().filter(|group| is_mine(group)).collect();
     plan.hosts.iter().flat_map(|host| of_host(host, &groups)).collect()
 }
@@ -50,7 +50,7 @@ fn is_mine(group: &Path) -> bool {
     fs::metadata(group).is_ok_and(|about| about.uid() == geteuid().as_raw())
 }
 
-fn of_host(host: &HostPlan, groups: &[PathBuf]) -> Vec<Met> {
+fn of_host(host: &HostPlan, groups: &[PathBuf]) -> Vec<LimitReached> {
     let times = |file: &str, key: &str| {
         let texts =
             groups.iter().filter_map(|group| fs::read_to_string(group.join(&host.name).join(file)).ok());
@@ -62,7 +62,7 @@ fn of_host(host: &HostPlan, groups: &[PathBuf]) -> Vec<Met> {
         let killed = times("memory.oom_control", "oom_kill") + times("memory.events", "oom_kill");
         (format!("its {} MiB of memory, and a program was ended", most >> 20), true, killed)
     });
-    let met = |(limit, is_memory, times)| Met { host: host.name.clone(), limit, is_memory, times };
+    let met = |(limit, is_memory, times)| LimitReached { host: host.name.clone(), limit, is_memory, times };
     [pids, memory].into_iter().flatten().map(met).filter(|met| met.times > 0).collect()
 }
 
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(count("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill"), 3);
         assert_eq!(count("low 0\nhigh 0\nmax 7\noom 1\noom_kill 1\n", "oom_kill"), 1);
         assert_eq!(count("", "max"), 0);
-        let met = |times| Met {
+        let met = |times| LimitReached {
             host: "client1".into(),
             limit: "its 500 processes".into(),
             is_memory: false,

@@ -12,7 +12,7 @@ use crate::{
 
 /// One section, judged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Judged {
+pub struct SectionResult {
     /// The exercise's id.
     pub exercise: String,
     /// Its title.
@@ -20,11 +20,11 @@ pub struct Judged {
     /// The checks that count, in the exercise's order.
     pub checks: Vec<CheckResult>,
     /// The submission's programs that turned out to be copies of netlab's own.
-    #[serde(default)]
-    pub netlabs: Vec<String>,
+    #[serde(default, alias = "netlabs")]
+    pub reference_programs: Vec<String>,
     /// What listened and is no program of the submission, by the exercise's names.
-    #[serde(default)]
-    pub foreign: Vec<(String, String)>,
+    #[serde(default, alias = "foreign")]
+    pub outside_workspace: Vec<(String, String)>,
     /// The submission's programs that turned out to be netlab's or the system's, by the exercise's names, and what
     /// they were, as `socat`.
     #[serde(default)]
@@ -35,7 +35,7 @@ pub struct Judged {
     pub elapsed_ms: u64,
 }
 
-impl Judged {
+impl SectionResult {
     /// What a check of the section found. `folder` is the student's; `borrowed` says what comes of checks about a
     /// program that is not.
     pub(super) fn of(rule: &Rule, found: Option<&check::Section>, folder: &Path, borrowed: Borrowed) -> Self {
@@ -50,8 +50,8 @@ impl Judged {
         Self {
             reports: reports.collect(),
             elapsed_ms: found.map_or(0, |section| section.elapsed_ms),
-            netlabs: found.map(|section| section.netlabs.clone()).unwrap_or_default(),
-            foreign: found.map(|section| section.foreign.clone()).unwrap_or_default(),
+            reference_programs: found.map(|section| section.reference_programs.clone()).unwrap_or_default(),
+            outside_workspace: found.map(|section| section.outside_workspace.clone()).unwrap_or_default(),
             borrowed: found.map(|section| section.borrowed.clone()).unwrap_or_default(),
             ..Self::with(rule, |id| result(id).ok_or("netlab.yaml names no program that it could judge"))
         }
@@ -71,8 +71,8 @@ impl Judged {
             checks: counting
                 .map(|check| result(&check.id).unwrap_or_else(|why| CheckResult::unknown(check, why)))
                 .collect(),
-            netlabs: Vec::new(),
-            foreign: Vec::new(),
+            reference_programs: Vec::new(),
+            outside_workspace: Vec::new(),
             borrowed: Vec::new(),
             reports: Vec::new(),
             elapsed_ms: 0,
