@@ -52,7 +52,7 @@ fn a_route_that_cannot_be_is_told_of_and_the_host_goes_on() {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         errors,
-        "lab-init: can't add the route to 198.18.1.0/24 via 198.18.7.7: Network is unreachable\n"
+        "lab-init: cannot add the route to 198.18.1.0/24 via 198.18.7.7: Network is unreachable (os error 101)\n"
     );
 }
 

@@ -2,12 +2,13 @@
 
 use std::{
     io,
+    pin::pin,
     time::{Duration, Instant},
 };
 
 use nix::libc::SIGKILL;
 use serde::Serialize;
-use tokio::{io::AsyncReadExt, time::timeout};
+use tokio::{io::AsyncReadExt, time::timeout_at};
 
 use crate::{
     Result,
@@ -21,7 +22,7 @@ use crate::{
 const LONGEST: u64 = 64 << 10;
 
 /// How long what the compiler said may take to come after its end.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+const DRAIN: Duration = Duration::from_millis(100);
 
 /// How much longer than it may take the command is waited for. It shares a host with timeout(1), and can keep that
 /// from ending it.
@@ -74,24 +75,16 @@ pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &L
     let (mut said, mut complained) = (Vec::new(), Vec::new());
     let ended = {
         let listening = async { tokio::try_join!(read(stdout, &mut said), read(stderr, &mut complained)) };
-        let over = tokio::time::sleep_until(tokio::time::Instant::from_std(started) + within + GRACE);
-        tokio::pin!(listening, over);
-        let mut drained = false;
-        let ended = loop {
-            tokio::select! {
-                heard = &mut listening, if !drained => {
-                    heard.or_lab(|| "cannot read what the compiler says")?;
-                    drained = true;
-                }
-                status = handle.wait() => break Some(status?),
-                () = &mut over => break None,
+        let listening = pin!(listening);
+        let over = tokio::time::Instant::from_std(started) + within + GRACE;
+        // What it leaves in the background may hold its streams open for as long as it likes.
+        match timeout_at(over, handle.wait_and_drain(listening, DRAIN)).await {
+            Ok((status, read)) => {
+                read.transpose().or_lab(|| "cannot read what the compiler says")?;
+                Some(status?)
             }
-        };
-        if !drained {
-            // What it leaves in the background may hold its streams open for as long as it likes.
-            let _ = timeout(LAST_WORDS, &mut listening).await;
+            Err(_) => None,
         }
-        ended
     };
     let status = ended.unwrap_or(ExitStatus::Signaled(SIGKILL));
     let output = String::from_utf8_lossy(&[said, complained].concat()).into_owned();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::statvfs;
 
 use super::{Finding, State};
+use crate::programs;
 
 /// Programs that students use on hosts, and their packages on Debian, Fedora and Arch.
 const TOOLS: [(&str, [&str; 3]); 6] = [
@@ -25,9 +26,6 @@ const OTHERS: [(&str, [&str; 3]); 2] = [
 const INSTALLERS: [(&str, &str); 3] =
     [("apt-get", "sudo apt-get install"), ("dnf", "sudo dnf install"), ("pacman", "sudo pacman -S")];
 
-/// Programs of ours that hosts run.
-const OURS: [&str; 5] = ["lab-init", "tcpechod", "tcpecho", "processes", "threads"];
-
 /// Below this much free room captures are at risk, in bytes.
 const LITTLE: u64 = 1 << 30;
 /// Below this much there is no point in starting one.
@@ -40,10 +38,14 @@ pub fn examine() -> Vec<Finding> {
 fn our_programs() -> Finding {
     let folder =
         std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)).unwrap_or_default();
-    let absent: Vec<_> = OURS.into_iter().filter(|name| !folder.join(name).is_file()).collect();
+    let absent: Vec<_> = programs::on_hosts().filter(|name| !folder.join(name).is_file()).collect();
     let finding = |detail| Finding::ok("programs", "every host runs them", detail);
     if absent.is_empty() {
-        finding(format!("{} are in {}", OURS.join(", "), folder.display()))
+        finding(format!(
+            "{} are in {}",
+            programs::on_hosts().collect::<Vec<_>>().join(", "),
+            folder.display()
+        ))
     } else {
         finding(format!("no {} in {}", absent.join(", "), folder.display()))
             .bad(State::Missing, "make install, in netlab's sources")

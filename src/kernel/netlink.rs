@@ -1,13 +1,15 @@
 //! Route netlink, as much of it as labs need: many changes in one system call.
 
 use std::{
+    cell::Cell,
     io,
+    ops::ControlFlow,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
@@ -28,11 +30,15 @@ const AT_ONCE: usize = 64;
 const RECEIVED: usize = 32 * 1024;
 
 /// A socket to the network namespace that it was opened in.
-pub struct Netlink(Socket);
+pub struct Netlink {
+    socket: Socket,
+    /// The sequence number of the next request.
+    next: Cell<u32>,
+}
 
 /// One change, and what it is to the user.
 pub struct Change {
-    /// As in `attach server to lan`.
+    /// What it does, e.g. `attach server to lan`.
     pub what: String,
     /// The change, as the kernel takes it.
     pub message: RouteNetlinkMessage,
@@ -46,7 +52,7 @@ impl Netlink {
             socket.bind_auto()?;
             socket.connect(&SocketAddr::new(0, 0))?;
             socket.set_cap_ack(true)?;
-            io::Result::Ok(Self(socket))
+            io::Result::Ok(Self { socket, next: Cell::new(1) })
         };
         open().or_lab(|| "cannot talk to the kernel about the network")
     }
@@ -57,28 +63,19 @@ impl Netlink {
     }
 
     fn apply_at_once(&self, changes: &[Change]) -> Result<()> {
-        let mut bytes = Vec::new();
-        for (number, change) in (0..).zip(changes) {
-            // What is to go is not made: there the kernel takes the same bit for another one.
-            let make = match change.message {
-                RouteNetlinkMessage::DelAddress(_) => 0,
-                _ => NLM_F_CREATE | NLM_F_EXCL,
-            };
-            append(&mut bytes, number, NLM_F_REQUEST | NLM_F_ACK | make, change.message.clone());
-        }
-        self.0.send(&bytes, 0).or_lab(|| "cannot set up the network")?;
-        let mut answered = 0;
-        while answered < changes.len() {
-            for message in self.receive()? {
-                let NetlinkPayload::Error(answer) = message.payload else { continue };
-                answered += 1;
-                if answer.code.is_some() {
-                    let what = changes.get(message.header.sequence_number as usize).map_or("?", |c| &c.what);
-                    return Err(answer.to_io()).or_lab(|| format!("cannot {what}"));
-                }
+        let requests = changes
+            .iter()
+            .map(|change| (NLM_F_REQUEST | NLM_F_ACK | manner(&change.message), change.message.clone()));
+        let first = self.send(requests).or_lab(|| "cannot set up the network")?;
+        let mut waiting = changes.len();
+        self.answers(first, changes.len(), |request, answer| {
+            let NetlinkPayload::Error(answer) = answer else { return Ok(ControlFlow::Continue(())) };
+            if answer.code.is_some() {
+                return Err(answer.to_io()).or_lab(|| format!("cannot {}", changes[request].what));
             }
-        }
-        Ok(())
+            waiting -= 1;
+            Ok(if waiting == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
     }
 
     /// Removes an interface, and with it the other end of a pair. One that is not there, or goes by
@@ -86,18 +83,19 @@ impl Netlink {
     pub fn remove(&self, index: u32) -> Result<()> {
         let mut link = LinkMessage::default();
         link.header.index = index;
-        let mut bytes = Vec::new();
-        append(&mut bytes, 0, NLM_F_REQUEST | NLM_F_ACK, RouteNetlinkMessage::DelLink(link));
-        let what = || "cannot remove a link";
-        self.0.send(&bytes, 0).or_lab(what)?;
-        loop {
-            for message in self.receive()? {
-                let NetlinkPayload::Error(answer) = message.payload else { continue };
-                let error = answer.to_io();
-                let is_gone = error.raw_os_error() == Some(Errno::ENODEV as i32);
-                return if answer.code.is_none() || is_gone { Ok(()) } else { Err(error).or_lab(what) };
-            }
-        }
+        self.delete("remove a link", RouteNetlinkMessage::DelLink(link), Errno::ENODEV)
+    }
+
+    /// Removes something; what is not there, which the kernel tells by `absent`, is as good as removed.
+    pub fn delete(&self, what: &str, message: RouteNetlinkMessage, absent: Errno) -> Result<()> {
+        let what = || format!("cannot {what}");
+        let first = self.send([(NLM_F_REQUEST | NLM_F_ACK, message)].into_iter()).or_lab(what)?;
+        self.answers(first, 1, |_, answer| {
+            let NetlinkPayload::Error(answer) = answer else { return Ok(ControlFlow::Continue(())) };
+            let error = answer.to_io();
+            let is_gone = answer.code.is_none() || error.raw_os_error() == Some(absent as i32);
+            if is_gone { Ok(ControlFlow::Break(())) } else { Err(error).or_lab(what) }
+        })
     }
 
     /// Every interface of the namespace.
@@ -124,20 +122,18 @@ impl Netlink {
         wanted: impl Fn(RouteNetlinkMessage) -> Option<T>,
     ) -> Result<Vec<T>> {
         let what = || "cannot list the interfaces";
-        let mut bytes = Vec::new();
-        append(&mut bytes, 0, NLM_F_REQUEST | NLM_F_DUMP, request);
-        self.0.send(&bytes, 0).or_lab(what)?;
+        let first = self.send([(NLM_F_REQUEST | NLM_F_DUMP, request)].into_iter()).or_lab(what)?;
         let mut found = Vec::new();
-        loop {
-            for message in self.receive()? {
-                match message.payload {
-                    NetlinkPayload::InnerMessage(message) => found.extend(wanted(message)),
-                    NetlinkPayload::Done(_) => return Ok(found),
-                    NetlinkPayload::Error(e) => return Err(e.to_io()).or_lab(what),
-                    _ => {}
-                }
+        self.answers(first, 1, |_, answer| match answer {
+            NetlinkPayload::InnerMessage(message) => {
+                found.extend(wanted(message));
+                Ok(ControlFlow::Continue(()))
             }
-        }
+            NetlinkPayload::Done(_) => Ok(ControlFlow::Break(())),
+            NetlinkPayload::Error(e) => Err(e.to_io()).or_lab(what),
+            _ => Ok(ControlFlow::Continue(())),
+        })?;
+        Ok(found)
     }
 
     /// The number by which this namespace knows that of a process; none if it knows none.
@@ -145,20 +141,46 @@ impl Netlink {
         let what = || format!("cannot find the network of process {process}");
         let mut request = NsidMessage::default();
         request.attributes = vec![NsidAttribute::Pid(process.cast_unsigned())];
+        let request = RouteNetlinkMessage::GetNsId(request);
+        let first = self.send([(NLM_F_REQUEST, request)].into_iter()).or_lab(what)?;
+        self.answers(first, 1, |_, answer| match answer {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(answer)) => {
+                Ok(ControlFlow::Break(answer.attributes.iter().find_map(|attribute| match attribute {
+                    NsidAttribute::Id(id @ 0..) => Some(*id),
+                    _ => None,
+                })))
+            }
+            NetlinkPayload::Error(e) => Err(e.to_io()).or_lab(what),
+            _ => Ok(ControlFlow::Continue(())),
+        })
+    }
+
+    /// Sends requests, given with their flags, in one go. Returns the first one's sequence number; the others' follow.
+    fn send(&self, requests: impl Iterator<Item = (u16, RouteNetlinkMessage)>) -> io::Result<u32> {
+        let first = self.next.get();
         let mut bytes = Vec::new();
-        append(&mut bytes, 0, NLM_F_REQUEST, RouteNetlinkMessage::GetNsId(request));
-        self.0.send(&bytes, 0).or_lab(what)?;
+        for (flags, message) in requests {
+            append(&mut bytes, self.next.get(), flags, message);
+            self.next.set(self.next.get().wrapping_add(1));
+        }
+        self.socket.send(&bytes, 0).map(|_| first)
+    }
+
+    /// Takes in answers until `take` has all that it wants. It is given which of the `count` requests from `first` on
+    /// each one answers. An answer to any other request is a late one, and nobody waits for it any more.
+    fn answers<T>(
+        &self,
+        first: u32,
+        count: usize,
+        mut take: impl FnMut(usize, NetlinkPayload<RouteNetlinkMessage>) -> Result<ControlFlow<T>>,
+    ) -> Result<T> {
         loop {
             for message in self.receive()? {
-                match message.payload {
-                    NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(answer)) => {
-                        return Ok(answer.attributes.iter().find_map(|attribute| match attribute {
-                            NsidAttribute::Id(id @ 0..) => Some(*id),
-                            _ => None,
-                        }));
-                    }
-                    NetlinkPayload::Error(e) => return Err(e.to_io()).or_lab(what),
-                    _ => {}
+                let request = message.header.sequence_number.wrapping_sub(first) as usize;
+                if request < count
+                    && let ControlFlow::Break(done) = take(request, message.payload)?
+                {
+                    return Ok(done);
                 }
             }
         }
@@ -167,8 +189,18 @@ impl Netlink {
     fn receive(&self) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
         let mut buffer = Vec::with_capacity(RECEIVED);
         let what = || "the kernel's answer about the network makes no sense";
-        self.0.recv(&mut buffer, 0).or_lab(what)?;
+        self.socket.recv(&mut buffer, 0).or_lab(what)?;
         messages(&buffer).or_lab(what)
+    }
+}
+
+/// How a change is made, as flags: what is added must be new, except that a route takes the place of one to the same
+/// subnet. What goes is not made: there the kernel takes the same bits for others.
+fn manner(change: &RouteNetlinkMessage) -> u16 {
+    match change {
+        RouteNetlinkMessage::DelAddress(_) | RouteNetlinkMessage::DelRoute(_) => 0,
+        RouteNetlinkMessage::NewRoute(_) => NLM_F_CREATE | NLM_F_REPLACE,
+        _ => NLM_F_CREATE | NLM_F_EXCL,
     }
 }
 

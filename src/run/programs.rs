@@ -1,7 +1,7 @@
 //! The programs of an exercise while they run: what they print and how they end comes as events,
 //! each in its time.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, pin::pin, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -11,13 +11,14 @@ use tokio::{
 
 use crate::{
     Error, Result,
+    commandline::argv,
     kernel::ExitStatus,
     runtime::{ByteStream, Command, Process, Runtime},
     time::{Nanos, now},
 };
 
 /// How long what a program printed may take to come after its end.
-const LAST_WORDS: Duration = Duration::from_millis(20);
+const DRAIN: Duration = Duration::from_millis(20);
 
 /// How long a program may take to read what it is sent. Until then, a pipe keeps 64 KiB for it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -68,21 +69,10 @@ impl Programs {
         tokio::spawn(async move {
             let tell = |what| drop(sender.send((now(), name.clone(), what)));
             let streams = async { tokio::join!(listen(stdout, &tell), listen(stderr, &tell)) };
-            tokio::pin!(streams);
-            let mut drained = false;
-            let status = loop {
-                tokio::select! {
-                    _ = &mut streams, if !drained => drained = true,
-                    status = handle.wait() => break status,
-                }
-            };
-            if !drained {
-                // Its children may hold its streams open for as long as they live: what is on its
-                // way already is heard first, and the rest as it comes.
-                drained = timeout(LAST_WORDS, &mut streams).await.is_ok();
-            }
+            let mut streams = pin!(streams);
+            let (status, read) = handle.wait_and_drain(streams.as_mut(), DRAIN).await;
             tell(status.map_or_else(ProgramEvent::Lost, ProgramEvent::Ended));
-            if !drained {
+            if read.is_none() {
                 streams.await;
             }
             tell(ProgramEvent::Silent);
@@ -134,17 +124,9 @@ impl Programs {
     }
 }
 
-/// A command line as a program and its arguments; by way of a shell only where it needs one, so that
-/// no shell stands in the process table beside the program.
+/// A command line, ready to be started.
 pub fn words(line: &str) -> Command {
-    let plain = |c: char| c.is_alphanumeric() || " \t-_./:,+@%^=".contains(c);
-    let first = line.split_whitespace().next().unwrap_or_default();
-    let is_program = !first.contains('=') && first != "cd";
-    if is_program && line.chars().all(plain) {
-        Command::new(line.split_whitespace())
-    } else {
-        Command::new(["sh", "-c", line])
-    }
+    Command::new(argv(line))
 }
 
 async fn listen(mut stream: ByteStream, tell: &impl Fn(ProgramEvent)) {

@@ -1,10 +1,10 @@
 //! A program that runs on a host, as its starter holds it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWrite;
+use tokio::{io::AsyncWrite, time::timeout};
 
 use super::ByteStream;
 use crate::{Result, kernel::ExitStatus};
@@ -70,4 +70,21 @@ pub trait Handle: Send + Sync {
 
     /// Tells its terminal that it has a new size; nothing without a terminal.
     async fn resize(&self, size: TerminalSize) -> Result<()>;
+}
+
+impl dyn Handle {
+    /// Waits for the program's end while its `streams` are read. Its children may hold those open for as long as they
+    /// live: once it has ended, what is on its way already gets `grace` to come. Gives how it ended, and what came of
+    /// the streams if they have ended, too.
+    pub async fn wait_and_drain<S: Future>(
+        &mut self,
+        mut streams: Pin<&mut S>,
+        grace: Duration,
+    ) -> (Result<ExitStatus>, Option<S::Output>) {
+        let status = tokio::select! {
+            status = self.wait() => status,
+            read = streams.as_mut() => return (self.wait().await, Some(read)),
+        };
+        (status, timeout(grace, streams).await.ok())
+    }
 }

@@ -22,6 +22,7 @@ use std::{
 };
 
 use netlab::{
+    commandline,
     errno::strerror,
     privileges::{Capabilities, hide},
 };
@@ -99,7 +100,7 @@ fn wait_for_links(options: &Options) {
 /// A host whose network is not quite as planned is told of, and still a host to look around in.
 fn ready_network(options: &Options) {
     if let Err(e) = route::remove_default() {
-        tell(&format!("can't remove the default route: {}", strerror(e)));
+        tell(&e.with_causes());
     }
     link::disable_tx_checksum_offload();
     if options.forward
@@ -109,7 +110,7 @@ fn ready_network(options: &Options) {
     }
     for route in &options.routes {
         if let Err(e) = route::replace(route) {
-            tell(&format!("can't add the route to {} via {}: {}", route.to, route.via, strerror(e)));
+            tell(&e.with_causes());
         }
     }
 }
@@ -132,29 +133,22 @@ fn close_input() {
 /// Starts the host's own command in a session of its own, as from a terminal: default signals, none
 /// blocked. A blocked signal would stay blocked through fork and exec.
 fn start(command: &str) {
-    let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg(script(command)).stdin(Stdio::null());
+    let argv = commandline::argv(command);
+    let Some((name, arguments)) = argv.split_first() else { return };
+    let mut program = Command::new(name);
+    program.args(arguments).stdin(Stdio::null());
     // SAFETY: both calls are async-signal-safe and there is no other thread.
     #[allow(unsafe_code)]
     unsafe {
-        shell.pre_exec(|| {
+        program.pre_exec(|| {
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
             setsid().map(drop).map_err(Into::into)
         });
     }
     // The child is not kept: `reap` waits for whoever ends.
-    if let Err(e) = shell.spawn() {
-        tell(&format!("can't start /bin/sh: {}", strerror(e)));
+    if let Err(e) = program.spawn() {
+        tell(&format!("can't start {name}: {}", strerror(e)));
     }
-}
-
-/// What the shell is told. It is there to split words: one program takes its place, so that the
-/// host's process table shows the program alone. Debian's shell would stay and wait for it.
-fn script(command: &str) -> String {
-    let first = command.split_whitespace().next().unwrap_or_default();
-    let several = command.replace(">&", ">").contains([';', '&', '|', '(', '{', '\n']);
-    let needs_shell = several || first.contains('=') || ["exec", "!"].contains(&first);
-    if needs_shell { command.to_owned() } else { format!("exec {command}") }
 }
 
 /// Waits for all that have ended. One SIGCHLD may stand for several.
@@ -179,18 +173,4 @@ fn default_dispositions() {
 /// Says on standard error, which is the host's log, what did not work.
 fn tell(what: &str) {
     eprintln!("lab-init: {what}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::script;
-
-    #[test]
-    fn one_program_takes_the_shells_place() {
-        assert_eq!(script("tcpechod 8007"), "exec tcpechod 8007");
-        assert_eq!(script("tcpechod 8007 >/tmp/log 2>&1"), "exec tcpechod 8007 >/tmp/log 2>&1");
-        for shells in ["a; b", "a && b", "a | b", "A=1 b", "exec a", "(a)", "a\nb", "a &"] {
-            assert_eq!(script(shells), shells);
-        }
-    }
 }

@@ -14,10 +14,7 @@ use std::{
 };
 
 use self::{elf::Elf, pieces::Pieces};
-use crate::observer::rows::is_of_the_system;
-
-/// netlab's own, beside `netlab`.
-const NAMES: [&str; 4] = ["processes", "tcpecho", "tcpechod", "threads"];
+use crate::{observer::rows::is_of_the_system, programs::REFERENCE};
 
 /// Where the system has programs: the hosts', which lie where the observer's do.
 const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
@@ -63,7 +60,10 @@ impl Programs {
     pub fn of_this_machine() -> Self {
         let netlab = fs::read_link("/proc/self/exe").unwrap_or_default();
         let folder = netlab.parent().unwrap_or(Path::new("/"));
-        Self::of(NAMES.iter().map(|name| folder.join(name)).collect(), FOLDERS.map(PathBuf::from).to_vec())
+        Self::of(
+            REFERENCE.iter().map(|name| folder.join(name)).collect(),
+            FOLDERS.map(PathBuf::from).to_vec(),
+        )
     }
 
     fn of(reference: Vec<PathBuf>, system: Vec<PathBuf>) -> Self {
@@ -75,7 +75,7 @@ impl Programs {
         if is_of_the_system(path) {
             // Nobody has written there: it is what it is called, and that says all.
             let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
-            return NAMES
+            return REFERENCE
                 .contains(&&*name)
                 .then(|| Origin { name: name.into_owned(), is_reference_program: true });
         }
@@ -90,10 +90,10 @@ impl Programs {
 
     fn search(&self, file: &File) -> Option<Origin> {
         let known = self.known.get_or_init(|| self.know());
-        let is_like = known.resembles(file, |name| NAMES.contains(&name)).ok()?;
+        let is_like = known.resembles(file, |name| REFERENCE.contains(&name)).ok()?;
         let known = if is_like { self.distinct.get_or_init(|| self.distinguish(known)) } else { known };
         let name = known.find(file).ok()??;
-        let is_reference_program = NAMES.contains(&name);
+        let is_reference_program = REFERENCE.contains(&name);
         Some(Origin { name: name.to_owned(), is_reference_program })
     }
 

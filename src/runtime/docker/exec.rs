@@ -20,12 +20,10 @@ use tokio::{
 use crate::{
     Error, Result,
     kernel::ExitStatus,
+    programs::{FOLDER, INIT},
     runtime::{
         Command, Handle, Process, TerminalSize,
-        docker::{
-            errors::EngineContext,
-            requests::{PROGRAMS, READY},
-        },
+        docker::{errors::EngineContext, requests::READY},
     },
 };
 
@@ -44,7 +42,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What a host runs for us: our launcher, which becomes the command once the host's network is ready,
 /// and tells of a command that cannot be run as a shell would.
 fn launch(command: &Command, to_log: bool) -> Vec<String> {
-    let mut argv = vec![format!("{PROGRAMS}/lab-init"), "exec".into(), "--after".into(), READY.into()];
+    let mut argv = vec![format!("{FOLDER}/{INIT}"), "exec".into(), "--after".into(), READY.into()];
     if to_log {
         argv.push("--log".into());
     }

@@ -20,12 +20,11 @@ use crate::{
     Error, Result,
     digest::hex,
     error::Context,
+    programs,
     runtime::{Progress, Step, docker::errors::EngineContext, namespaces},
 };
 
 const DOCKERFILE: &str = include_str!("../../../images/host/Dockerfile");
-/// Our programs: what runs on hosts, and `netlab` itself, which observes them.
-const PROGRAMS: [&str; 6] = ["lab-init", "netlab", "processes", "tcpecho", "tcpechod", "threads"];
 
 /// What our images are called.
 const REPOSITORY: &str = "netlab/host";
@@ -42,7 +41,7 @@ pub struct Image {
 impl Image {
     /// The image with the programs beside this one.
     pub fn of(folder: &Path) -> Result<Self> {
-        let programs: Vec<_> = PROGRAMS.iter().map(|name| (*name, folder.join(name))).collect();
+        let programs: Vec<_> = in_image().map(|name| (name, folder.join(name))).collect();
         let mut hash = Sha256::new();
         hash.update(DOCKERFILE);
         for (name, path) in &programs {
@@ -175,13 +174,18 @@ pub fn programs() -> Result<PathBuf> {
     this.parent().map(Path::to_owned).ok_or_else(|| Error::lab("netlab's own program is in no folder"))
 }
 
+/// The programs of an image: those that run on hosts, and `netlab` itself, which observes them.
+fn in_image() -> impl Iterator<Item = &'static str> {
+    programs::on_hosts().chain([programs::NETLAB])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        for name in PROGRAMS {
+        for name in in_image() {
             fs::write(folder.path().join(name), name).unwrap();
         }
         folder
@@ -207,7 +211,7 @@ mod tests {
         let mut archive = tar::Archive::new(packed.as_slice());
         let names: Vec<_> =
             archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string()).collect();
-        assert_eq!(names.len(), PROGRAMS.len() + 1);
+        assert_eq!(names.len(), in_image().count() + 1);
         assert!(names.contains(&"programs/lab-init".to_owned()));
         assert_eq!(packed, pack(&image.programs).unwrap());
     }

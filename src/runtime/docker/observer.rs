@@ -15,12 +15,10 @@ use super::{exec, names, turn::Turn};
 use crate::{
     Error, Result,
     capture::Interface,
+    programs::{FOLDER, NETLAB},
     runtime::{
         HostState, LabState, Process, Watch, WatchedHost,
-        docker::{
-            errors::EngineContext,
-            requests::{self, PROGRAMS},
-        },
+        docker::{errors::EngineContext, requests},
     },
 };
 
@@ -59,7 +57,7 @@ pub async fn look(engine: &Engine, lab: &str, image: &str) -> Result<Process> {
 
 /// Runs `netlab` with these arguments there.
 pub async fn run(engine: &Engine, lab: &str, image: &str, arguments: Vec<String>) -> Result<Process> {
-    let command = [vec![format!("{PROGRAMS}/netlab")], arguments].concat();
+    let command = [vec![format!("{FOLDER}/{NETLAB}")], arguments].concat();
     let config = ExecConfig { cmd: Some(command), ..ExecConfig::default() };
     exec::run(engine, &names::observer(lab, image), config).await
 }

@@ -10,12 +10,11 @@ use bollard::models::{
 
 use super::{copies, names};
 use crate::{
+    programs::{FOLDER, INIT},
     runtime::wire::sender,
     topology::{HostPlan, LinkPlan, Plan, Role},
 };
 
-/// Where hosts find our programs.
-pub const PROGRAMS: &str = "/opt/netlab/bin";
 /// What a host's PID 1 makes when the host's network is ready.
 pub const READY: &str = "/run/network-ready";
 
@@ -72,7 +71,7 @@ pub fn host(plan: &Plan, host: &HostPlan, image: &str) -> ContainerCreateBody {
         image: Some(image.into()),
         hostname: Some(host.name.clone()),
         env: Some(host.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
-        entrypoint: Some(vec![format!("{PROGRAMS}/lab-init")]),
+        entrypoint: Some(vec![format!("{FOLDER}/{INIT}")]),
         cmd: Some(init_arguments(plan, host)),
         working_dir: Some("/".into()),
         labels: Some(names::host_labels(&plan.lab, &host.name)),

@@ -18,13 +18,7 @@ use nix::{
 };
 
 use super::{
-    super::protocol::Failure,
-    cgroup::Membership,
-    child,
-    ids::Ids,
-    log::Log,
-    network,
-    rootfs::{INIT, PROGRAMS, RootTemplate},
+    super::protocol::Failure, cgroup::Membership, child, ids::Ids, log::Log, network, rootfs::RootTemplate,
     spawn,
 };
 use crate::{
@@ -32,6 +26,7 @@ use crate::{
     error::Context,
     kernel::sys,
     privileges::{Capabilities, restrict_calls},
+    programs::{FOLDER, INIT},
     runtime::Command,
     topology::{HostPlan, Plan, Role},
 };
@@ -148,7 +143,7 @@ impl Making<'_> {
         // With what it takes to set up the network; it lets go of that for itself and all its children.
         spawn::settle(Capabilities::PEOPLE).or_lab(what)?;
         restrict_calls()?;
-        let init = format!("{PROGRAMS}/{INIT}");
+        let init = format!("{FOLDER}/{INIT}");
         let argv = [vec![init.clone()], init_arguments(host, self.plan.untrusted)].concat();
         spawn::execute(&init, &argv, &spawn::environment(host, &Command::default()))
             .or_lab(|| format!("cannot run {init}"))

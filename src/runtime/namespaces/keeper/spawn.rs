@@ -31,13 +31,14 @@ use super::{
     },
     cgroup::Membership,
     ids::Ids,
-    rootfs::{self, INIT, PROGRAMS},
+    rootfs,
 };
 use crate::{
     Error, Result,
     error::Context,
     kernel::sys,
     privileges::{Capabilities, restrict_calls},
+    programs::{FOLDER, INIT},
     runtime::Command,
     topology::HostPlan,
 };
@@ -186,7 +187,7 @@ fn become_launcher(
     sys::leave_open(&[stdin, stdout, stderr, order.as_fd(), answer]).or_lab(what)?;
     chdir("/").and_then(|()| settle(place.capabilities)).or_lab(what)?;
     restrict_calls()?;
-    let launcher = format!("{PROGRAMS}/{INIT}");
+    let launcher = format!("{FOLDER}/{INIT}");
     execute(&launcher, &[launcher.clone(), "launch".into()], &BTreeMap::new()).or_lab(what)
 }
 
@@ -201,7 +202,7 @@ pub fn settle(capabilities: Capabilities) -> nix::Result<()> {
 /// The environment of a host's programs: nothing of the machine's is in it.
 pub fn environment(host: &HostPlan, command: &Command) -> BTreeMap<String, String> {
     let mut all = BTreeMap::from([
-        ("PATH".to_owned(), format!("{PROGRAMS}:{PATH}")),
+        ("PATH".to_owned(), format!("{FOLDER}:{PATH}")),
         ("HOME".to_owned(), "/root".to_owned()),
         ("HOSTNAME".to_owned(), host.name.clone()),
     ]);

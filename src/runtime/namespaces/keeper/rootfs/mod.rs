@@ -35,11 +35,6 @@ use crate::{
 };
 use sources::{Source, Sources};
 
-/// Where hosts find our programs.
-pub const PROGRAMS: &str = "/opt/netlab/bin";
-/// A host's PID 1.
-pub const INIT: &str = "lab-init";
-
 /// A host's own folders with their modes, parents first.
 const OWN: [(&str, u32); 12] = [
     ("home", 0o755),

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     super::ids::Ids,
-    INIT, PROGRAMS, SYSTEM,
+    SYSTEM,
     copies::copy,
     detached::{Detached, Kind},
     etc::Etc,
@@ -19,12 +19,10 @@ use crate::{
     Error, Result,
     error::Context,
     privileges::STUDENT_ID,
+    programs,
     runtime::{Lack, Warning},
     topology::{Mount, Plan},
 };
-
-/// Our programs, as found beside `netlab`. All but PID 1 may be missing.
-const OURS: [&str; 5] = [INIT, "tcpechod", "tcpecho", "processes", "threads"];
 
 /// The machine's folders of programs, where it has them. A link is made again as a link: on most systems
 /// `/bin` is one to `/usr/bin`.
@@ -107,20 +105,20 @@ impl Sources {
     /// Shows our programs. A PID 1 that is `closed` nobody on a host can read: so the kernel lets nobody
     /// there trace it either, nor what it is the launcher of (ptrace(2), `PTRACE_MODE_READ`).
     fn programs(&mut self, folder: &Path, closed: bool) -> Result<()> {
-        let place = Path::new(&PROGRAMS[1..]);
+        let place = Path::new(&programs::FOLDER[1..]);
         let own = Detached::tmpfs(&[("mode", "755".into())])?;
         let mut mounts = Vec::new();
-        for name in OURS {
+        for name in programs::on_hosts() {
             let (source, inside) = (folder.join(name), own.path().join(name));
             let what = || format!("cannot show {} to a host", source.display());
             if !source.exists() {
-                if name == INIT {
-                    return Err(Error::lab(format!("{INIT} is not in {}", folder.display()))
+                if name == programs::INIT {
+                    return Err(Error::lab(format!("{} is not in {}", programs::INIT, folder.display()))
                         .hint("netlab needs its own programs beside it: install them together"));
                 }
                 continue;
             }
-            if name == INIT && closed {
+            if name == programs::INIT && closed {
                 fs::copy(&source, &inside).or_lab(what)?;
                 fs::set_permissions(&inside, fs::Permissions::from_mode(0o111)).or_lab(what)?;
             } else {

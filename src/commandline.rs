@@ -1,0 +1,62 @@
+//! A command as one types it: whether it takes a shell, and what to execute.
+
+/// What to execute for a command line.
+///
+/// A shell stands between only where the line needs one, so that the process table shows the program alone. Where it
+/// needs one for its quotes, variables or redirections and runs a single program, that takes the shell's place: Debian's
+/// shell would stay and wait for it.
+pub fn argv(line: &str) -> Vec<String> {
+    if is_plain(line) {
+        return line.split_whitespace().map(str::to_owned).collect();
+    }
+    let script = if is_one_program(line) { format!("exec {line}") } else { line.to_owned() };
+    ["sh", "-c", &script].map(str::to_owned).to_vec()
+}
+
+/// Whether splitting at blanks gives the words that a shell would.
+fn is_plain(line: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || " \t-_./:,+@%^=".contains(c);
+    is_one_program(line) && line.chars().all(plain)
+}
+
+/// Whether the line runs a program and nothing besides: no list, no pipeline, no variable set, no word of the shell's own.
+fn is_one_program(line: &str) -> bool {
+    // What a shell does itself (POSIX.1-2017, 2.14, and those of its utilities that need not be programs).
+    const BUILT_IN: [&str; 10] = ["!", ".", "cd", "eval", "exec", "exit", "export", "set", "trap", "ulimit"];
+    let first = line.split_whitespace().next().unwrap_or_default();
+    let several = line.replace(">&", ">").contains([';', '&', '|', '(', '{', '`', '\n']);
+    !(several || first.contains('=') || BUILT_IN.contains(&first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::argv;
+
+    #[test]
+    fn a_plain_line_takes_no_shell() {
+        assert_eq!(argv("tcpecho server 8002"), ["tcpecho", "server", "8002"]);
+        assert_eq!(argv("dd if=/dev/zero bs=1k"), ["dd", "if=/dev/zero", "bs=1k"]);
+    }
+
+    #[test]
+    fn one_program_takes_the_shells_place() {
+        for line in ["tcpechod 8007 >/tmp/log 2>&1", "./server 'a b'", "echo $HOME"] {
+            assert_eq!(argv(line), ["sh", "-c", &format!("exec {line}")]);
+        }
+        for line in [
+            "a; b",
+            "a && b",
+            "a | b",
+            "A=1 b",
+            "exec a",
+            "(a)",
+            "a\nb",
+            "a &",
+            "cd x",
+            "ulimit -n 9",
+            "$(a)",
+        ] {
+            assert_eq!(argv(line), ["sh", "-c", line]);
+        }
+    }
+}
