@@ -28,44 +28,86 @@ pub struct Event {
 #[serde(rename_all = "snake_case", tag = "what")]
 pub enum What {
     /// The exercise says something.
-    Say { text: String },
-    /// A program was started. `redo` is the command that does the same by hand.
+    Say {
+        /// The text.
+        text: String,
+    },
+    /// A program was started.
     Started {
+        /// The exercise's name for the program.
         program: String,
+        /// The host.
         host: String,
+        /// The command line.
         command: String,
+        /// Its number on the host, where it is known.
         pid: Option<i32>,
+        /// The command that does the same by hand.
         redo: String,
         /// Whether it is the user's own, in place of the exercise's.
         #[serde(default)]
         own: bool,
     },
     /// A line was typed into a program, or bytes were sent to it.
-    Typed { program: String, text: String },
+    Typed {
+        /// The exercise's name for the program.
+        program: String,
+        /// The text.
+        text: String,
+    },
     /// A program's standard input was closed.
-    EndOfFile { program: String },
+    EndOfFile {
+        /// The exercise's name for the program.
+        program: String,
+    },
     /// A program printed something.
-    Printed { program: String, host: String, text: String },
+    Printed {
+        /// The exercise's name for the program.
+        program: String,
+        /// The host.
+        host: String,
+        /// The text.
+        text: String,
+    },
     /// A program ended.
-    Ended { program: String, host: String, status: ExitStatus },
+    Ended {
+        /// The exercise's name for the program.
+        program: String,
+        /// The host.
+        host: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
     /// Nothing more can come from a program: its output is closed.
-    Silent { program: String },
+    Silent {
+        /// The exercise's name for the program.
+        program: String,
+    },
     /// A process of a program got a signal from us.
     Signaled {
+        /// The exercise's name for the program.
         #[serde(default)]
         program: String,
+        /// The host.
         host: String,
+        /// Its number on the host, where it is known.
         pid: i32,
+        /// Its name.
         name: String,
+        /// The signal's name.
         signal: String,
+        /// The command that does the same by hand.
         redo: String,
     },
-    /// A host's link or its power was cut or mended, in words. `redo` is the command that does the same
-    /// by hand; `power` says whether it has power from now on, if that is what changed.
+    /// A host's link or its power was cut or restored.
     Switched {
+        /// The host.
         host: String,
+        /// The text.
         text: String,
+        /// The command that does the same by hand.
         redo: String,
+        /// Whether the host has power from now on, if that is what changed.
         #[serde(default)]
         power: Option<bool>,
     },
@@ -74,19 +116,43 @@ pub enum What {
     /// A TCP segment passed.
     Packet(Packet),
     /// A host's sockets changed.
-    Sockets { host: String, rows: Vec<SocketRow> },
+    Sockets {
+        /// The host.
+        host: String,
+        /// The whole table.
+        rows: Vec<SocketRow>,
+    },
     /// A host's processes changed.
-    Processes { host: String, rows: Vec<ProcessRow> },
+    Processes {
+        /// The host.
+        host: String,
+        /// The whole table.
+        rows: Vec<ProcessRow>,
+    },
     /// The exercise took a look, which checks ask about by this name.
-    Look { name: String },
+    Look {
+        /// Its name.
+        name: String,
+    },
     /// What was waited for did not come in time.
     #[serde(alias = "in_vain")]
-    TimedOut { waited_ms: u64, observed: Vec<String> },
+    TimedOut {
+        /// How long, in milliseconds.
+        waited_ms: u64,
+        /// What there was instead.
+        observed: Vec<String>,
+    },
     /// Something could not be observed.
     #[serde(alias = "blind")]
-    ObservationLost { why: String },
+    ObservationLost {
+        /// Why.
+        why: String,
+    },
     /// The capture has the size that it may have: packets from now on are not in it.
-    CaptureFull { bytes: u64 },
+    CaptureFull {
+        /// How many bytes that is.
+        bytes: u64,
+    },
     /// In a report: what is not shown here, because it is too much.
     LeftOut(LeftOut),
 }

@@ -47,13 +47,37 @@ pub enum Seen {
     /// A packet passed on a segment.
     Packet(RawPacket),
     /// A host's processes, whole; empty once the host is gone.
-    Processes { at: Nanos, host: String, rows: Vec<ProcessRow> },
+    Processes {
+        /// When.
+        at: Nanos,
+        /// The host.
+        host: String,
+        /// The whole table.
+        rows: Vec<ProcessRow>,
+    },
     /// A host's sockets, whole; empty once the host is gone.
-    Sockets { at: Nanos, host: String, rows: Vec<SocketRow> },
+    Sockets {
+        /// When.
+        at: Nanos,
+        /// The host.
+        host: String,
+        /// The whole table.
+        rows: Vec<SocketRow>,
+    },
     /// A host is gone; its tables, empty now, came before this.
-    Gone { at: Nanos, host: String },
+    Gone {
+        /// When.
+        at: Nanos,
+        /// The host.
+        host: String,
+    },
     /// Something could not be seen, and why: packets dropped, a segment gone.
-    ObservationLost { at: Nanos, why: String },
+    ObservationLost {
+        /// When.
+        at: Nanos,
+        /// Why.
+        why: String,
+    },
 }
 
 /// A lab under observation. Dropping it ends the observer's other end.

@@ -42,7 +42,10 @@ pub const BLOCKS_HEADER: usize = 4 + 1 + 3 + 4;
 pub enum Task {
     /// Pass on these segments' packets as blocks of a file, in large pieces and with nothing else, until the reader's
     /// stream ends. Then everything until that moment follows, and [`Message::Done`].
-    Record { record: Vec<Interface> },
+    Record {
+        /// The segments.
+        record: Vec<Interface>,
+    },
     /// Tell at once of everything that is seen.
     Watch(Watch),
 }
@@ -53,14 +56,36 @@ pub enum Task {
 pub enum Request {
     /// Look at every host now. Tables that changed, and every packet that has passed until now, are
     /// sent before the answer.
-    Sample { id: u64 },
+    Sample {
+        /// Names the request; it comes back in the answer.
+        id: u64,
+    },
     /// Send a signal to one process of a host, numbered as the host numbers it.
-    Signal { id: u64, host: String, pid: i32, signal: i32 },
+    Signal {
+        /// Names the request; it comes back in the answer.
+        id: u64,
+        /// The host.
+        host: String,
+        /// Its number on the host, where it is known.
+        pid: i32,
+        /// The signal's name.
+        signal: i32,
+    },
     /// Which pid the process has inside the host, given its number where the observer runs.
     /// Answered by [`Message::Pid`].
-    Resolve { id: u64, outer: i32 },
+    Resolve {
+        /// Names the request; it comes back in the answer.
+        id: u64,
+        /// Its number where the observer runs.
+        outer: i32,
+    },
     /// Watch this host from here on: one that is gone has come back, with another PID 1.
-    Watch { id: u64, host: WatchedHost },
+    Watch {
+        /// Names the request; it comes back in the answer.
+        id: u64,
+        /// The host.
+        host: WatchedHost,
+    },
 }
 
 /// What the observer says.
@@ -68,24 +93,71 @@ pub enum Request {
 #[serde(rename_all = "snake_case")]
 pub enum Message {
     /// Watching from here on.
-    Ready { at: Nanos },
+    Ready {
+        /// When.
+        at: Nanos,
+    },
     /// A host's sockets, whole, because they changed.
-    Sockets { at: Nanos, host: String, rows: Vec<SocketRow> },
+    Sockets {
+        /// When.
+        at: Nanos,
+        /// The host.
+        host: String,
+        /// The whole table.
+        rows: Vec<SocketRow>,
+    },
     /// A host's processes, whole, because they changed in more than the processor time they used,
     /// or because a [`Request::Sample`] asked.
-    Processes { at: Nanos, host: String, rows: Vec<ProcessRow> },
+    Processes {
+        /// When.
+        at: Nanos,
+        /// The host.
+        host: String,
+        /// The whole table.
+        rows: Vec<ProcessRow>,
+    },
     /// The pid asked for.
-    Pid { id: u64, pid: i32 },
+    Pid {
+        /// Names the request; it comes back in the answer.
+        id: u64,
+        /// Its number on the host, where it is known.
+        pid: i32,
+    },
     /// What was asked is done.
-    Done { id: u64 },
+    Done {
+        /// Names the request; it comes back in the answer.
+        id: u64,
+    },
     /// What was asked could not be done, and why.
-    Failed { id: u64, why: String },
+    Failed {
+        /// Names the request; it comes back in the answer.
+        id: u64,
+        /// Why.
+        why: String,
+    },
     /// A host's PID 1 is gone, and everything on the host with it.
-    Gone { at: Nanos, host: String },
+    Gone {
+        /// When.
+        at: Nanos,
+        /// The host.
+        host: String,
+    },
     /// How many packets of a segment to be recorded came until now, and how many of them were dropped.
-    Counted { segment: u16, received: u64, dropped: u64 },
+    Counted {
+        /// Index of the segment.
+        segment: u16,
+        /// How many packets have come.
+        received: u64,
+        /// How many of those the kernel dropped.
+        dropped: u64,
+    },
     /// Something could not be seen, and why: packets dropped, a segment gone.
-    ObservationLost { at: Nanos, why: String },
+    ObservationLost {
+        /// When.
+        at: Nanos,
+        /// Why.
+        why: String,
+    },
 }
 
 /// What one frame from the observer carries.
