@@ -12,7 +12,7 @@ use libtest_mimic::Arguments;
 use netlab::{
     capture::{Decoder, Frame, TcpState},
     kernel::ExitStatus,
-    observer::{Seen, Session, Tables},
+    observer::{Seen, Session, Tables, Tape, TapeEvent},
     runtime::{self, Command, HostState, LabState, Lack, Process, RuntimeKind, Step, TerminalSize, lacking},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -459,4 +459,44 @@ async fn a_router_joins_two_segments(lab: &Lab) {
     assert!(out.contains("across"), "{out}");
     let forwards = output(lab, "router", &["cat", "/proc/sys/net/ipv4/ip_forward"]).await;
     assert_eq!(forwards.trim(), "1");
+    packets_of_several_segments_come_in_order(lab).await;
+}
+
+/// As the observer shows them, and as a recording has them: a packet passes one segment before the next.
+async fn packets_of_several_segments_come_in_order(lab: &Lab) {
+    let mut session = watch(lab).await;
+    let (process, watched) = lab.runtime.observe(&lab.name).await.unwrap();
+    let mut tape = Tape::open(process, &watched.segments).await.unwrap();
+    let lines = "across\n".repeat(300);
+    let (status, _, err) = run(lab, "client", &["tcpecho", "server", "8007"], &lines).await;
+    assert_eq!(status, ExitStatus::Exited(0), "{err}");
+
+    let seen = session.look().await.unwrap();
+    let seen: Vec<_> =
+        seen.iter().filter_map(|seen| if let Seen::Packet(p) = seen { Some(p.at) } else { None }).collect();
+    assert!(seen.len() > 600 && seen.is_sorted(), "{} packets", seen.len());
+
+    tape.finish();
+    let mut recorded = Vec::new();
+    loop {
+        match tape.next().await.unwrap() {
+            TapeEvent::Packets(_, blocks) => recorded.extend(blocks),
+            TapeEvent::Done => break,
+            TapeEvent::Counted(..) => {}
+            lost @ TapeEvent::ObservationLost(_) => panic!("{lost:?}"),
+        }
+    }
+    let times = times(&recorded);
+    assert!(times.len() > 600 && times.is_sorted(), "{} packets", times.len());
+}
+
+/// The times of Enhanced Packet Blocks, in nanoseconds.
+fn times(mut blocks: &[u8]) -> Vec<u64> {
+    let mut times = Vec::new();
+    while !blocks.is_empty() {
+        let word = |at: usize| u32::from_le_bytes(blocks[at..at + 4].try_into().unwrap());
+        times.push(u64::from(word(12)) << 32 | u64::from(word(16)));
+        blocks = &blocks[word(4) as usize..];
+    }
+    times
 }

@@ -1,6 +1,6 @@
 //! Captures: what passed on the wire, and what it tells of the TCP connections on it.
 //!
-//! The way in is straight: a file's bytes → [`Reader`] → [`Frame`] → [`Decoder`] → [`Segment`] →
+//! The way in is straight: a file's bytes → [`Reader`] → [`Ordered`] → [`Frame`] → [`Decoder`] → [`Segment`] →
 //! [`Conversations`]. Live packets join at [`Frame`].
 
 pub(crate) mod blocks;
@@ -16,6 +16,7 @@ mod gaps;
 mod input;
 pub mod ladder;
 mod names;
+mod ordered;
 mod pcap;
 mod pcapng;
 mod read;
@@ -35,6 +36,7 @@ pub use decode::{Datagram, Decoder, Network, network};
 pub use ending::Ending;
 pub use frame::{Frame, Interface, LinkType, RawPacket};
 pub use names::Names;
+pub use ordered::Ordered;
 pub use read::{Damage, Reader};
 pub use record::{Counts, Recorder};
 pub use recordings::{Recording, newest};

@@ -120,6 +120,11 @@ impl Section {
         Ok(())
     }
 
+    /// How many interfaces it has named so far.
+    pub fn interfaces(&self) -> usize {
+        self.interfaces.len()
+    }
+
     fn check_tail<R: Read>(&self, input: &Input<R>, len: u32) -> Result<(), Stop> {
         match self.order.u32(input.taken(TAIL), 0) {
             tail if tail == len => Ok(()),

@@ -23,6 +23,10 @@ pub struct Reader<R> {
     format: Format,
     packets: u64,
     damage: Option<Damage>,
+    /// The frame read last.
+    last: Option<Record>,
+    /// Whether more may come later: it is no plain file.
+    live: bool,
 }
 
 #[derive(Debug)]
@@ -67,7 +71,8 @@ impl Reader<Box<dyn Read>> {
         if file.metadata().is_ok_and(|m| m.is_dir()) {
             return Err(Error::usage(format!("{name} is a folder")).hint("name a file in it"));
         }
-        Self::new(Box::new(file), &name.to_string())
+        let live = !file.metadata().is_ok_and(|m| m.is_file());
+        Ok(Self { live, ..Self::new(Box::new(file), &name.to_string())? })
     }
 }
 
@@ -79,7 +84,8 @@ impl<R: Read> Reader<R> {
             Ok(format) => (format, None),
             Err(stop) => (Format::Cut, Some(stop)),
         };
-        let mut reader = Self { input, name: name.to_owned(), format, packets: 0, damage: None };
+        let mut reader =
+            Self { input, name: name.to_owned(), format, packets: 0, damage: None, last: None, live: true };
         reader.stopped(0, stop);
         Ok(reader)
     }
@@ -106,8 +112,14 @@ impl<R: Read> Reader<R> {
     /// The next frame; none at the end, or where the file is damaged. Names that come before it in
     /// the file are added to `names`.
     pub fn next(&mut self, names: &mut Names) -> Option<Frame<'_>> {
+        if self.advance(names) { self.frame() } else { None }
+    }
+
+    /// Reads the next frame, if there is one.
+    pub(super) fn advance(&mut self, names: &mut Names) -> bool {
+        self.last = None;
         if self.damage.is_some() {
-            return None;
+            return false;
         }
         let mut offset = self.input.offset;
         let record = match &mut self.format {
@@ -116,15 +128,26 @@ impl<R: Read> Reader<R> {
             Format::Cut => Err(Stop::End),
         };
         match record {
-            Ok(Record { at, interface, link, len, taken, captured }) => {
+            Ok(record) => {
                 self.packets += 1;
-                let data = &self.input.taken(taken)[..captured];
-                Some(Frame { at, interface, link, len, data })
+                self.last = Some(record);
             }
-            Err(stop) => {
-                self.stopped(offset, Some(stop));
-                None
-            }
+            Err(stop) => self.stopped(offset, Some(stop)),
+        }
+        self.last.is_some()
+    }
+
+    /// The frame read last.
+    pub(super) fn frame(&self) -> Option<Frame<'_>> {
+        let Record { at, interface, link, len, taken, captured } = self.last?;
+        Some(Frame { at, interface, link, len, data: &self.input.taken(taken)[..captured] })
+    }
+
+    /// How many interfaces the file has named so far.
+    pub fn interfaces(&self) -> usize {
+        match &self.format {
+            Format::Pcapng(section) => section.interfaces(),
+            Format::Pcap(_) | Format::Cut => 1,
         }
     }
 
@@ -133,9 +156,9 @@ impl<R: Read> Reader<R> {
         &self.name
     }
 
-    /// Whether everything that has come was read, so that the next frame may take its time.
+    /// Whether everything that has come was read, and the next frame may take its time.
     pub fn is_drained(&self) -> bool {
-        self.input.is_drained()
+        self.live && self.input.is_drained()
     }
 
     /// How many frames were read.

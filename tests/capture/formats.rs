@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use netlab::capture::{LinkType, Names, Reader};
+use netlab::capture::{LinkType, Names, Ordered, Reader};
 
 use crate::files::{
     ORDERS, Order, block, ethernet, interface, ipv4, len, option, packet, pcap_header, pcap_record, read,
@@ -175,4 +175,34 @@ fn what_is_no_capture_is_refused_with_its_first_bytes() {
     for (tool, bytes) in [("xz", &b"\xfd7zXZ\0"[..]), ("bzip2", b"BZh9"), ("lz4", b"\x04\x22\x4d\x18")] {
         assert!(refused(bytes).hint.unwrap().contains(&format!("`{tool} -dc FILE | netlab capture show -`")));
     }
+}
+
+/// As a recorder of two interfaces writes that collects for one and then for the other.
+#[test]
+fn frames_of_several_interfaces_come_in_order_of_time() {
+    let order = Order::Little;
+    let mut file = vec![section(order), interface(order, 1, 0, &[]), interface(order, 1, 0, &[])];
+    for piece in 0..3 {
+        for number in [0, 1] {
+            let ticks = (0..500).map(|n| 1000 * piece + 2 * n + u64::from(number));
+            file.extend(ticks.map(|ticks| packet(order, number, ticks, &frame())));
+        }
+    }
+    let file = file.concat();
+    let mut frames = Ordered::new(Reader::new(&file[..], "test").unwrap());
+    let (mut names, mut times) = (Names::default(), Vec::new());
+    while let Some(frame) = frames.next(&mut names) {
+        times.push((frame.at, frame.interface));
+    }
+    assert_eq!(times, (0..3000).map(|n| (1000 * n, (n % 2) as u32)).collect::<Vec<_>>());
+    assert!(frames.reader.damage().is_none());
+
+    // What is damaged later is known, and what came before is given.
+    let cut = &file[..file.len() - 3];
+    let mut frames = Ordered::new(Reader::new(cut, "test").unwrap());
+    let mut count = 0;
+    while frames.next(&mut names).is_some() {
+        count += 1;
+    }
+    assert_eq!((count, frames.reader.damage().unwrap().packets), (2999, 2999));
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use netlab::{
     Error,
     capture::{
-        self, Conversations, Damage, Decoder, Ending, Frame, Names, Reader, Segment,
+        self, Conversations, Damage, Decoder, Ending, Frame, Names, Ordered, Reader, Segment,
         ladder::{self, Charset, Ladder},
         show::Lines,
         table,
@@ -83,14 +83,14 @@ impl Args {
             Some(file) => named(file),
             None => capture::newest(Path::new(CAPTURES))?,
         };
-        let mut reader = Reader::open(&file)?;
+        let mut frames = Ordered::new(Reader::open(&file)?);
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        let shown = self.show(&mut reader, Ending::of(&file), &mut out).and_then(|()| out.flush());
+        let shown = self.show(&mut frames, Ending::of(&file), &mut out).and_then(|()| out.flush());
         if !ui::written(shown)? {
             return Ok(ExitCode::SUCCESS);
         }
-        match reader.damage() {
-            Some(damage) => Err(Error::usage(format!("{}: {damage}", reader.name()))
+        match frames.reader.damage() {
+            Some(damage) => Err(Error::usage(format!("{}: {damage}", frames.reader.name()))
                 .hint("what could be read is shown")
                 .into()),
             None => Ok(ExitCode::SUCCESS),
@@ -99,7 +99,7 @@ impl Args {
 
     fn show(
         &self,
-        reader: &mut Reader<Box<dyn io::Read>>,
+        frames: &mut Ordered<Box<dyn io::Read>>,
         ending: Option<Ending>,
         out: &mut impl Write,
     ) -> io::Result<()> {
@@ -109,10 +109,10 @@ impl Args {
         let (mut packets, mut told, mut left) = (0, 0, 0);
         loop {
             // Whoever watches is not to wait for what comes next.
-            if reader.is_drained() {
+            if frames.is_drained() {
                 out.flush()?;
             }
-            let Some(frame) = reader.next(&mut lines.names) else { break };
+            let Some(frame) = frames.next(&mut lines.names) else { break };
             let segment = decoder.segment(&frame);
             if !self.wants(segment.as_ref()) {
                 continue;
@@ -136,7 +136,7 @@ impl Args {
         if self.json {
             let conversations = (&lines.conversations, &lines.names);
             let dropped = ending.map(|ending| ending.counts.dropped);
-            let summary = Summary { packets, dropped, conversations, damage: reader.damage() };
+            let summary = Summary { packets, dropped, conversations, damage: frames.reader.damage() };
             serde_json::to_writer(&mut *out, &summary)?;
             return writeln!(out);
         }

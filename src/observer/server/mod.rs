@@ -9,6 +9,7 @@ pub(crate) mod diag;
 mod handle;
 mod hosts;
 pub(crate) mod ids;
+mod merge;
 mod no_dbus;
 mod output;
 pub(crate) mod parse;

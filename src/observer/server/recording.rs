@@ -20,6 +20,7 @@ use nix::{
 use pcap::{Active, Capture};
 
 use super::{
+    merge::Merger,
     next, now,
     output::Output,
     tell,
@@ -27,8 +28,10 @@ use super::{
 };
 use crate::{
     Error, Result,
-    capture::Interface,
-    capture::blocks::{Packet, enhanced_packet},
+    capture::{
+        Interface,
+        blocks::{Packet, enhanced_packet},
+    },
     error::Context,
     observer::protocol::{BLOCKS_HEADER, Message, blocks_header, encode_json},
     time::Nanos,
@@ -39,7 +42,11 @@ const COLLECT: u16 = 50;
 /// The kernel's rings together, in bytes, and the least for one segment: half a second at two gigabits a second, and an eighth.
 const RINGS: i32 = 128 << 20;
 const RING: i32 = 32 << 20;
-/// How much is passed on in one piece, in bytes: about what the kernel collects in one.
+/// How long packets of several segments are held, in nanoseconds: twice what the kernel collects for.
+const HELD: Nanos = 100_000_000;
+/// How much may be held, in bytes. Beyond that, a file in order is worth less than one that is whole.
+const MOST_HELD: usize = 16 << 20;
+/// How much is read of a segment at once, in bytes: about what the kernel collects in one piece.
 const PIECE: usize = 256 << 10;
 /// How long the last packets may take to be passed on.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -48,16 +55,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn serve(segments: &[Interface], mut input: impl Read, output: &Output) -> Result<()> {
     let ring = RINGS / i32::try_from(segments.len().max(1)).unwrap_or(i32::MAX);
     let manner = Manner { immediate: false, collect: COLLECT.into(), ring: ring.max(RING) };
-    let mut taps: Vec<Tap> =
-        (0..).zip(segments).map(|(i, s)| Tap::open(i, s, &manner)).collect::<Result<_>>()?;
+    let taps: Vec<Tap> = (0..).zip(segments).map(|(i, s)| Tap::open(i, s, &manner)).collect::<Result<_>>()?;
+    let mut recording = Recording { taps, merger: Merger::default() };
     tell(output, &Message::Ready { at: now() });
     let bell = Arc::new(EventFd::new().or_lab(|| "cannot make an event descriptor")?);
     let (end, out) = (bell.clone(), output.clone());
     let recording = thread::Builder::new().spawn(move || {
-        while !wait(&taps, Some(&end), PollTimeout::NONE).rung {
-            taps.iter_mut().for_each(|tap| tap.pass_on(&out));
+        while !recording.wait(Some(&end), recording.held()).rung {
+            recording.pass_on(&out);
         }
-        finish(&mut taps, &out);
+        recording.finish(&out);
     });
     let recording = recording.or_lab(|| "cannot start a thread")?;
     while next(&mut input)?.is_some() {}
@@ -66,36 +73,72 @@ pub fn serve(segments: &[Interface], mut input: impl Read, output: &Output) -> R
     recording.join().map_err(|_| Error::lab("the recording failed"))
 }
 
-/// Passes on what is in the rings, or in what the kernel still collects.
-fn finish(taps: &mut [Tap], output: &Output) {
-    let (until, deadline) = (now(), Instant::now() + PATIENCE);
-    while Instant::now() < deadline && wait(taps, None, PollTimeout::from(2 * COLLECT)).ready {
-        for tap in taps.iter_mut().filter(|tap| !tap.over) {
-            tap.pass_on(output);
-            tap.over |= tap.latest > until;
-        }
-    }
-    taps.iter_mut().for_each(|tap| tap.count(output, true));
-    tell(output, &Message::Done { id: 0 });
-}
-
 /// What was waited for.
 struct Woken {
     rung: bool,
     ready: bool,
 }
 
-/// Waits for packets on a segment that is not over, or for the bell.
-fn wait(taps: &[Tap], bell: Option<&EventFd>, timeout: PollTimeout) -> Woken {
-    let mut fds: Vec<_> = taps.iter().filter(|tap| !tap.over).map(|tap| readable(&tap.capture)).collect();
-    fds.extend(bell.map(|bell| PollFd::new(bell.as_fd(), PollFlags::POLLIN)));
-    match poll(&mut fds, timeout) {
-        Ok(ready) => {
-            let rung = bell.is_some() && fds.last().and_then(PollFd::any).unwrap_or(false);
-            Woken { rung, ready: ready > 0 }
+/// Segments under recording.
+struct Recording {
+    taps: Vec<Tap>,
+    merger: Merger,
+}
+
+impl Recording {
+    /// How long to wait for more packets.
+    fn held(&self) -> PollTimeout {
+        if self.merger.is_empty() { PollTimeout::NONE } else { PollTimeout::from(COLLECT) }
+    }
+
+    /// Passes on what is in the rings, or in what the kernel still collects.
+    fn finish(&mut self, output: &Output) {
+        let (until, deadline) = (now(), Instant::now() + PATIENCE);
+        while Instant::now() < deadline && self.wait(None, PollTimeout::from(2 * COLLECT)).ready {
+            self.pass_on(output);
+            self.taps.iter_mut().for_each(|tap| tap.over |= tap.latest > until);
         }
-        Err(Errno::EINTR) => Woken { rung: false, ready: true },
-        Err(_) => std::process::exit(3),
+        self.send(Nanos::MAX, output);
+        self.taps.iter_mut().for_each(|tap| tap.count(output, true));
+        tell(output, &Message::Done { id: 0 });
+    }
+
+    /// Waits for packets on a segment that is not over, or for the bell.
+    fn wait(&self, bell: Option<&EventFd>, timeout: PollTimeout) -> Woken {
+        let taps = self.taps.iter().filter(|tap| !tap.over);
+        let mut fds: Vec<_> = taps.map(|tap| readable(&tap.capture)).collect();
+        fds.extend(bell.map(|bell| PollFd::new(bell.as_fd(), PollFlags::POLLIN)));
+        match poll(&mut fds, timeout) {
+            Ok(ready) => {
+                let rung = bell.is_some() && fds.last().and_then(PollFd::any).unwrap_or(false);
+                Woken { rung, ready: ready > 0 }
+            }
+            Err(Errno::EINTR) => Woken { rung: false, ready: true },
+            Err(_) => std::process::exit(3),
+        }
+    }
+
+    /// Takes one piece of what waits on each segment, and passes on what nothing earlier can come to.
+    fn pass_on(&mut self, output: &Output) {
+        let several = self.taps.len() > 1 && self.merger.len() < MOST_HELD;
+        let mut settled = if several { now().saturating_sub(HELD) } else { Nanos::MAX };
+        for tap in self.taps.iter_mut().filter(|tap| !tap.over) {
+            if tap.read(&mut self.merger, output) && several {
+                settled = settled.min(tap.latest);
+            }
+        }
+        self.send(settled, output);
+    }
+
+    fn send(&mut self, until: Nanos, output: &Output) {
+        let mut piece = vec![0; BLOCKS_HEADER];
+        let count = self.merger.take(until, &mut piece);
+        if count > 0 {
+            let header = blocks_header(piece.len(), count);
+            piece[..BLOCKS_HEADER].copy_from_slice(&header);
+            output.send(&piece);
+            self.taps.iter_mut().for_each(|tap| tap.count(output, false));
+        }
     }
 }
 
@@ -111,7 +154,6 @@ struct Tap {
     /// How many packets were passed on.
     passed: u64,
     counted: Counted,
-    piece: Vec<u8>,
 }
 
 impl Tap {
@@ -124,43 +166,31 @@ impl Tap {
             over: false,
             passed: 0,
             counted: Counted::default(),
-            piece: Vec::with_capacity(PIECE + (4 << 10)),
         })
     }
 
-    /// Passes on one piece of what waits.
-    fn pass_on(&mut self, output: &Output) {
-        if self.over {
-            return;
-        }
-        self.piece.clear();
-        self.piece.resize(BLOCKS_HEADER, 0);
-        let mut count = 0;
-        while self.piece.len() < PIECE {
+    /// Takes up to one piece of what waits. Says whether there may be more.
+    fn read(&mut self, merger: &mut Merger, output: &Output) -> bool {
+        let most = merger.len() + PIECE;
+        while merger.len() < most {
             match self.capture.next_packet() {
                 Ok(pcap::Packet { header, data }) => {
-                    self.latest = time(header);
-                    let packet =
-                        Packet { segment: self.index, at: self.latest, original_len: header.len, data };
-                    enhanced_packet(&mut self.piece, &packet, None);
-                    count += 1;
+                    let (segment, at, original_len) = (self.index, time(header), header.len);
+                    let packet = Packet { segment, at, original_len, data };
+                    merger.push(at, |out| enhanced_packet(out, &packet, None));
+                    self.latest = at;
+                    self.passed += 1;
                 }
-                Err(pcap::Error::TimeoutExpired) => break,
+                Err(pcap::Error::TimeoutExpired) => return false,
                 Err(error) => {
                     self.over = true;
                     let why = format!("segment {} can no longer be seen: {error}", self.name);
                     tell(output, &Message::ObservationLost { at: now(), why });
-                    break;
+                    return false;
                 }
             }
         }
-        if count > 0 {
-            let header = blocks_header(self.piece.len(), count);
-            self.piece[..BLOCKS_HEADER].copy_from_slice(&header);
-            output.send(&self.piece);
-            self.passed += u64::from(count);
-            self.count(output, false);
-        }
+        true
     }
 
     /// Tells how many came and were dropped, if more were dropped than told or if it is to be told `anyway`.

@@ -12,7 +12,7 @@ use nix::{
 };
 use pcap::{Active, Capture, Linktype, Precision};
 
-use super::{now, output::Output, sampler::Wake};
+use super::{merge::Merger, now, output::Output, sampler::Wake};
 use crate::{
     Error, Result,
     capture::Interface,
@@ -28,12 +28,17 @@ const SNAPLEN: i32 = 1900;
 /// Frames collected before they are written though more packets wait, in bytes.
 const BATCH: usize = 256 << 10;
 
+/// How long packets of several segments are held, in nanoseconds: what passed before that is in the kernel's rings.
+const HELD: Nanos = 1_000_000;
+
 /// One segment under capture.
 pub struct Tap {
     index: u16,
     segment: Interface,
     capture: Capture<Active>,
     dropped: u32,
+    /// When the last packet passed that was read.
+    latest: Nanos,
 }
 
 /// A way to capture.
@@ -51,15 +56,18 @@ const LIVE: Manner = Manner { immediate: true, collect: 0, ring: 32 << 20 };
 impl Tap {
     /// Opens the capture; from here on no packet is missed.
     pub fn open(index: u16, segment: &Interface) -> Result<Self> {
-        Ok(Self { index, segment: segment.clone(), capture: open(segment, &LIVE)?, dropped: 0 })
+        Ok(Self { index, segment: segment.clone(), capture: open(segment, &LIVE)?, dropped: 0, latest: 0 })
     }
 
     /// Takes up to a batch of the packets that wait. Says whether there may be more.
-    fn drain(&mut self, out: &mut Vec<u8>) -> Result<bool, pcap::Error> {
-        while out.len() < BATCH {
+    fn drain(&mut self, merger: &mut Merger) -> Result<bool, pcap::Error> {
+        let most = merger.len() + BATCH;
+        while merger.len() < most {
             match self.capture.next_packet() {
-                Ok(packet) => {
-                    encode_packet(self.index, time(packet.header), packet.header.len, packet.data, out);
+                Ok(pcap::Packet { header, data }) => {
+                    let (index, at) = (self.index, time(header));
+                    merger.push(at, |out| encode_packet(index, at, header.len, data, out));
+                    self.latest = at;
                 }
                 Err(pcap::Error::TimeoutExpired) => return Ok(false),
                 Err(e) => return Err(e),
@@ -143,54 +151,66 @@ impl Ask {
     }
 }
 
-/// Sends packets as they come and wakes the sampler, for as long as the program runs.
+/// Sends packets as they come, in the order of their times, and wakes the sampler, for as long as the program runs.
 pub fn run(mut taps: Vec<Tap>, asked: &Asked, wakes: &mpsc::SyncSender<Wake>, output: &Output) {
+    let several = taps.len() > 1;
+    let (mut merger, mut waiting) = (Merger::default(), Vec::new());
+    let mut more = false;
     loop {
-        let rung = wait(&taps, &asked.bell);
-        if rung {
+        let timeout = match (more, merger.is_empty() && waiting.is_empty()) {
+            (true, _) => PollTimeout::ZERO,
+            (false, true) => PollTimeout::NONE,
+            (false, false) => PollTimeout::from(1u8),
+        };
+        if wait(&taps, &asked.bell, timeout) {
             let _ = asked.bell.read();
         }
-        // Those who ask from here on are answered in the next round.
-        let ids: Vec<u64> = asked.ids.try_iter().collect();
+        let begun = now();
+        waiting.extend(asked.ids.try_iter().map(|id| (begun, id)));
+        // Until when everything that has passed is here.
+        let mut settled = if several { begun.saturating_sub(HELD) } else { Nanos::MAX };
+        more = false;
         let mut out = Vec::new();
-        taps.retain_mut(|tap| sweep(tap, &mut out, wakes, output));
-        for id in ids {
-            encode_json(&Message::Done { id }, &mut out);
-        }
+        taps.retain_mut(|tap| {
+            let before = merger.len();
+            let drained = tap.drain(&mut merger);
+            if merger.len() > before {
+                tap.tell_dropped(&mut out);
+                // Where it is full there is reason enough to look already.
+                let _ = wakes.try_send(Wake::Packet);
+            }
+            match drained {
+                Ok(false) => true,
+                Ok(true) => {
+                    settled = settled.min(tap.latest);
+                    more = true;
+                    true
+                }
+                Err(e) => {
+                    let why = format!("segment {} can no longer be seen: {e}", tap.segment.name);
+                    encode_json(&Message::ObservationLost { at: now(), why }, &mut out);
+                    false
+                }
+            }
+        });
+        merger.take(settled, &mut out);
+        waiting.retain(|(at, id)| {
+            let waits = *at > settled;
+            if !waits {
+                encode_json(&Message::Done { id: *id }, &mut out);
+            }
+            waits
+        });
         output.send(&out);
     }
 }
 
 /// Waits for a packet on any segment, or for the bell; says whether it was the bell.
-fn wait(taps: &[Tap], bell: &EventFd) -> bool {
+fn wait(taps: &[Tap], bell: &EventFd, timeout: PollTimeout) -> bool {
     let mut fds: Vec<_> = taps.iter().map(|tap| readable(&tap.capture)).collect();
     fds.push(PollFd::new(std::os::fd::AsFd::as_fd(bell), PollFlags::POLLIN));
-    match poll(&mut fds, PollTimeout::NONE) {
+    match poll(&mut fds, timeout) {
         Ok(_) | Err(Errno::EINTR) => fds.last().and_then(PollFd::any).unwrap_or(false),
         Err(_) => std::process::exit(3),
-    }
-}
-
-/// Sends all that waits on one segment. Says whether the segment can still be seen.
-fn sweep(tap: &mut Tap, out: &mut Vec<u8>, wakes: &mpsc::SyncSender<Wake>, output: &Output) -> bool {
-    loop {
-        let before = out.len();
-        let more = tap.drain(out);
-        if out.len() > before {
-            tap.tell_dropped(out);
-            output.send(out);
-            out.clear();
-            // Where it is full there is reason enough to look already.
-            let _ = wakes.try_send(Wake::Packet);
-        }
-        match more {
-            Ok(true) => {}
-            Ok(false) => return true,
-            Err(e) => {
-                let why = format!("segment {} can no longer be seen: {e}", tap.segment.name);
-                encode_json(&Message::ObservationLost { at: now(), why }, out);
-                return false;
-            }
-        }
     }
 }

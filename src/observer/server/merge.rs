@@ -1,0 +1,84 @@
+//! Packets of several segments, put into one order of time.
+//!
+//! Each segment's come in order, but some of one may still be with the kernel while later ones of another are here.
+//! So packets are held until nothing earlier can come.
+
+use std::ops::Range;
+
+use crate::time::Nanos;
+
+/// Packets that are held, encoded for whoever gets them.
+#[derive(Default)]
+pub struct Merger {
+    bytes: Vec<u8>,
+    packets: Vec<(Nanos, Range<usize>)>,
+}
+
+impl Merger {
+    /// Holds a packet that passed at `at`; `encode` appends it.
+    pub fn push(&mut self, at: Nanos, encode: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        encode(&mut self.bytes);
+        self.packets.push((at, start..self.bytes.len()));
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// How many bytes are held.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Lets go of the packets that passed until `until`: appends them in the order of their times, and returns how
+    /// many they are.
+    pub fn take(&mut self, until: Nanos, out: &mut Vec<u8>) -> u32 {
+        // Stable: what passed at the same time stays in the order of the segments.
+        self.packets.sort_by_key(|(at, _)| *at);
+        let count = self.packets.partition_point(|(at, _)| *at <= until);
+        for (_, range) in self.packets.drain(..count) {
+            out.extend_from_slice(&self.bytes[range]);
+        }
+        self.compact();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Forgets the bytes of packets that are no longer held.
+    fn compact(&mut self) {
+        let mut kept = Vec::new();
+        for (_, range) in &mut self.packets {
+            let start = kept.len();
+            kept.extend_from_slice(&self.bytes[range.clone()]);
+            *range = start..kept.len();
+        }
+        if kept.is_empty() {
+            self.bytes.clear();
+        } else {
+            self.bytes = kept;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_come_in_order_and_none_before_its_time() {
+        let mut merger = Merger::default();
+        for (at, text) in [(5, "five"), (7, "seven"), (4, "four"), (6, "six"), (5, "and five")] {
+            merger.push(at, |out| out.extend_from_slice(text.as_bytes()));
+        }
+        let mut out = Vec::new();
+        assert_eq!(merger.take(5, &mut out), 3);
+        assert_eq!(out, b"fourfiveand five");
+        assert!(!merger.is_empty() && merger.len() == 8);
+        merger.push(3, |out| out.extend_from_slice(b"late"));
+        out.clear();
+        assert_eq!(merger.take(Nanos::MAX, &mut out), 3);
+        assert_eq!(out, b"latesixseven");
+        assert!(merger.is_empty() && merger.len() == 0);
+    }
+}
