@@ -30,6 +30,18 @@ fn modules_use_only_those_before_them() {
     assert!(wrong.is_empty(), "against the order in ARCHITECTURE.md: {wrong:#?}");
 }
 
+/// Students copy them to build on.
+#[test]
+fn the_reference_programs_stand_alone() {
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
+    for name in netlab::programs::REFERENCE {
+        let mut code = String::new();
+        read(&programs.join(name), &mut code);
+        read(&programs.join(format!("{name}.rs")), &mut code);
+        assert!(code.contains("fn main()") && !code.contains("netlab::"), "{name} uses nothing of netlab's");
+    }
+}
+
 #[test]
 fn what_a_module_uses_is_found() {
     let code = "use crate::{\n    Error,\n    own::{self, read},\n    yaml,\n};\nfn f() { crate::run::go() }\n\

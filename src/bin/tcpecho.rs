@@ -1,4 +1,4 @@
-//! `tcpecho [host [port]]`: the echo client. Sends what you type and prints what comes back.
+//! `tcpecho [host [port]]`: the echo client (RFC 862). Sends what you type and prints what comes back.
 //!
 //! Two options before the host make it another client: with `--reset` it reads no echo, and closes with
 //! a RST in place of a FIN; with `--connections N` it opens N connections, one after another, sends a
@@ -16,7 +16,6 @@ use std::{
     time::Instant,
 };
 
-use netlab::errno::strerror;
 use nix::{
     libc,
     sys::{
@@ -140,4 +139,10 @@ fn usage() -> ! {
 fn fail(why: &str) -> ! {
     eprintln!("{why}");
     exit(1)
+}
+
+/// What an error says, without the number that Rust adds to it, e.g. `Connection refused`.
+fn strerror(error: impl Into<io::Error>) -> String {
+    let text = error.into().to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

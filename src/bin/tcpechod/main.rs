@@ -1,9 +1,13 @@
-//! `tcpechod [port]`: the concurrent echo server. One process a client.
+//! `tcpechod [port]`: the concurrent echo server (RFC 862), with one process for each client.
 //!
 //! The parent owns the passive socket and does nothing but accept and fork; each child owns one
 //! connection and echoes what comes on it until the client closes. Read `main`, `concurrent_server`
 //! and `echo` here, then `reaper` in `signals.rs`: that is the whole program. The rest are variants,
-//! each with one thing done otherwise, to see what that thing is there for (`tcpechod --help`).
+//! each with one thing done differently, to see what that thing is there for (`tcpechod --help`).
+//!
+//! The handout's names, which are those of Comer and Stevens (Internetworking with TCP/IP, vol. 3):
+//! `msock` is the master socket, which is passive and only accepts; `ssock` is a slave socket, which
+//! is one connection.
 //!
 //! Rust's standard library would do some of this in fewer lines, and differently from the C
 //! program that the assignment is about: it sets `SO_REUSEADDR`, listens with a queue of its own
@@ -20,14 +24,13 @@ use std::{
     os::fd::{IntoRawFd, OwnedFd},
 };
 
-use netlab::errno::strerror;
 use nix::{
     sys::signal::{SigHandler, Signal},
     unistd::{ForkResult, fork, getpid, read},
 };
 
 use options::{Mode, Options, Sigpipe};
-use print::{exit, fail, say, write_all};
+use print::{exit_now, fail, say, strerror, write_all};
 use signals::handle;
 
 /// Where one read(2) puts what has come.
@@ -65,7 +68,7 @@ fn concurrent_server(msock: TcpListener, options: &Options) -> ! {
             Ok(ForkResult::Child) => {
                 drop(msock); // close(2): only the parent accepts.
                 echo(&ssock, &format!("child {}", getpid())).unwrap_or_else(|why| fail(why));
-                exit(0)
+                exit_now(0)
             }
             // The child has the connection. The client would never see it end while the parent
             // keeps it open too.
@@ -75,7 +78,8 @@ fn concurrent_server(msock: TcpListener, options: &Options) -> ! {
     }
 }
 
-/// Waits for a client and tells who it is.
+/// Waits for a client and says who it is. Any error ends this server, so that it is seen; one in service would go on
+/// after those that pass, such as ECONNABORTED (the client left while it waited) or EMFILE (too many descriptors).
 fn accept(msock: &TcpListener) -> OwnedFd {
     let (ssock, peer) = msock.accept().unwrap_or_else(|e| fail(format!("accept: {}", strerror(e))));
     say(format!("connection from {} port {}", peer.ip(), peer.port()));

@@ -4,12 +4,12 @@ use std::str::FromStr;
 
 use clap::{Parser, ValueEnum, error::ErrorKind};
 
-use crate::print::{exit, fail, say};
+use crate::print::{exit_now, fail, say};
 
 /// The concurrent echo server: one process a client.
 ///
-/// Without options it is the assignment's server, its reaper mended. Each option does one thing
-/// otherwise, to show what that thing is there for.
+/// Without options it is the assignment's server, with a reaper that works. Each option does one thing
+/// differently, to show what that thing is there for.
 #[derive(Parser)]
 #[command(color = clap::ColorChoice::Never, max_term_width = 100)]
 #[allow(clippy::doc_markdown, reason = "these comments are what --help prints")]
@@ -110,7 +110,7 @@ impl Options {
             let text = error.to_string();
             if error.kind() == ErrorKind::DisplayHelp {
                 say(text.trim_end().to_owned());
-                exit(0)
+                exit_now(0)
             }
             let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
             fail(format!("{why}\nusage: tcpechod [port] [options]; --help explains them"))

@@ -2,7 +2,6 @@
 
 use std::{net::TcpListener, os::fd::AsRawFd};
 
-use netlab::errno::strerror;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, setsockopt, socket,
     sockopt::ReuseAddr,
@@ -10,7 +9,7 @@ use nix::sys::socket::{
 
 use crate::{
     options::Options,
-    print::{fail, say},
+    print::{fail, say, strerror},
 };
 
 /// A socket that listens on the port, on every address of this host.

@@ -1,6 +1,6 @@
 //! What the server prints, and how its processes end.
 
-use std::os::fd::AsFd;
+use std::{io, os::fd::AsFd};
 
 use nix::{libc, unistd::write};
 
@@ -8,24 +8,24 @@ use nix::{libc, unistd::write};
 /// or to be flushed twice after a fork, and no line of one process inside another's.
 pub fn say(mut line: String) {
     line.push('\n');
-    let _ = write_all(std::io::stdout(), line.as_bytes());
+    let _ = write_all(io::stdout(), line.as_bytes());
 }
 
 /// Says on standard error what went wrong.
 pub fn complain(mut why: String) {
     why.push('\n');
-    let _ = write_all(std::io::stderr(), why.as_bytes());
+    let _ = write_all(io::stderr(), why.as_bytes());
 }
 
 /// Says on standard error why this process cannot go on, and ends it.
 pub fn fail(why: String) -> ! {
     complain(why);
-    exit(1)
+    exit_now(1)
 }
 
-/// Ends this process, parent or child, with `_exit(2)`: what exit(3) does besides (flush buffers, run
+/// _exit(2): ends this process, parent or child, at once. What exit(3) does first (flush buffers, run
 /// the exit handlers) would be done twice, in the child and again in the parent.
-pub fn exit(code: i32) -> ! {
+pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit only ends the process.
     #[allow(unsafe_code)]
     unsafe {
@@ -39,4 +39,10 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> nix::Result<()> {
         bytes = &bytes[write(&fd, bytes)?..];
     }
     Ok(())
+}
+
+/// What an error says, without the number that Rust adds to it, e.g. `Address already in use`.
+pub fn strerror(error: impl Into<io::Error>) -> String {
+    let text = error.into().to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

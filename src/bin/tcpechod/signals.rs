@@ -2,9 +2,8 @@
 //! only what signal-safety(7) allows, and puts `errno` back: the code that it interrupted may be
 //! about to look at its own.
 
-use std::{io::Write, ptr::null_mut};
+use std::{io::Write, os::fd::BorrowedFd, ptr::null_mut};
 
-use netlab::errno::strerror;
 use nix::{
     errno::Errno,
     libc::{self, c_int},
@@ -14,7 +13,7 @@ use nix::{
 
 use crate::{
     options::Reaper,
-    print::{fail, write_all},
+    print::{fail, strerror, write_all},
 };
 
 /// Says what a signal does from now on. signal(3) of glibc sets `SA_RESTART`: an accept(2) that the
@@ -81,6 +80,10 @@ pub extern "C" fn tell_sigpipe(_sigpipe: c_int) {
     let mut rest = &mut line[..];
     let _ = writeln!(rest, "process {} caught SIGPIPE", getpid());
     let unused = rest.len();
-    let _ = write_all(std::io::stdout(), &line[..line.len() - unused]);
+    // Descriptor 1 itself: std::io::stdout() allocates when it is first used, and takes a lock.
+    // SAFETY: nobody closes it while this program runs; a write to a closed one would only fail.
+    #[allow(unsafe_code)]
+    let stdout = unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) };
+    let _ = write_all(stdout, &line[..line.len() - unused]);
     Errno::set_raw(errno);
 }

@@ -3,7 +3,6 @@
 
 use std::{net::TcpListener, thread};
 
-use netlab::errno::strerror;
 use nix::{
     sys::wait::wait,
     unistd::{ForkResult, fork, getpid, gettid},
@@ -12,7 +11,7 @@ use nix::{
 use crate::{
     accept, close, echo,
     options::Options,
-    print::{complain, fail, say},
+    print::{complain, fail, say, strerror},
 };
 
 /// One client after another, in one process: the next is served when the last has closed.
