@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::ground::{Ground, unique};
 
-const SERVER: &str = include_str!("../grade/server.c");
+const SERVER: &str = include_str!("../labs/grade/server.c");
 const HAND_OVER: &str = include_str!("hand_over.c");
 
 const COURSE: &str = "\

@@ -2,6 +2,7 @@
 //! every ground that this machine offers, in a lab of its own, against nothing but what the test made.
 
 mod grading;
+#[path = "../support/ground.rs"]
 mod ground;
 mod observer;
 mod owned;

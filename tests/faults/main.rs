@@ -4,7 +4,7 @@
 //! Every test draws its rounds from a seed, prints it, and begins with the one that `NETLAB_SEED` names. Within
 //! `cargo test` each has a few seconds; `NETLAB_SOAK`, in minutes, gives all of them that time together (`make soak`).
 
-#[path = "../attack/ground.rs"]
+#[path = "../support/ground.rs"]
 mod ground;
 
 mod bystander;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 const RUN: &[u8] = include_bytes!("../fixtures/run/evidence.json");
-const SERVER: &[u8] = include_bytes!("../grade/server.c");
+const SERVER: &[u8] = include_bytes!("../labs/grade/server.c");
 const COURSE: &str = "\
 title: Sockets
 points: 10
