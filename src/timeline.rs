@@ -292,6 +292,11 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// Of events that are in order.
+    pub fn of(events: Vec<Event>) -> Self {
+        Self { events }
+    }
+
     /// Adds an event. One that was seen late, after later ones, goes where its time says. Returns its
     /// place.
     pub fn add(&mut self, event: Event) -> usize {

@@ -7,6 +7,7 @@ mod doctor;
 mod documents;
 mod echo;
 mod init;
+mod judge;
 mod namespaces;
 mod observer;
 mod record;

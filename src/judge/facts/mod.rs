@@ -32,7 +32,7 @@ trait Fact {
     fn find(&self, snapshot: &Snapshot) -> Finding;
 
     /// Whether it does not hold and never will.
-    fn is_lost(&self, _scene: &Snapshot) -> bool {
+    fn is_lost(&self, _snapshot: &Snapshot) -> bool {
         false
     }
 }
