@@ -1,14 +1,14 @@
 //! Facts about the TCP conversations on the wire.
 
-use super::{Fact, Finding};
+use super::Finding;
 use crate::{
     capture::{Close, Conversation},
-    exercise::model::ConversationFact,
+    exercise::facts::ConversationFact,
     judge::snapshot::Snapshot,
 };
 
-impl Fact for ConversationFact {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl ConversationFact {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let from = self.from.as_deref().map(|part| snapshot.host(part));
         let talks: Vec<Conversation> = snapshot
             .talks(snapshot.port(self.port.as_deref()))

@@ -7,11 +7,13 @@ mod signaled;
 mod sockets;
 mod usage;
 
-use std::{collections::HashSet, path::Path, slice};
+use std::{path::Path, slice};
+
+use indexmap::IndexSet;
 
 use super::snapshot::Snapshot;
 use crate::{
-    exercise::model::Facts,
+    exercise::facts::{Cpu, Fact, Facts, Processes},
     kernel::SocketRow,
     observer::{ProcessRow, render},
 };
@@ -27,16 +29,6 @@ pub struct Finding {
     pub evidence: Vec<String>,
 }
 
-/// Something one can ask a moment.
-trait Fact {
-    fn find(&self, snapshot: &Snapshot) -> Finding;
-
-    /// Whether it does not hold and never will.
-    fn is_lost(&self, _snapshot: &Snapshot) -> bool {
-        false
-    }
-}
-
 impl Facts {
     /// Whether all of them hold.
     pub fn hold(&self, snapshot: &Snapshot) -> bool {
@@ -48,60 +40,72 @@ impl Facts {
         self.each().any(|fact| fact.is_lost(snapshot))
     }
 
-    /// Every fact's finding, in the file's order of kinds.
+    /// Whether nothing says when one of them comes to hold: one has to look again and again.
+    pub fn must_be_polled(&self) -> bool {
+        self.each().any(Fact::must_be_polled)
+    }
+
+    /// Every fact's finding, in the order of kinds.
     pub fn findings(&self, snapshot: &Snapshot) -> Vec<Finding> {
         self.each().map(|fact| fact.find(snapshot)).collect()
     }
 
     /// What a person types to see the same; `capture` is the run's.
     pub fn by_hand(&self, snapshot: &Snapshot, capture: &Path) -> Vec<String> {
-        let on = |program: &str| snapshot.programs.get(program).map(|p| p.host.as_str());
-        let mut commands = Vec::new();
-        for socket in &self.sockets {
-            commands.push(format!("netlab exec {} -- netstat -putan", snapshot.host(&socket.on)));
-        }
-        let of = self.processes.iter().map(|p| &p.of).chain(self.cpu.iter().map(|c| &c.of));
-        for host in of.filter_map(|name| on(name)) {
-            commands.push(format!("netlab exec {host} -- ps -eo pid,ppid,stat,time,args"));
-        }
-        let listens = self.listens.as_deref().and_then(on);
-        commands.extend(listens.map(|host| format!("netlab exec {host} -- netstat -tlnp")));
-        if !self.conversations.is_empty() {
-            commands.push(format!("netlab capture show {}", capture.display()));
-        }
-        let printers = self.program.iter().map(|p| &p.name).chain(self.outputs.iter().flat_map(|o| &o.of));
-        for program in printers.filter_map(|name| snapshot.programs.get(name)) {
-            commands.push(format!("netlab exec {} -- {}", program.host, program.command));
-        }
-        for host in self.descriptors.iter().filter_map(|d| on(&d.of)) {
-            commands.push(format!("netlab exec {host} -- ls -l /proc/PID/fd"));
-        }
-        let mut seen = HashSet::new();
-        commands.retain(|command| seen.insert(command.clone()));
-        commands
-    }
-
-    fn each(&self) -> impl Iterator<Item = Box<dyn Fact + '_>> {
-        let listens = self.listens.iter().map(|p| Box::new(sockets::Listens(p)) as Box<dyn Fact>);
-        listens
-            .chain(self.sockets.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.processes.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.conversations.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.cpu.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.descriptors.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.program.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.signaled.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.outputs.iter().map(|f| Box::new(f) as Box<dyn Fact>))
+        let commands: IndexSet<String> =
+            self.each().flat_map(|fact| fact.by_hand(snapshot, capture)).collect();
+        commands.into_iter().collect()
     }
 }
 
-impl<F: Fact> Fact for &F {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
-        (*self).find(snapshot)
+impl Fact<'_> {
+    fn find(self, snapshot: &Snapshot) -> Finding {
+        match self {
+            Self::Listens(program) => sockets::Listens(program).find(snapshot),
+            Self::Sockets(fact) => fact.find(snapshot),
+            Self::Processes(fact) => fact.find(snapshot),
+            Self::Conversations(fact) => fact.find(snapshot),
+            Self::Cpu(fact) => fact.find(snapshot),
+            Self::Descriptors(fact) => fact.find(snapshot),
+            Self::Program(fact) => fact.find(snapshot),
+            Self::Signaled(fact) => fact.find(snapshot),
+            Self::Outputs(fact) => fact.find(snapshot),
+        }
     }
 
-    fn is_lost(&self, snapshot: &Snapshot) -> bool {
-        (*self).is_lost(snapshot)
+    /// Whether it does not hold and never will.
+    fn is_lost(self, snapshot: &Snapshot) -> bool {
+        match self {
+            Self::Listens(program) => sockets::Listens(program).is_lost(snapshot),
+            Self::Program(fact) => fact.is_lost(snapshot),
+            _ => false,
+        }
+    }
+
+    /// No event says that processor time has passed, or that a descriptor was opened.
+    fn must_be_polled(self) -> bool {
+        matches!(self, Self::Cpu(_) | Self::Descriptors(_))
+    }
+
+    fn by_hand(self, snapshot: &Snapshot, capture: &Path) -> Vec<String> {
+        let on = |program: &String, command: &str| {
+            let program = snapshot.programs.get(program);
+            program.map(|program| format!("netlab exec {} -- {command}", program.host))
+        };
+        let again =
+            |name: &String| snapshot.programs.get(name).and_then(|program| on(name, &program.command));
+        match self {
+            Self::Listens(program) => on(program, "netstat -tlnp").into_iter().collect(),
+            Self::Sockets(fact) => vec![format!("netlab exec {} -- netstat -putan", snapshot.host(&fact.on))],
+            Self::Processes(Processes { of, .. }) | Self::Cpu(Cpu { of, .. }) => {
+                on(of, "ps -eo pid,ppid,stat,time,args").into_iter().collect()
+            }
+            Self::Conversations(_) => vec![format!("netlab capture show {}", capture.display())],
+            Self::Descriptors(fact) => on(&fact.of, "ls -l /proc/PID/fd").into_iter().collect(),
+            Self::Program(fact) => again(&fact.name).into_iter().collect(),
+            Self::Outputs(fact) => fact.of.iter().filter_map(again).collect(),
+            Self::Signaled(_) => Vec::new(),
+        }
     }
 }
 

@@ -1,15 +1,15 @@
 //! Facts about the processes of a program.
 
-use super::{Fact, Finding, outcome::has_ended_so, process_line};
+use super::{Finding, outcome::has_ended_so, process_line};
 use crate::{
-    exercise::model::{Ended, Processes, Who},
+    exercise::facts::{Ended, Processes, Who},
     judge::snapshot::{Program, Snapshot},
     observer::ProcessRow,
     signals,
 };
 
-impl Fact for Processes {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl Processes {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let Some(program) = snapshot.programs.get(&self.of) else {
             return Finding {
                 holds: false,
