@@ -7,12 +7,12 @@ use std::{
 
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     Error, Result,
     error::Context,
-    exercise::{self, Roles, Template, model::Exercise},
+    exercise::{self, Roles, Template, model::{Action, Exercise}},
     own,
     runtime::RuntimeKind,
     timeline::Timeline,
@@ -33,7 +33,8 @@ const MOST_READ: u64 = 512 << 20;
 pub struct Record {
     /// Of the file's form.
     version: u32,
-    /// What was run, with every variable filled in.
+    /// What was run, with every placeholder filled in.
+    #[serde(deserialize_with = "exercise")]
     pub exercise: Exercise,
     /// The lab it ran on.
     pub plan: Plan,
@@ -136,6 +137,27 @@ impl Record {
 /// Where a run's record is: in its folder, or this very file.
 fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(FILE) } else { path.to_owned() }
+}
+
+/// A step as a record keeps it. Those of an earlier netlab had every key that a file may have, also those that it did not
+/// use; they are passed over, for what was done is in the timeline.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Action(Action),
+    Earlier {
+        #[expect(dead_code, reason = "it tells them apart")]
+        within_ms: u64,
+    },
+}
+
+fn exercise<'de, D: Deserializer<'de>>(from: D) -> Result<Exercise, D::Error> {
+    let mut kept = Exercise::<String, Kept>::deserialize(from)?;
+    let steps = std::mem::take(&mut kept.steps).into_iter().filter_map(|step| match step {
+        Kept::Action(action) => Some(action),
+        Kept::Earlier { .. } => None,
+    });
+    Ok(kept.with_steps(steps.collect()))
 }
 
 #[derive(Deserialize)]

@@ -137,7 +137,7 @@ mod tests {
     /// What an exercise of these steps does: each action as JSON.
     fn does(steps: &str, judged: Option<&str>, own: &[(&str, &str)]) -> Vec<String> {
         let text = format!(
-            "id: x\ntitle: x\nasks: x\nclients: 2\nports: {{port: 8001, b: 8002}}\nprograms: {{a: run a {{port}}, b: run b {{b}}}}\n\
+            "id: x\ntitle: x\nasks: x\nclients: 2\nports: {{port: 8001, b: 8002}}\nprograms: {{a: 'run a {{port}}', b: 'run b {{b}}'}}\n\
              steps: {steps}\nchecks: []\n"
         );
         let template = exercise::parse(Path::new("x.yaml"), &text).unwrap();
