@@ -12,7 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{
     Error, Result,
     error::Context,
-    exercise::{self, Roles, Template, model::{Action, Exercise}},
+    exercise::{
+        self, Roles, Template,
+        model::{Action, Exercise},
+    },
     own,
     runtime::RuntimeKind,
     timeline::Timeline,

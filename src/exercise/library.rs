@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The assignment's sections, in the handout's order.
-const BUILT_IN: &[(&str, &str)] = &[
+pub(super) const BUILT_IN: &[(&str, &str)] = &[
     ("processes.yaml", include_str!("../../exercises/processes.yaml")),
     ("threads.yaml", include_str!("../../exercises/threads.yaml")),
     ("1.yaml", include_str!("../../exercises/1.yaml")),

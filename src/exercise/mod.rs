@@ -14,3 +14,6 @@ pub use bind::{bind, in_words};
 pub use library::{Template, all, find, from_document, parse, schema};
 pub use options::Options;
 pub use roles::{Roles, assign_roles};
+
+#[cfg(test)]
+mod tests;

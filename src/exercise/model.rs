@@ -12,7 +12,7 @@ pub use super::{
     facts::Facts,
     steps::{Action, Part, Recipient, Step, Switch, Which},
 };
-use crate::yaml::{Bind, Text, Values};
+use crate::yaml::{Text, bind};
 
 /// One section of an assignment: what is done, and what it must show.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -83,21 +83,7 @@ impl<T, S> Exercise<T, S> {
     }
 }
 
-impl Bind for Check<Text> {
-    type Bound = Check;
-
-    fn bind(&self, values: Values<'_>) -> Check {
-        let Self { id, about, expect, hints, at, show } = self;
-        Check {
-            id: id.clone(),
-            about: about.clone(),
-            expect: expect.bind(values),
-            hints: hints.bind(values),
-            at: at.bind(values),
-            show: show.bind(values),
-        }
-    }
-}
+bind!(Check { expect, hints, at, show; id, about });
 
 fn one() -> usize {
     1

@@ -27,6 +27,7 @@ use crate::{Error, Result, error::Context, own};
 pub use path::{Path, Step};
 use problem::List;
 pub use problem::{Problem, Problems};
+pub(crate) use text::bind;
 pub use text::{Bind, Text, Values};
 pub use tree::{Entry, Node, Value};
 

@@ -34,6 +34,21 @@ pub trait Bind {
     fn bind(&self, values: Values<'_>) -> Self::Bound;
 }
 
+/// Implements [`Bind`] for a struct that is generic over its texts: before the semicolon, the fields with placeholders.
+macro_rules! bind {
+    ($type:ident { $($text:ident),* $(; $($rest:ident),*)? }) => {
+        impl $crate::yaml::Bind for $type<$crate::yaml::Text> {
+            type Bound = $type;
+
+            fn bind(&self, values: $crate::yaml::Values<'_>) -> $type {
+                let Self { $($text,)* $($($rest,)*)? } = self.clone();
+                $type { $($text: $text.bind(values),)* $($($rest,)*)? }
+            }
+        }
+    };
+}
+pub(crate) use bind;
+
 impl Text {
     /// A text as a person writes it.
     pub fn parse(source: impl Into<String>) -> Self {

@@ -7,7 +7,7 @@ use super::Count;
 use crate::{
     capture::{Close, Side},
     exercise::names::Names,
-    yaml::{Bind, Path, Text, Values},
+    yaml::{Path, Text, bind},
 };
 
 /// TCP conversations with one of the exercise's ports.
@@ -55,33 +55,4 @@ impl ConversationFact<Text> {
     }
 }
 
-impl Bind for ConversationFact<Text> {
-    type Bound = ConversationFact;
-
-    fn bind(&self, values: Values<'_>) -> ConversationFact {
-        let Self {
-            from,
-            port,
-            count,
-            handshake,
-            close,
-            closed_by,
-            closing_segments,
-            client_bytes,
-            retransmissions,
-            echoed,
-        } = self.clone();
-        ConversationFact {
-            from: from.bind(values),
-            port,
-            count,
-            handshake,
-            close,
-            closed_by,
-            closing_segments,
-            client_bytes,
-            retransmissions,
-            echoed,
-        }
-    }
-}
+bind!(ConversationFact { from; port, count, handshake, close, closed_by, closing_segments, client_bytes, retransmissions, echoed });

@@ -21,7 +21,7 @@ pub use sockets::{Owner, Sockets};
 pub use usage::{Cpu, Descriptors};
 
 use super::names::Names;
-use crate::yaml::{Bind, Path, Text, Values};
+use crate::yaml::{Path, Text, bind};
 
 /// Facts about a lab at one moment; all of them must hold. Each may be one or a list.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -132,25 +132,7 @@ impl Facts<Text> {
     }
 }
 
-impl Bind for Facts<Text> {
-    type Bound = Facts;
-
-    fn bind(&self, values: Values<'_>) -> Facts {
-        let Self { listens, sockets, processes, conversations, program, signaled, outputs, cpu, descriptors } =
-            self;
-        Facts {
-            listens: listens.bind(values),
-            sockets: sockets.bind(values),
-            processes: processes.bind(values),
-            conversations: conversations.bind(values),
-            program: program.bind(values),
-            signaled: signaled.bind(values),
-            outputs: outputs.bind(values),
-            cpu: cpu.bind(values),
-            descriptors: descriptors.bind(values),
-        }
-    }
-}
+bind!(Facts { listens, sockets, processes, conversations, program, signaled, outputs, cpu, descriptors });
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Count;
 use crate::{
     exercise::names::Names,
-    yaml::{Bind, Path, Text, Values},
+    yaml::{Path, Text, bind},
 };
 
 /// What a started program printed, or how it ended.
@@ -81,20 +81,6 @@ impl Outputs<Text> {
     }
 }
 
-impl Bind for Outcome<Text> {
-    type Bound = Outcome;
+bind!(Outcome { name, prints; lines, different, ended });
 
-    fn bind(&self, values: Values<'_>) -> Outcome {
-        let Self { name, prints, lines, different, ended } = self.clone();
-        Outcome { name: name.bind(values), prints: prints.bind(values), lines, different, ended }
-    }
-}
-
-impl Bind for Outputs<Text> {
-    type Bound = Outputs;
-
-    fn bind(&self, values: Values<'_>) -> Outputs {
-        let Self { of, different } = self.clone();
-        Outputs { of: of.bind(values), different }
-    }
-}
+bind!(Outputs { of; different });

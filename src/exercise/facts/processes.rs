@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Count, Ended};
 use crate::{
     exercise::names::Names,
-    yaml::{Bind, Path, Text, Values},
+    yaml::{Path, Text, bind},
 };
 
 /// Processes of a started program.
@@ -70,11 +70,4 @@ impl Processes<Text> {
     }
 }
 
-impl Bind for Processes<Text> {
-    type Bound = Processes;
-
-    fn bind(&self, values: Values<'_>) -> Processes {
-        let Self { of, who, state, died, catch, ignore, count } = self.clone();
-        Processes { of: of.bind(values), who, state, died, catch, ignore, count }
-    }
-}
+bind!(Processes { of; who, state, died, catch, ignore, count });

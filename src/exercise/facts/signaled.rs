@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Count;
 use crate::{
     exercise::names::Names,
-    yaml::{Bind, Path, Text, Values},
+    yaml::{Path, Text, bind},
 };
 
 /// Signals that steps have sent to processes of a program.
@@ -29,11 +29,4 @@ impl Signaled<Text> {
     }
 }
 
-impl Bind for Signaled<Text> {
-    type Bound = Signaled;
-
-    fn bind(&self, values: Values<'_>) -> Signaled {
-        let Self { of, signal, count } = self.clone();
-        Signaled { of: of.bind(values), signal, count }
-    }
-}
+bind!(Signaled { of; signal, count });

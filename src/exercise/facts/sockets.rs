@@ -7,7 +7,7 @@ use super::Count;
 use crate::{
     capture::TcpState,
     exercise::names::Names,
-    yaml::{Bind, Path, Text, Values},
+    yaml::{Path, Text, bind},
 };
 
 /// TCP sockets of one host with one of the exercise's ports at either end.
@@ -57,11 +57,4 @@ impl Sockets<Text> {
     }
 }
 
-impl Bind for Sockets<Text> {
-    type Bound = Sockets;
-
-    fn bind(&self, values: Values<'_>) -> Sockets {
-        let Self { on, port, state, owner, ephemeral, recv_q, count } = self.clone();
-        Sockets { on: on.bind(values), port, state, owner, ephemeral, recv_q, count }
-    }
-}
+bind!(Sockets { on; port, state, owner, ephemeral, recv_q, count });

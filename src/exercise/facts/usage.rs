@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Count;
 use crate::{
     exercise::names::Names,
-    yaml::{Bind, Path, Text, Values},
+    yaml::{Path, Text, bind},
 };
 
 /// Processor time that a program's processes used since a look.
@@ -49,20 +49,6 @@ impl Descriptors<Text> {
     }
 }
 
-impl Bind for Cpu<Text> {
-    type Bound = Cpu;
+bind!(Cpu { of, since; ticks });
 
-    fn bind(&self, values: Values<'_>) -> Cpu {
-        let Self { of, since, ticks } = self.clone();
-        Cpu { of: of.bind(values), since: since.bind(values), ticks }
-    }
-}
-
-impl Bind for Descriptors<Text> {
-    type Bound = Descriptors;
-
-    fn bind(&self, values: Values<'_>) -> Descriptors {
-        let Self { of, since, more } = self.clone();
-        Descriptors { of: of.bind(values), since: since.bind(values), more }
-    }
-}
+bind!(Descriptors { of, since; more });

@@ -39,19 +39,40 @@ impl Step {
 
     /// The one thing that it does, with the word for it; an action only where it can be done.
     fn act(&self, names: &mut Names<'_>, path: &Path) -> Vec<(&'static str, Option<Action<Text>>)> {
-        let Self { start, type_line, send, eof, signal, link, power, .. } = self;
+        // Every word, so that a new one cannot be forgotten; those that do nothing are read elsewhere.
+        let Self {
+            start,
+            type_line,
+            send,
+            eof,
+            signal,
+            link,
+            power,
+            steps,
+            about: _,
+            say: _,
+            on: _,
+            program: _,
+            run: _,
+            to: _,
+            look: _,
+            times: _,
+            wait: _,
+            require: _,
+            within_ms: _,
+        } = self;
+        let to = self.recipient(names, path);
+        let reader = || to.as_ref().map(|to| to.program.clone());
         let mut done = Vec::new();
         if let Some(name) = start {
             done.push(("start", self.start(name, names, path)));
         }
         if let Some(line) = type_line {
             names.command(&path.key("type"), line);
-            let to = self.reader("type", names, path);
-            done.push(("type", to.map(|to| Action::Type { to, line: line.clone() })));
+            done.push(("type", reader().map(|to| Action::Type { to, line: line.clone() })));
         }
         if let Some(bytes) = *send {
-            let to = self.reader("send", names, path);
-            done.push(("send", to.map(|to| Action::Send { to, bytes })));
+            done.push(("send", reader().map(|to| Action::Send { to, bytes })));
         }
         if let Some(program) = eof {
             names.program(&path.key("eof"), program);
@@ -59,8 +80,7 @@ impl Step {
         }
         if let Some(name) = signal {
             let number = names.signal(&path.key("signal"), name, &[]);
-            let to = self.recipient("signal", names, path);
-            done.push(("signal", number.zip(to).map(|(signal, to)| Action::Signal { to, signal })));
+            done.push(("signal", number.zip(to.clone()).map(|(signal, to)| Action::Signal { to, signal })));
         }
         if let Some(LinkStep { host, state }) = link {
             names.host(&path.key("link").key("host"), host);
@@ -70,7 +90,7 @@ impl Step {
             names.host(&path.key("power").key("host"), host);
             done.push(("power", Some(Action::Power { host: host.clone(), state: *state })));
         }
-        let group = (!self.steps.is_empty()).then_some("steps");
+        let group = (!steps.is_empty()).then_some("steps");
         let words: Vec<&str> = done.iter().map(|(word, _)| *word).chain(group).collect();
         if let [one, other, ..] = words[..] {
             names.wrong(&path.key(other), format!("a step does one thing: `{one}` or `{other}`"), None);
@@ -100,17 +120,10 @@ impl Step {
         Some(Action::Start { name: name.clone(), on, command: command?, program })
     }
 
-    /// The program that `to` names, of which only the first process reads.
-    fn reader(&self, verb: &str, names: &mut Names<'_>, path: &Path) -> Option<Text> {
-        let Recipient { program, which } = self.recipient(verb, names, path)?;
-        if which != Which::First {
-            names.wrong(&path.key("to"), format!("`{verb}` goes to a program, not to a process of it"), None);
-        }
-        Some(program)
-    }
-
-    /// What `to` names.
-    fn recipient(&self, verb: &str, names: &mut Names<'_>, path: &Path) -> Option<Recipient<Text>> {
+    /// Whom it types to, sends to or signals: of a program that reads, only the first process.
+    fn recipient(&self, names: &mut Names<'_>, path: &Path) -> Option<Recipient<Text>> {
+        let reads = self.type_line.as_ref().map(|_| "type").or(self.send.map(|_| "send"));
+        let verb = reads.or(self.signal.as_ref().map(|_| "signal"))?;
         let Some(to) = &self.to else {
             names.wrong(&path.key(verb), format!("`{verb}` needs `to: PROGRAM`"), None);
             return None;
@@ -127,6 +140,9 @@ impl Step {
             names.none_of(&path, "process of a program", word, |_| {
                 Which::NAMED.iter().map(|(known, _)| (*known).to_owned()).collect()
             });
+        }
+        if let (Some(verb), Some(_)) = (reads, named) {
+            names.wrong(&path, format!("`{verb}` goes to a program, not to a process of it"), None);
         }
         named.map(|(_, which)| Recipient { program, which: *which })
     }
