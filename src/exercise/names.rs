@@ -11,6 +11,10 @@ use crate::{
     yaml::{Document, Path, Problems, Text},
 };
 
+/// A file may hold a hundred thousand braces of others, and name a thousand hosts: which of them are nearly a placeholder
+/// is not asked without end.
+const MOST_COMPARED: usize = 100_000;
+
 /// What is there to be named while an exercise is read from its beginning to its end.
 pub struct Names<'e> {
     exercise: &'e Written,
@@ -18,6 +22,8 @@ pub struct Names<'e> {
     problems: &'e mut Problems,
     /// The placeholders that stand for something everywhere.
     placeholders: BTreeSet<String>,
+    /// How often one of them was compared with a name that is none.
+    compared: usize,
     /// Programs started so far.
     started: BTreeSet<String>,
     /// Those started in each repetition: what is before and behind the number, and how many there are.
@@ -40,6 +46,7 @@ impl<'e> Names<'e> {
             document,
             problems,
             placeholders: fixed.into_iter().chain(exercise.ports.keys().cloned()).chain(clients).collect(),
+            compared: 0,
             started: BTreeSet::new(),
             counted: BTreeSet::new(),
             looks: IndexSet::new(),
@@ -168,16 +175,21 @@ impl<'e> Names<'e> {
     /// Placeholders that stand for nothing: those that must, and those that are nearly one that does.
     fn placeholders(&mut self, path: &Path, text: &Text, must: impl Fn(&str) -> bool) {
         let unknown: BTreeSet<&str> = text.placeholders().filter(|name| !self.is_placeholder(name)).collect();
-        if unknown.is_empty() {
-            return;
-        }
         for name in unknown {
-            let known = self.placeholders.iter().map(String::as_str).chain(self.times.map(|_| "n"));
-            let near = nearest(name, known).map(str::to_owned);
+            let near = self.nearest_placeholder(name);
             if must(name) || near.is_some() {
                 self.wrong(path, format!("no variable is named {name} here"), near.as_deref());
             }
         }
+    }
+
+    fn nearest_placeholder(&mut self, name: &str) -> Option<String> {
+        if self.compared >= MOST_COMPARED || !self.problems.has_room() {
+            return None;
+        }
+        self.compared += self.placeholders.len();
+        let known = self.placeholders.iter().map(String::as_str).chain(self.times.map(|_| "n"));
+        nearest(name, known).map(str::to_owned)
     }
 
     fn is_placeholder(&self, name: &str) -> bool {
