@@ -147,7 +147,7 @@ fn file_of(path: &Path) -> PathBuf {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Kept {
-    Action(Action),
+    Action(Box<Action>),
     Earlier {
         #[expect(dead_code, reason = "it tells them apart")]
         within_ms: u64,
@@ -157,7 +157,7 @@ enum Kept {
 fn exercise<'de, D: Deserializer<'de>>(from: D) -> Result<Exercise, D::Error> {
     let mut kept = Exercise::<String, Kept>::deserialize(from)?;
     let steps = std::mem::take(&mut kept.steps).into_iter().filter_map(|step| match step {
-        Kept::Action(action) => Some(action),
+        Kept::Action(action) => Some(*action),
         Kept::Earlier { .. } => None,
     });
     Ok(kept.with_steps(steps.collect()))

@@ -109,7 +109,7 @@ fn verdicts(kind: RuntimeKind, template: &Template) -> Vec<(String, Verdict)> {
 
 /// The exercise that `exercises/README.md` shows.
 fn example() -> Template {
-    let readme = include_str!("../exercises/README.md");
+    let readme = include_str!("../../exercises/README.md");
     let example = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
     exercise::parse(Path::new("exercises/README.md"), example.unwrap()).unwrap()
 }

@@ -135,16 +135,16 @@ impl Step {
         };
         names.program(&path, &program);
         let Some(word) = which else { return Some(Recipient { program, which: Which::First }) };
-        let named = Which::NAMED.iter().find(|(known, _)| *known == word);
-        if named.is_none() {
+        let found = Which::NAMED.iter().find(|(known, _)| *known == word);
+        if found.is_none() {
             names.none_of(&path, "process of a program", word, |_| {
                 Which::NAMED.iter().map(|(known, _)| (*known).to_owned()).collect()
             });
         }
-        if let (Some(verb), Some(_)) = (reads, named) {
+        if let (Some(verb), Some(_)) = (reads, found) {
             names.wrong(&path, format!("`{verb}` goes to a program, not to a process of it"), None);
         }
-        named.map(|(_, which)| Recipient { program, which: *which })
+        found.map(|(_, which)| Recipient { program, which: *which })
     }
 
     /// What it waits for and looks at, when it has done its thing. A group has its steps and nothing beside them.

@@ -37,7 +37,7 @@ impl Facts {
 
     /// Whether to wait for them is in vain, as for the words of a program that has ended.
     pub fn are_lost(&self, snapshot: &Snapshot) -> bool {
-        self.each().any(|fact| fact.is_lost(snapshot))
+        self.each().any(|fact| fact.will_never_hold(snapshot))
     }
 
     /// Whether nothing says when one of them comes to hold: one has to look again and again.
@@ -74,7 +74,7 @@ impl Fact<'_> {
     }
 
     /// Whether it does not hold and never will.
-    fn is_lost(self, snapshot: &Snapshot) -> bool {
+    fn will_never_hold(self, snapshot: &Snapshot) -> bool {
         match self {
             Self::Listens(program) => sockets::Listens(program).is_lost(snapshot),
             Self::Program(fact) => fact.is_lost(snapshot),
