@@ -173,3 +173,22 @@ fn unpack(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let read = GzDecoder::new(bytes).take(MOST_READ + 1).read_to_end(&mut text)? as u64;
     if read > MOST_READ { Err(io::Error::other("it is too long")) } else { Ok(text) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_an_earlier_netlab_are_passed_over_and_broken_ones_are_not() {
+        let steps = |json: &str| {
+            let exercise = format!(
+                r#"{{"id": "x", "title": "x", "asks": "x", "ports": {{}}, "checks": [], "steps": [{json}]}}"#
+            );
+            super::exercise(&mut serde_json::Deserializer::from_str(&exercise)).map(|bound| bound.steps.len())
+        };
+        let earlier = r#"{"about": null, "say": "hello", "start": null, "steps": [], "within_ms": 5000}"#;
+        assert_eq!(steps(earlier).unwrap(), 0);
+        assert_eq!(steps(r#"{"say": "hello"}, {"link": {"host": "server", "state": "up"}}"#).unwrap(), 2);
+        assert!(steps(r#"{"link": {"host": "server"}}"#).is_err());
+    }
+}
