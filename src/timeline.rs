@@ -310,10 +310,6 @@ impl Timeline {
     pub fn told(&self) -> Self {
         let told = |event: &Event| match &event.what {
             What::Silent { .. } | What::Begun => None,
-            What::Packet(packet) => {
-                let what = What::Packet(Packet { header: None, ..packet.clone() });
-                Some(Event { at: event.at, what })
-            }
             _ => Some(event.clone()),
         };
         Self { events: self.events.iter().filter_map(told).collect() }

@@ -67,11 +67,37 @@ pub struct CheckResult {
     pub observed: String,
     /// The rows, packets or lines that show it.
     pub evidence: Vec<String>,
+    /// Which moment of the run it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moment: Option<Moment>,
     /// Hints in stages.
     pub hints: Vec<String>,
     /// Commands that show the same by hand.
     #[serde(default)]
     pub by_hand: Vec<String>,
+}
+
+/// A moment of a run, and what there a verdict is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The look by that name; none for the end of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<String>,
+    /// The packet of that number in the capture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packet: Option<u64>,
+    /// A process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessId>,
+}
+
+/// A process by its host and its number there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// The host's name.
+    pub host: String,
+    /// Its process id.
+    pub pid: i32,
 }
 
 impl CheckResult {
@@ -110,6 +136,7 @@ impl CheckResult {
             expected: check.expect.clone(),
             observed: why.to_owned(),
             evidence: Vec::new(),
+            moment: Some(Moment { look: check.at.clone(), ..Moment::default() }),
             hints: check.hints.clone(),
             by_hand: Vec::new(),
         }

@@ -9,7 +9,7 @@ use crate::{
     capture::TcpState,
     report::{
         Evidence,
-        ladder::{Density, Item, Ladder},
+        ladder::{Density, Detail, Holder, Item, Ladder},
     },
     timeline::What,
 };
@@ -129,7 +129,7 @@ fn labels_neither_overlap_nor_leave_the_picture() {
     let long = "a text that is far too long for whatever place it may come to stand at ".repeat(3);
     for evidence in [run(), hostile(&long)] {
         for measures in [WIDE, NARROW] {
-            let ladder = Ladder::new(&evidence, measures.density);
+            let ladder = Ladder::new(&evidence, measures.density, Detail::Few);
             let g = Geometry::new(&ladder, measures);
             let labels = labels(&g);
             for (i, label) in labels.iter().enumerate() {
@@ -150,7 +150,7 @@ fn extent(label: &Label, measures: Measures) -> (f64, f64) {
     let scale = match label.class {
         "step" => BOLD,
         "name" => 1.1,
-        "time" | "note wait" => 0.88,
+        "time" | "note wait" => 0.95,
         _ => 1.0,
     };
     label.extent(measures.font * scale)
@@ -159,22 +159,22 @@ fn extent(label: &Label, measures: Measures) -> (f64, f64) {
 #[test]
 fn rows_are_in_the_order_of_time() {
     for density in [Density::Shared, Density::Single] {
-        let ladder = Ladder::new(&run(), density);
+        let ladder = Ladder::new(&run(), density, Detail::Few);
         assert!(ladder.rows.is_sorted_by_key(|row| row.at));
-        let spans = ladder.strands.iter().flat_map(|s| s.spans.iter().map(|s| (s.from, s.until)));
-        let lives = ladder.lives.iter().flat_map(|l| l.spans.iter().map(|s| (s.from, s.until)));
-        assert!(spans.chain(lives).all(|(from, until)| from < until && until <= ladder.rows.len()));
+        let spans = ladder.sockets.iter().flat_map(|s| s.spans.iter().map(|s| (s.from, s.until)));
+        let lifelines = ladder.lifelines.iter().flat_map(|l| l.spans.iter().map(|s| (s.from, s.until)));
+        assert!(spans.chain(lifelines).all(|(from, until)| from < until && until <= ladder.rows.len()));
     }
 }
 
 #[test]
 fn two_clients_stand_beside_their_server() {
-    let ladder = Ladder::new(&run(), Density::Shared);
+    let ladder = Ladder::new(&run(), Density::Shared, Detail::Few);
     let names: Vec<_> = ladder.hosts.iter().map(|h| h.name.as_str()).collect();
     assert_eq!(names, ["client1", "server", "client2"]);
 
     let states = |host: usize| -> Vec<Vec<TcpState>> {
-        let strands = ladder.strands.iter().filter(|s| s.host == host);
+        let strands = ladder.sockets.iter().filter(|s| s.host == host);
         strands.map(|s| s.spans.iter().map(|span| span.is.state).collect()).collect()
     };
     let client = [TcpState::Established, TcpState::TimeWait];
@@ -182,13 +182,13 @@ fn two_clients_stand_beside_their_server() {
     assert_eq!(states(1).len(), 3, "two connections and who listens");
     assert!(
         ladder
-            .strands
+            .sockets
             .iter()
             .flat_map(|s| &s.spans)
-            .all(|s| (s.is.state == TcpState::TimeWait) == s.is.owner.is_none())
+            .all(|s| (s.is.state == TcpState::TimeWait) == (s.is.holder == Holder::Nobody))
     );
 
-    let parents: Vec<_> = ladder.lives.iter().map(|l| l.parent).collect();
+    let parents: Vec<_> = ladder.lifelines.iter().map(|l| l.parent).collect();
     assert_eq!(parents, [None, Some(0), Some(0)]);
     let packets = |from: usize| {
         let items = ladder.rows.iter().flat_map(|row| &row.items);
