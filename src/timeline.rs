@@ -315,6 +315,23 @@ impl Timeline {
         Self { events: self.events.iter().filter_map(told).collect() }
     }
 
+    /// The number of the packet that passed at that time on the connection of that client, if it is in the capture.
+    pub fn packet_of(&self, client: SocketAddr, at: Nanos) -> Option<u64> {
+        let first = self.events.partition_point(|event| event.at < at);
+        let then = self.events[first..].iter().take_while(|event| event.at == at);
+        let mut numbers = then.filter_map(|event| match &event.what {
+            What::Packet(packet) => {
+                let header = packet.header.as_ref()?;
+                [header.src, header.dst]
+                    .contains(&client)
+                    .then_some(packet.number)
+                    .filter(|number| *number > 0)
+            }
+            _ => None,
+        });
+        numbers.next()
+    }
+
     /// The events so far.
     pub fn events(&self) -> &[Event] {
         &self.events

@@ -5,8 +5,11 @@ use std::{fmt, path::Path};
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
-use super::{facts::Finding, snapshot::Snapshot};
-use crate::exercise::model::Check;
+use super::{
+    facts::{Finding, Subject},
+    snapshot::Snapshot,
+};
+use crate::{exercise::model::Check, timeline::Timeline};
 
 /// So many rows are shown for a verdict.
 const MOST_ROWS: usize = 200;
@@ -118,6 +121,17 @@ impl CheckResult {
         Self { verdict, observed, evidence, by_hand, ..Self::unknown(check, "") }
     }
 
+    /// The same with its moment: the check's look, and what shows there that it failed.
+    pub(super) fn at(self, check: &Check, snapshot: &Snapshot, timeline: &Timeline) -> Self {
+        let subject = if self.verdict == Verdict::Fail { check.show.subject(snapshot) } else { None };
+        let (packet, process) = match subject {
+            Some(Subject::Segment(client, at)) => (timeline.packet_of(client, at), None),
+            Some(Subject::Process(host, pid)) => (None, Some(ProcessId { host, pid })),
+            None => (None, None),
+        };
+        Self { moment: Some(Moment { look: check.at.clone(), packet, process }), ..self }
+    }
+
     /// A failed check of a run that somebody disturbed tells nothing; what showed in spite of it did show.
     pub(super) fn doubted(self, disturbed: Option<&str>) -> Self {
         match disturbed {
@@ -136,7 +150,7 @@ impl CheckResult {
             expected: check.expect.clone(),
             observed: why.to_owned(),
             evidence: Vec::new(),
-            moment: Some(Moment { look: check.at.clone(), ..Moment::default() }),
+            moment: None,
             hints: check.hints.clone(),
             by_hand: Vec::new(),
         }

@@ -7,13 +7,14 @@ mod signaled;
 mod sockets;
 mod usage;
 
-use std::{collections::HashSet, path::Path, slice};
+use std::{collections::HashSet, net::SocketAddr, path::Path, slice};
 
 use super::snapshot::Snapshot;
 use crate::{
     exercise::model::Facts,
     kernel::SocketRow,
     observer::{ProcessRow, render},
+    time::Nanos,
 };
 
 /// What came of asking one fact.
@@ -27,9 +28,23 @@ pub struct Finding {
     pub evidence: Vec<String>,
 }
 
+/// One thing in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The segment of that client's connection that passed then, whoever sent it.
+    Segment(SocketAddr, Nanos),
+    /// The process of that number on that host.
+    Process(String, i32),
+}
+
 /// Something one can ask a moment.
 trait Fact {
     fn find(&self, snapshot: &Snapshot) -> Finding;
+
+    /// What of the run shows that it does not hold, if it is one thing.
+    fn subject(&self, _snapshot: &Snapshot) -> Option<Subject> {
+        None
+    }
 
     /// Whether it does not hold and never will.
     fn is_lost(&self, _snapshot: &Snapshot) -> bool {
@@ -51,6 +66,12 @@ impl Facts {
     /// Every fact's finding, in the file's order of kinds.
     pub fn findings(&self, snapshot: &Snapshot) -> Vec<Finding> {
         self.each().map(|fact| fact.find(snapshot)).collect()
+    }
+
+    /// What shows that some of them do not hold.
+    pub fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        let mut failed = self.each().filter(|fact| !fact.find(snapshot).holds);
+        failed.find_map(|fact| fact.subject(snapshot))
     }
 
     /// What a person types to see the same; `capture` is the run's.
@@ -98,6 +119,10 @@ impl Facts {
 impl<F: Fact> Fact for &F {
     fn find(&self, snapshot: &Snapshot) -> Finding {
         (*self).find(snapshot)
+    }
+
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        (*self).subject(snapshot)
     }
 
     fn is_lost(&self, snapshot: &Snapshot) -> bool {
