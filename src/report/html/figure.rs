@@ -19,7 +19,8 @@ use crate::report::{
 /// The figure, drawn twice: the page shows the one that fits. Where many clients did the same, a third one has all of
 /// them, and is folded away.
 pub fn section(evidence: &Evidence) -> Markup {
-    let evidence = &*drawable(evidence);
+    let everything = &*drawable(evidence, Detail::Clients);
+    let evidence = &*drawable(evidence, Detail::Few);
     let wide = Ladder::new(evidence, WIDE.density, Detail::Few);
     if wide.is_empty() {
         return html! {};
@@ -29,7 +30,7 @@ pub fn section(evidence: &Evidence) -> Markup {
     let description = description(&wide);
     let mut ids = HashSet::new();
     let [on_a_screen, on_a_phone] = [Geometry::new(&wide, WIDE), Geometry::new(&narrow, NARROW)];
-    let all = (wide.more > 0).then(|| Ladder::new(evidence, WIDE.density, Detail::Clients));
+    let all = (wide.more > 0).then(|| Ladder::new(everything, WIDE.density, Detail::Clients));
     html! {
         section aria-labelledby="ladder" {
             h2 #ladder { "What happened" }
@@ -51,14 +52,14 @@ pub fn section(evidence: &Evidence) -> Markup {
                     div.scroll {
                         div.frame #(EVERYTHING) {
                             (svg::draw(&geometry, "all", "", &title, &description))
-                            (anchors(evidence, &geometry, None, &mut ids))
+                            (anchors(everything, &geometry, None, &mut ids))
                         }
                     }
                 }
             }
             details {
                 summary { "The same as a table" }
-                (table(&Ladder::new(evidence, NARROW.density, Detail::Clients)))
+                (table(&Ladder::new(everything, NARROW.density, Detail::Clients)))
             }
         }
     }

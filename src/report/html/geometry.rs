@@ -105,11 +105,11 @@ impl<'l> Geometry<'l> {
             Item::Step { number: count, text } => {
                 number(self.step_lines(*count, text).len()) * font * 1.35 + font * 1.6
             }
-            Item::Wait { .. } => font * 2.2,
-            Item::Arrow { .. } | Item::Bulk { .. } => font * 2.0,
+            Item::Wait { .. } => font * 1.8,
+            Item::Arrow { .. } | Item::Bulk { .. } => font * 1.75,
             Item::Verdict { .. } => font * 1.9,
             Item::Unseen { .. } => 0.0,
-            _ => font * 1.5,
+            _ => font * 1.35,
         };
         row.items.iter().map(height).fold(0.0, f64::max)
     }

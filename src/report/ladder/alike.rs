@@ -11,7 +11,7 @@ use super::{
 use crate::{judge::Verdict, report::Evidence, time::Nanos, timeline::What};
 
 /// So many of those that did the same are shown...
-const FEW: usize = 3;
+const FEW: usize = 2;
 /// ...if there are more than one more than that.
 const MANY: usize = FEW + 1;
 
@@ -57,10 +57,9 @@ struct Deeds {
     client: String,
     server: (String, u16),
     segments: Vec<Passed>,
-    /// What was seen last of the client's socket, of the server's, and of the process that served it.
-    ends: [Option<Option<&'static str>>; 2],
-    process: Option<Option<char>>,
-    programs: usize,
+    /// What is left in the end of the client's socket, of the server's, and of the process that served it.
+    ends: [Option<&'static str>; 2],
+    process: Option<char>,
 }
 
 impl Alike {
@@ -163,8 +162,7 @@ impl Client<'_> {
     fn deeds(&self, step: usize, trace: &Trace) -> Deeds {
         let other = self.key.other().and_then(|other| trace.sockets.get(&other));
         let ends = [other, trace.sockets.get(self.key)];
-        let last =
-            |socket: Option<&SocketTrace>| Some(socket?.looks.last()?.1.map(|look| look.state.as_str()));
+        let last = |socket: Option<&SocketTrace>| socket?.looks.last()?.1.map(|look| look.state.as_str());
         let mut segments: Vec<Passed> = ends[1]
             .into_iter()
             .flat_map(|socket| socket.segments.iter().map(|(_, passed)| *passed))
@@ -176,11 +174,11 @@ impl Client<'_> {
             server: (self.key.host.clone(), self.key.port),
             segments,
             ends: ends.map(last),
-            process: self.process.map(|process| match process.gone {
-                Some(_) => None,
-                None => process.rows.last().map(|(_, row)| row.state),
-            }),
-            programs: self.programs.len(),
+            process: self
+                .process
+                .filter(|process| process.gone.is_none())
+                .and_then(|process| process.rows.last())
+                .map(|(_, row)| row.state),
         }
     }
 }

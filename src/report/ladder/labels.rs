@@ -193,6 +193,12 @@ fn label(line: &SocketLine, now: Change, before: Option<Look>, with_holder: bool
             });
         }
     };
+    if let (Some(before), Holder::Process(pid)) = (before, look.holder)
+        && with_holder
+        && before == (Look { holder: Holder::Unknown, ..look })
+    {
+        return Some(format!("held by pid {pid}"));
+    }
     let port = match look.state {
         TcpState::Listen => format!(" {}", line.key.port),
         _ => String::new(),

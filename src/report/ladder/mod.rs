@@ -178,6 +178,7 @@ impl Ladder {
         let mut sockets = sockets::lines(&trace, &hosts, |key| alike.hides(key));
         let hides = |process: &trace::ProcessTrace| alike.hides_process(&process.host, process.pid);
         let mut lifelines = lifelines::lines(evidence, &trace, &sockets, hides);
+        sockets::find_holders(&mut sockets, &hosts, &lifelines);
         let lifeline_lanes = give_lanes(&trace, hosts.len(), &mut sockets, &mut lifelines);
         let shown =
             Shown { evidence, hosts: &hosts, sockets: &sockets, lifelines: &lifelines, alike: &alike };

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::{
     Side, Span,
+    lifelines::Lifeline,
     order::{Moment, Rank, ascending},
     trace::{Seen, SocketTrace, Trace},
 };
@@ -124,6 +125,37 @@ pub(super) fn lines(trace: &Trace, hosts: &[String], is_hidden: impl Fn(&Key) ->
     lines
 }
 
+/// A state may have begun before the process that was seen to hold the socket: a server's child holds a connection from
+/// its birth on, and not from the handshake.
+pub(super) fn find_holders(lines: &mut [SocketLine], hosts: &[String], lifelines: &[Lifeline]) {
+    for line in lines {
+        let begun = |pid: i32, by: Moment| {
+            let is_it = |l: &&Lifeline| l.host == hosts[line.host] && l.pid == pid;
+            let mut its = lifelines.iter().filter(is_it).map(|l| l.begun);
+            its.clone().rfind(|begun| *begun <= by).or_else(|| its.next())
+        };
+        let mut changes = Vec::with_capacity(line.changes.len());
+        for (n, (at, change)) in line.changes.iter().enumerate() {
+            let Change::Looks(look @ Look { holder: Holder::Process(pid), .. }) = *change else {
+                changes.push((*at, *change));
+                continue;
+            };
+            match begun(pid, *at).filter(|begun| begun > at) {
+                None => changes.push((*at, *change)),
+                Some(begun) => {
+                    let until = line.changes.get(n + 1).map(|(next, _)| *next);
+                    changes.push((*at, Change::Looks(Look { holder: Holder::Unknown, ..look })));
+                    let held = Moment { at: begun.at, rank: begun.rank.max(Rank::Before) };
+                    if until.is_none_or(|until| held < until) {
+                        changes.push((held, Change::Looks(look)));
+                    }
+                }
+            }
+        }
+        line.changes = changes;
+    }
+}
+
 /// Labels stand towards the other hosts.
 pub(super) fn side(host: usize, hosts: usize, leftwards: bool) -> Side {
     let outermost_right = host > 0 && host + 1 == hosts;
@@ -194,26 +226,27 @@ impl Changes {
             return;
         }
         let is_same = matches!(self.all.last(), Some((_, Change::Looks(look))) if look.state == state);
-        let ends = self.left.and_then(|left| made.get(left)).filter(|(ends, _)| *ends <= at);
-        match ends {
-            // It had changed hands before the segment that ended its state.
-            Some((ends, _)) if is_same => self.all.push((Moment { at: *ends, rank: Rank::Before }, change)),
-            _ => {
-                if !is_same {
-                    self.leave(made, at);
-                }
-                self.all.push((Moment::seen(at), change));
-            }
+        if is_same && self.ended(made, at).is_some() {
+            // The table was read while the segment that ended the state did its work.
+            return;
         }
+        if !is_same {
+            self.leave(made, at);
+        }
+        self.all.push((Moment::seen(at), change));
+    }
+
+    /// When a segment ended the state, if one has by then.
+    fn ended(&self, made: &[(Nanos, TcpState)], by: Nanos) -> Option<Nanos> {
+        made.get(self.left?).map(|(at, _)| *at).filter(|at| *at <= by)
     }
 
     /// If a segment has ended the state by then, the state is over there.
     fn leave(&mut self, made: &[(Nanos, TcpState)], by: Nanos) {
-        let Some((at, _)) = self.left.and_then(|left| made.get(left)).filter(|(at, _)| *at <= by) else {
-            return;
-        };
-        if matches!(self.all.last(), Some((_, Change::Looks(_)))) {
-            self.all.push((Moment { at: *at, rank: Rank::After }, Change::Unseen));
+        if let Some(at) = self.ended(made, by)
+            && matches!(self.all.last(), Some((_, Change::Looks(_))))
+        {
+            self.all.push((Moment { at, rank: Rank::After }, Change::Unseen));
         }
     }
 }

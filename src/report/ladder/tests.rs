@@ -53,8 +53,9 @@ struct Drawn {
 impl Drawn {
     fn of(evidence: &Evidence) -> Self {
         let (hosts, trace, alike) = (columns(evidence), Trace::of(evidence), Alike::default());
-        let sockets = sockets::lines(&trace, &hosts, |_| false);
+        let mut sockets = sockets::lines(&trace, &hosts, |_| false);
         let lifelines = lifelines::lines(evidence, &trace, &sockets, |_| false);
+        sockets::find_holders(&mut sockets, &hosts, &lifelines);
         let shown =
             Shown { evidence, hosts: &hosts, sockets: &sockets, lifelines: &lifelines, alike: &alike };
         let items = shown.items();
