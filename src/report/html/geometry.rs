@@ -106,7 +106,7 @@ impl<'l> Geometry<'l> {
                 number(self.step_lines(*count, text).len()) * font * 1.35 + font * 1.6
             }
             Item::Wait { .. } => font * 1.8,
-            Item::Arrow { .. } | Item::Bulk { .. } => font * 1.75,
+            Item::Arrow { .. } | Item::Bulk { .. } => font * 1.85,
             Item::Verdict { .. } => font * 1.9,
             Item::Unseen { .. } => 0.0,
             _ => font * 1.35,

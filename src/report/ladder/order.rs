@@ -3,7 +3,7 @@
 use crate::time::Nanos;
 
 /// A moment of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Moment {
     pub at: Nanos,
     pub rank: Rank,
@@ -11,7 +11,7 @@ pub(super) struct Moment {
 
 /// Where something stands among what has the same time. A cause that was seen late has the time of its first known
 /// effect, and an effect that was seen late has the time of its cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Rank {
     /// The exercise begins a step.
     Step,

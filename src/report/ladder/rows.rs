@@ -1,5 +1,7 @@
 //! What happened, in rows.
 
+use std::collections::HashMap;
+
 use super::{
     Density, Item, Row, Side, Span,
     lifelines::{Activity, Lifeline},
@@ -24,16 +26,21 @@ pub(super) fn lay_out(
 ) -> Vec<Row> {
     let mut rows = Rows { all: Vec::new(), used: Vec::new(), hosts, density };
     let mut socket_rows = vec![Vec::new(); sockets.len()];
+    let mut lifeline_rows = vec![HashMap::new(); lifelines.len()];
     let mut moments = Vec::with_capacity(items.len());
     for (at, item) in items {
-        let line = match &item {
-            Item::Socket { line, .. } | Item::Unseen { line } => Some(*line),
-            _ => None,
+        let (line, lifeline) = match &item {
+            Item::Socket { line, .. } | Item::Unseen { line } => (Some(*line), None),
+            Item::Process { lifeline, .. } => (None, Some(*lifeline)),
+            _ => (None, None),
         };
         let row = rows.add(at.at.saturating_sub(start), item);
         moments.push((at, row));
         if let Some(line) = line {
             socket_rows[line].push(row);
+        }
+        if let Some(lifeline) = lifeline {
+            lifeline_rows[lifeline].entry(at).or_insert(row);
         }
     }
     let rows = rows.all;
@@ -44,7 +51,8 @@ pub(super) fn lay_out(
     let row = |at: Moment| {
         moments.get(moments.partition_point(|(m, _)| *m < at)).map_or(rows.len(), |(_, row)| *row)
     };
-    for line in lifelines.iter_mut() {
+    for (line, its_rows) in lifelines.iter_mut().zip(&lifeline_rows) {
+        let row = |at: Moment| its_rows.get(&at).copied().unwrap_or_else(|| row(at));
         line.spans = lifeline_spans(line, row, rows.len());
     }
     rows
