@@ -36,7 +36,7 @@ pub const WIDE: Measures = Measures {
 pub const NARROW: Measures = Measures {
     density: Density::Single,
     font: 11.5,
-    axis: 50.0,
+    axis: 60.0,
     gutter: 116.0,
     lane: 10.0,
     lifeline: 11.0,

@@ -4,7 +4,7 @@
 use super::geometry::text_width;
 use super::{
     anchors::{EVERYTHING, check_id},
-    geometry::{Geometry, fit, number},
+    geometry::{BOLD, Geometry, fit, number},
     sign,
 };
 use crate::{
@@ -131,7 +131,7 @@ fn words(g: &Geometry, row: usize, item: &Item) -> Vec<Label> {
         Item::Verdict { check, verdict, text } => {
             let label =
                 Label::new(g.hosts[0].0, y, Anchor::Start, "moment", format!("{} {text}", sign(*verdict)));
-            let mut label = label.cut(g.width - g.hosts[0].0, font);
+            let mut label = label.cut(g.width - g.hosts[0].0, font * BOLD);
             label.leads_to = Some(check_id(check));
             vec![label]
         }

@@ -1,20 +1,25 @@
 use std::collections::HashSet;
 
 use super::{
+    anchors::{packet_id, process_id},
     geometry::{BOLD, Geometry, Measures, NARROW, WIDE},
     labels::{Label, labels},
     render,
 };
 use crate::{
     capture::TcpState,
+    judge::{Moment, ProcessId, Verdict},
     report::{
         Evidence,
-        ladder::{Density, Detail, Holder, Item, Ladder},
+        ladder::{Density, Detail, Holder, Item, Ladder, tests::records},
     },
     timeline::What,
 };
 
-/// A run of exercise 2.
+/// The smallest letters of a figure beside its usual ones, as in `style.css`.
+const SMALLEST: f64 = 0.95;
+
+/// A run of exercise 2, as an earlier netlab left it.
 fn run() -> Evidence {
     serde_json::from_str(include_str!("../../../tests/fixtures/run/evidence.json")).unwrap()
 }
@@ -127,7 +132,8 @@ fn the_table_tells_what_the_picture_shows() {
 #[test]
 fn labels_neither_overlap_nor_leave_the_picture() {
     let long = "a text that is far too long for whatever place it may come to stand at ".repeat(3);
-    for evidence in [run(), hostile(&long)] {
+    let recorded = records().into_iter().map(|(_, evidence)| evidence);
+    for evidence in [run(), hostile(&long)].into_iter().chain(recorded) {
         for measures in [WIDE, NARROW] {
             let ladder = Ladder::new(&evidence, measures.density, Detail::Few);
             let g = Geometry::new(&ladder, measures);
@@ -150,7 +156,7 @@ fn extent(label: &Label, measures: Measures) -> (f64, f64) {
     let scale = match label.class {
         "step" => BOLD,
         "name" => 1.1,
-        "time" | "note wait" => 0.95,
+        "time" | "note wait" => SMALLEST,
         _ => 1.0,
     };
     label.extent(measures.font * scale)
@@ -196,4 +202,48 @@ fn two_clients_stand_beside_their_server() {
     };
     // SYN, ACK, a line, its echo's ACK, FIN, ACK; and a second line from the first client.
     assert!(packets(0) >= 7 && packets(2) >= 5, "{} and {}", packets(0), packets(2));
+}
+
+#[test]
+fn figures_fit_a_few_screens_and_can_be_read() {
+    for (name, evidence) in records() {
+        for measures in [WIDE, NARROW] {
+            let ladder = Ladder::new(&evidence, measures.density, Detail::Few);
+            let height = Geometry::new(&ladder, measures).height;
+            assert!(height < 8000.0, "{name}: {height} px");
+            // Pictures have their natural size on the page.
+            assert!(measures.font * SMALLEST >= 10.9, "{} px", measures.font);
+        }
+    }
+}
+
+#[test]
+fn a_failed_check_and_its_moment_lead_to_each_other() {
+    let (_, mut evidence) = records().into_iter().find(|(_, e)| e.outcome.exercise == "5").unwrap();
+    let packets = evidence.timeline.events().iter().filter_map(|event| match &event.what {
+        What::Packet(packet) => Some(packet.number),
+        _ => None,
+    });
+    // Of one of many clients that did the same.
+    let packet = packets.clone().nth(packets.count() / 3).unwrap();
+    let process = Ladder::new(&evidence, Density::Shared, Detail::Clients).lifelines.pop().unwrap();
+    let process = ProcessId { host: process.host, pid: process.pid };
+    let moments = [
+        Moment { look: Some("with-reaper".into()), ..Moment::default() },
+        Moment { packet: Some(packet), ..Moment::default() },
+        Moment { process: Some(process.clone()), ..Moment::default() },
+    ];
+    let ids = ["look-with-reaper".into(), packet_id(packet), process_id(&process.host, process.pid)];
+    for (check, moment) in evidence.outcome.checks.iter_mut().zip(moments) {
+        (check.verdict, check.moment) = (Verdict::Fail, Some(moment));
+    }
+    let page = render(&evidence);
+    let all = attributes(&page, "id");
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "every id once");
+    assert!(ids.iter().all(|id| all.contains(&&**id)), "{ids:?}");
+    let figure = page.split("<figure>").nth(1).unwrap().split("</figure>").next().unwrap();
+    assert!(ids.iter().all(|id| figure.contains(&format!("id=\"{id}\""))), "what failed is not folded away");
+    for check in &evidence.outcome.checks[..3] {
+        assert!(figure.contains(&format!("href=\"#check-{}\"", check.id)), "{}", check.id);
+    }
 }

@@ -148,7 +148,7 @@ impl Shown<'_> {
                 note(server, NoteKind::Remark, format!("gave up after {waited_ms} ms"));
             }
             What::ObservationLost { why } => {
-                note(server, NoteKind::Remark, format!("observation lost: {}", visible(why)))
+                note(server, NoteKind::Remark, format!("observation lost: {}", visible(why)));
             }
             What::CaptureFull { .. } => note(server, NoteKind::Remark, "the capture is full".into()),
             What::LeftOut(left) => note(server, NoteKind::Remark, left.to_string()),

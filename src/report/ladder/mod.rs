@@ -13,7 +13,7 @@ mod order;
 mod rows;
 mod sockets;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trace;
 
 use crate::{

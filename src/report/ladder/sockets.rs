@@ -236,9 +236,15 @@ impl Changes {
         self.all.push((Moment::seen(at), change));
     }
 
-    /// When a segment ended the state, if one has by then.
+    /// When a segment ended the state, if one has by then. The one that made it may pass after a table has shown it,
+    /// where a link is cut.
     fn ended(&self, made: &[(Nanos, TcpState)], by: Nanos) -> Option<Nanos> {
-        made.get(self.left?).map(|(at, _)| *at).filter(|at| *at <= by)
+        let state = match self.all.last() {
+            Some((_, Change::Looks(look))) => Some(look.state),
+            _ => None,
+        };
+        let mut later = made.get(self.left?..)?.iter().filter(|(_, made)| Some(*made) != state);
+        later.next().map(|(at, _)| *at).filter(|at| *at <= by)
     }
 
     /// If a segment has ended the state by then, the state is over there.

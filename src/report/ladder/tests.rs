@@ -12,6 +12,7 @@ use crate::{
     capture::Flags,
     capture::TcpState,
     judge::{Artifacts, judge},
+    observer::{ProcessRow, render},
     record::Record,
     report::Evidence,
     time::Nanos,
@@ -19,9 +20,8 @@ use crate::{
 };
 
 /// Runs of all sections, as they were recorded.
-fn records() -> Vec<(String, Evidence)> {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/records"));
-    let folder = std::env::var_os("NETLAB_RECORDS").map_or(folder, PathBuf::from);
+pub fn records() -> Vec<(String, Evidence)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/records");
     let mut folders: Vec<PathBuf> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
@@ -127,9 +127,9 @@ impl Drawn {
         let mine = |p: &Packet| sockets::Key::ends(p).iter().position(|end| end == key);
         let passed: Vec<(usize, bool, Flags)> =
             self.packets().filter_map(|(place, p)| mine(p).map(|end| (place, end == 0, p.flags))).collect();
-        // Ends that meet on the same ports again are several connections.
+        // Ends that meet on the same ports again are several connections, and a SYN that is sent again makes none.
         let is_syn = |(_, _, flags): &&(usize, bool, Flags)| flags.has(Flags::SYN) && !flags.has(Flags::ACK);
-        let is_one = passed.iter().filter(is_syn).map(|(_, is_sent, _)| is_sent).count() <= 1;
+        let is_one = passed.iter().filter(is_syn).count() <= 1;
         let first = |is_sent: bool, flags: Flags| {
             passed.iter().find(|(_, sent, f)| *sent == is_sent && f.has(flags)).map(|(place, ..)| *place)
         };
@@ -297,11 +297,34 @@ proptest! {
 }
 
 #[test]
+fn a_process_whose_parent_was_never_seen_is_drawn_with_its_program() {
+    let process = |pid, parent, sid| ProcessRow { sid, ..render::tests::process(pid, parent, "server") };
+    let tables = [
+        vec![process(10, 0, 10)],
+        vec![process(10, 0, 10), process(12, 1, 10), process(13, 12, 13), process(14, 1, 14)],
+    ];
+    let (_, mut evidence) = records().remove(0);
+    let started = What::Started {
+        program: "server".into(),
+        host: "server".into(),
+        command: "./server".into(),
+        pid: Some(10),
+        redo: String::new(),
+        own: true,
+    };
+    let seen = tables.map(|rows| What::Processes { host: "server".into(), rows });
+    evidence.timeline = Timeline::default();
+    for (at, what) in (1..).zip([started].into_iter().chain(seen)) {
+        evidence.timeline.add(Event { at, what });
+    }
+    let ladder = Ladder::new(&evidence, Density::Single, Detail::Few);
+    let drawn: Vec<_> = ladder.lifelines.iter().map(|line| (line.pid, line.parent)).collect();
+    assert_eq!(drawn, [(10, None), (12, Some(0)), (13, Some(1))], "as the judge counts them");
+}
+
+#[test]
 fn of_clients_that_did_the_same_a_few_are_drawn() {
-    let (_, evidence) = records()
-        .into_iter()
-        .find(|(_, evidence)| evidence.outcome.exercise == "5")
-        .expect("exercise 5 is recorded");
+    let (_, evidence) = records().into_iter().find(|(_, evidence)| evidence.outcome.exercise == "5").unwrap();
     let [few, all] =
         [Detail::Few, Detail::Clients].map(|detail| Ladder::new(&evidence, Density::Shared, detail));
     assert!(few.more >= 40 && all.more == 0, "{} more", few.more);
