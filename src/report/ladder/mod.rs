@@ -71,25 +71,85 @@ pub struct Row {
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Item {
-    /// The exercise began a step, counted from 1. Fills its row.
-    Step { number: usize, text: String },
-    /// Nothing happened for that long. Fills its row.
-    Wait { idle: Nanos },
+    /// The exercise began a step. Fills its row.
+    Step {
+        /// Counted from 1.
+        number: usize,
+        /// What the exercise says about it.
+        text: String,
+    },
+    /// Nothing happened for a while. Fills its row.
+    Wait {
+        /// For how long.
+        idle: Nanos,
+    },
     /// A packet passed.
-    Arrow { packet: Packet, from: Place, to: Place },
-    /// Packets of a long exchange of data passed, too many to draw each of them.
-    /// So many lines were printed meanwhile.
-    Bulk { from: Place, to: Place, packets: usize, bytes: u64, lines: usize },
+    Arrow {
+        /// The packet.
+        packet: Packet,
+        /// The sender's socket.
+        from: Place,
+        /// The receiver's socket.
+        to: Place,
+    },
+    /// The middle of a long exchange of data.
+    Bulk {
+        /// The socket on the left.
+        from: Place,
+        /// The socket on the right.
+        to: Place,
+        /// How many packets passed.
+        packets: usize,
+        /// How many bytes of data were in them.
+        bytes: u64,
+        /// How many lines programs printed meanwhile.
+        lines: usize,
+    },
     /// A socket changed.
-    Socket { line: usize, place: Place, side: Side, text: String },
-    /// A segment ended a socket's state, and nobody saw the next one. Needs no room.
-    Unseen { line: usize },
-    /// A process was born, changed, was sent a signal, or ended.
-    Process { lifeline: usize, transition: Transition, text: String },
+    Socket {
+        /// Index into [`Ladder::sockets`].
+        line: usize,
+        /// Its place.
+        place: Place,
+        /// Where its label is.
+        side: Side,
+        /// What it is now.
+        text: String,
+    },
+    /// A segment ended a socket's state, and no table showed the next one. Takes no room.
+    Unseen {
+        /// Index into [`Ladder::sockets`].
+        line: usize,
+    },
+    /// A process began, changed, was sent a signal, or ended.
+    Process {
+        /// Index into [`Ladder::lifelines`].
+        lifeline: usize,
+        /// Which of these.
+        transition: Transition,
+        /// The same in words.
+        text: String,
+    },
     /// Something was typed, printed or done on a host.
-    Note { place: Place, side: Side, kind: NoteKind, text: String },
-    /// What a check that did not pass is about. Fills its row.
-    Verdict { check: String, verdict: Verdict, text: String },
+    Note {
+        /// The host.
+        place: Place,
+        /// Where the note is.
+        side: Side,
+        /// What it is about.
+        kind: NoteKind,
+        /// What it says.
+        text: String,
+    },
+    /// The moment of a check that did not pass. Fills its row.
+    Verdict {
+        /// The check's id.
+        check: String,
+        /// What came of it.
+        verdict: Verdict,
+        /// The id, and what was observed.
+        text: String,
+    },
 }
 
 /// A lane of a host.
@@ -103,9 +163,10 @@ pub struct Place {
 
 /// On which side of its host a label is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Side {
+    /// To the left.
     Left,
+    /// To the right.
     Right,
 }
 
