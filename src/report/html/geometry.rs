@@ -43,6 +43,16 @@ pub const NARROW: Measures = Measures {
     labels: 0.0,
 };
 
+impl Measures {
+    /// What the processes' column is called.
+    pub fn heading(&self) -> &'static str {
+        if self.labels > 0.0 { "processes" } else { "pids" }
+    }
+}
+
+/// The names of columns are larger than other words.
+pub const NAME: f64 = 1.1;
+
 /// Headings are that much wider than other words.
 pub const BOLD: f64 = 1.25;
 
@@ -80,7 +90,8 @@ impl<'l> Geometry<'l> {
         }
         let lifelines = x + measures.lane * 1.5;
         if ladder.lifeline_lanes > 0 {
-            x = lifelines + lifelines_width(ladder, measures) + measures.labels;
+            let heading = text_width(measures.heading(), measures.font * NAME);
+            x = lifelines + (lifelines_width(ladder, measures) + measures.labels).max(heading);
         }
         let mut this =
             Self { ladder, measures, hosts, lifelines, tops: Vec::new(), width: x + 4.0, height: 0.0 };

@@ -96,8 +96,7 @@ fn headings(g: &Geometry) -> Vec<Label> {
         }
     }
     if g.ladder.lifeline_lanes > 0 {
-        let name = if g.lifeline_labels().1 { "processes" } else { "pids" };
-        labels.push(Label::new(g.lifelines, font * 1.4, Anchor::Start, "name", name));
+        labels.push(Label::new(g.lifelines, font * 1.4, Anchor::Start, "name", g.measures.heading()));
     }
     labels
 }

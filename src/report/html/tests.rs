@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::{
     anchors::{packet_id, process_id},
-    geometry::{BOLD, Geometry, Measures, NARROW, WIDE},
+    geometry::{BOLD, Geometry, Measures, NAME, NARROW, WIDE},
     labels::{Label, labels},
     render,
 };
@@ -155,7 +155,7 @@ fn labels_neither_overlap_nor_leave_the_picture() {
 fn extent(label: &Label, measures: Measures) -> (f64, f64) {
     let scale = match label.class {
         "step" => BOLD,
-        "name" => 1.1,
+        "name" => NAME,
         "time" | "note wait" => SMALLEST,
         _ => 1.0,
     };
