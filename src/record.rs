@@ -176,8 +176,6 @@ fn unpack(bytes: &[u8]) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn steps_of_an_earlier_netlab_are_passed_over_and_broken_ones_are_not() {
         let steps = |json: &str| {

@@ -310,13 +310,26 @@ impl Timeline {
     pub fn told(&self) -> Self {
         let told = |event: &Event| match &event.what {
             What::Silent { .. } | What::Begun => None,
-            What::Packet(packet) => {
-                let what = What::Packet(Packet { header: None, ..packet.clone() });
-                Some(Event { at: event.at, what })
-            }
             _ => Some(event.clone()),
         };
         Self { events: self.events.iter().filter_map(told).collect() }
+    }
+
+    /// The number of the packet that passed at that time on the connection of that client, if it is in the capture.
+    pub fn packet_of(&self, client: SocketAddr, at: Nanos) -> Option<u64> {
+        let first = self.events.partition_point(|event| event.at < at);
+        let then = self.events[first..].iter().take_while(|event| event.at == at);
+        let mut numbers = then.filter_map(|event| match &event.what {
+            What::Packet(packet) => {
+                let header = packet.header.as_ref()?;
+                [header.src, header.dst]
+                    .contains(&client)
+                    .then_some(packet.number)
+                    .filter(|number| *number > 0)
+            }
+            _ => None,
+        });
+        numbers.next()
     }
 
     /// The events so far.

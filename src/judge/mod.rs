@@ -8,4 +8,4 @@ mod verdict;
 
 pub use outcome::{Artifacts, Outcome, judge};
 pub use snapshot::Snapshot;
-pub use verdict::{CheckResult, Verdict};
+pub use verdict::{CheckResult, Moment, ProcessId, Verdict};

@@ -127,6 +127,10 @@ impl Moments {
             }
         };
         let result = CheckResult::of(check, moment, &artifacts.capture);
+        let result = match moment {
+            Ok(snapshot) => result.at(check, snapshot, &record.timeline),
+            Err(_) => result,
+        };
         result.doubted(ending.disturbed.as_deref().filter(|_| ending.excess.is_none()))
     }
 }

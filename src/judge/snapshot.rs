@@ -17,6 +17,7 @@ use crate::{
     record::Record,
     signals,
     timeline::{Event, What},
+    topology::Plan,
 };
 
 /// A run at one moment. Exercises wait for what shows in it, and checks ask about it.
@@ -95,6 +96,11 @@ impl Program {
         self.family.contains_key(&pid)
     }
 
+    /// The process that it was first seen under, if that is one of this program's, too.
+    pub fn elder(&self, pid: i32) -> Option<i32> {
+        self.family.get(&pid).copied().filter(|elder| self.has(*elder))
+    }
+
     /// Whether the process descends from the one that listens.
     pub fn is_child(&self, pid: i32) -> bool {
         let mut at = pid;
@@ -170,14 +176,17 @@ impl Program {
 }
 
 impl Snapshot {
-    /// A run before anything was seen of it.
+    /// A run of an exercise with these ports on this lab, before anything was seen of it.
+    pub fn new(plan: &Plan, ports: &IndexMap<String, u16>) -> Self {
+        Self { ports: ports.clone(), names: plan.addresses().collect(), ..Self::default() }
+    }
+
+    /// A recorded run before anything was seen of it.
     pub fn before(record: &Record) -> Self {
         Self {
-            ports: record.ports.clone(),
             roles: record.roles.clone(),
-            names: record.plan.addresses().collect(),
             is_judging: record.judged.is_some(),
-            ..Self::default()
+            ..Self::new(&record.plan, &record.ports)
         }
     }
 
@@ -261,9 +270,14 @@ impl Snapshot {
     /// Whether a socket is in the hands of processes alone that were there before a program was judged.
     pub fn is_strange(&self, host: &str, socket: &SocketRow) -> bool {
         let Some(strangers) = self.strangers.get(host) else { return false };
-        let is_known = |pid| self.programs.values().any(|program| program.host == host && program.has(pid));
-        let is_stranger = |pid: &i32| strangers.has(*pid) && !is_known(*pid);
+        let is_stranger = |pid: &i32| strangers.has(*pid) && self.program_of(host, *pid).is_none();
         !socket.owners.is_empty() && socket.owners.iter().all(is_stranger)
+    }
+
+    /// The program that a process of that host belongs to, by the exercise's name for it.
+    pub fn program_of(&self, host: &str, pid: i32) -> Option<(&str, &Program)> {
+        let mut programs = self.programs.iter().filter(|(_, program)| program.host == host);
+        programs.find(|(_, program)| program.has(pid)).map(|(name, program)| (&**name, program))
     }
 
     /// Notes what of the programs' work is done by others', as at a moment that checks can ask about.

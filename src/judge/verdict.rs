@@ -5,8 +5,11 @@ use std::{fmt, path::Path};
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
-use super::{facts::Finding, snapshot::Snapshot};
-use crate::exercise::model::Check;
+use super::{
+    facts::{Finding, Subject},
+    snapshot::Snapshot,
+};
+use crate::{exercise::model::Check, timeline::Timeline};
 
 /// So many rows are shown for a verdict.
 const MOST_ROWS: usize = 200;
@@ -67,11 +70,37 @@ pub struct CheckResult {
     pub observed: String,
     /// The rows, packets or lines that show it.
     pub evidence: Vec<String>,
+    /// Which moment of the run it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moment: Option<Moment>,
     /// Hints in stages.
     pub hints: Vec<String>,
     /// Commands that show the same by hand.
     #[serde(default)]
     pub by_hand: Vec<String>,
+}
+
+/// A moment of a run, and what there a verdict is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The look by that name; none for the end of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<String>,
+    /// The packet of that number in the capture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packet: Option<u64>,
+    /// A process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessId>,
+}
+
+/// A process by its host and its number there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// The host's name.
+    pub host: String,
+    /// Its process id.
+    pub pid: i32,
 }
 
 impl CheckResult {
@@ -92,6 +121,17 @@ impl CheckResult {
         Self { verdict, observed, evidence, by_hand, ..Self::unknown(check, "") }
     }
 
+    /// The same with its moment: the check's look, and what shows there that it failed.
+    pub(super) fn at(self, check: &Check, snapshot: &Snapshot, timeline: &Timeline) -> Self {
+        let subject = if self.verdict == Verdict::Fail { check.show.subject(snapshot) } else { None };
+        let (packet, process) = match subject {
+            Some(Subject::Segment(client, at)) => (timeline.packet_of(client, at), None),
+            Some(Subject::Process(host, pid)) => (None, Some(ProcessId { host, pid })),
+            None => (None, None),
+        };
+        Self { moment: Some(Moment { look: check.at.clone(), packet, process }), ..self }
+    }
+
     /// A failed check of a run that somebody disturbed tells nothing; what showed in spite of it did show.
     pub(super) fn doubted(self, disturbed: Option<&str>) -> Self {
         match disturbed {
@@ -110,6 +150,7 @@ impl CheckResult {
             expected: check.expect.to_string(),
             observed: why.to_owned(),
             evidence: Vec::new(),
+            moment: None,
             hints: check.hints.iter().map(T::to_string).collect(),
             by_hand: Vec::new(),
         }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     Evidence,
-    ladder::{Density, Ladder},
+    ladder::{Density, Detail, Ladder},
 };
 use crate::{
     Result,
@@ -61,10 +61,10 @@ pub(super) fn fitting(evidence: &Evidence, render: impl Fn(&Evidence) -> Result<
 }
 
 /// As much of the evidence as makes a picture that people can look at.
-pub(super) fn drawable(evidence: &Evidence) -> Cow<'_, Evidence> {
+pub(super) fn drawable(evidence: &Evidence, detail: Detail) -> Cow<'_, Evidence> {
     let is_drawable = |evidence: &Evidence| {
-        let ladder = Ladder::new(evidence, Density::Single);
-        let lanes = ladder.life_lanes + ladder.hosts.iter().map(|host| host.lanes).sum::<usize>();
+        let ladder = Ladder::new(evidence, Density::Single, detail);
+        let lanes = ladder.lifeline_lanes + ladder.hosts.iter().map(|host| host.lanes).sum::<usize>();
         ladder.rows.len() <= MOST_ROWS_DRAWN && lanes <= MOST_LANES_DRAWN
     };
     let mut drawn = Cow::Borrowed(evidence);
@@ -340,7 +340,7 @@ mod tests {
                 assert!(text.len() < 5 << 20, "{} bytes of {}", text.len(), &text[..300]);
             }
             assert!(texts.iter().any(|text| text.contains(said)), "{said}");
-            let drawn = Ladder::new(&drawable(&evidence), Density::Single);
+            let drawn = Ladder::new(&drawable(&evidence, Detail::Clients), Density::Single, Detail::Clients);
             assert!(drawn.rows.len() <= MOST_ROWS_DRAWN && !drawn.is_empty(), "{} rows", drawn.rows.len());
             let lanes: usize = drawn.hosts.iter().map(|host| host.lanes).sum();
             assert!(lanes <= MOST_LANES_DRAWN, "{lanes} lanes");

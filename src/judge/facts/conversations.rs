@@ -1,6 +1,6 @@
 //! Facts about the TCP conversations on the wire.
 
-use super::Finding;
+use super::{Finding, Subject};
 use crate::{
     capture::{Close, Conversation},
     exercise::facts::ConversationFact,
@@ -9,15 +9,12 @@ use crate::{
 
 impl ConversationFact {
     pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
-        let from = self.from.as_deref().map(|part| snapshot.host(part));
-        let talks: Vec<Conversation> = snapshot
-            .talks(snapshot.port(self.port.as_deref()))
-            .filter(|c| from.is_none_or(|host| snapshot.names.get(c.client.ip()) == Some(host)))
-            .collect();
+        let talks = self.talks(snapshot);
         let objections: Vec<Vec<String>> = talks.iter().map(|c| self.objections(c)).collect();
         let n = objections.iter().filter(|o| o.is_empty()).count() as u64;
         let holds = self.count.admits(n);
-        let from = from.map_or(String::new(), |host| format!(" from {host}"));
+        let from =
+            self.from.as_deref().map(|part| format!(" from {}", snapshot.host(part))).unwrap_or_default();
         let (total, asked) = (talks.len(), self.asked());
         let mut observed = match total {
             0 => format!("no conversation{from} (expected {}{asked})", self.count),
@@ -35,9 +32,23 @@ impl ConversationFact {
         }
         Finding { holds, observed, evidence: talks.iter().map(|c| tell(snapshot, c)).collect() }
     }
+
+    /// The first conversation that is not as wanted: where it began if its handshake is not, else where it ended.
+    pub(super) fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        let talk = self.talks(snapshot).into_iter().find(|talk| !self.objections(talk).is_empty())?;
+        let begins = self.handshake.is_some_and(|wanted| wanted != talk.handshake);
+        Some(Subject::Segment(talk.client, if begins { talk.first } else { talk.last }))
+    }
 }
 
 impl ConversationFact {
+    /// The conversations that it is about.
+    fn talks(&self, snapshot: &Snapshot) -> Vec<Conversation> {
+        let from = self.from.as_deref().map(|part| snapshot.host(part));
+        let talks = snapshot.talks(snapshot.port(self.port.as_deref()));
+        talks.filter(|c| from.is_none_or(|host| snapshot.names.get(c.client.ip()) == Some(host))).collect()
+    }
+
     /// What a conversation is to be like, in words that follow it.
     fn asked(&self) -> String {
         let handshake = |has| if has { "with a complete handshake" } else { "without a complete handshake" };

@@ -7,7 +7,7 @@ mod signaled;
 mod sockets;
 mod usage;
 
-use std::{path::Path, slice};
+use std::{net::SocketAddr, path::Path, slice};
 
 use indexmap::IndexSet;
 
@@ -16,6 +16,7 @@ use crate::{
     exercise::facts::{Cpu, Fact, Facts, Processes},
     kernel::SocketRow,
     observer::{ProcessRow, render},
+    time::Nanos,
 };
 
 /// What came of asking one fact.
@@ -27,6 +28,15 @@ pub struct Finding {
     pub observed: String,
     /// The rows, packets or lines that show it.
     pub evidence: Vec<String>,
+}
+
+/// One thing in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The segment of that client's connection that passed then, whoever sent it.
+    Segment(SocketAddr, Nanos),
+    /// The process of that number on that host.
+    Process(String, i32),
 }
 
 impl Facts {
@@ -42,12 +52,18 @@ impl Facts {
 
     /// Whether nothing says when one of them comes to hold: one has to look again and again.
     pub fn must_be_polled(&self) -> bool {
-        self.each().any(Fact::must_be_polled)
+        self.each().any(|fact| fact.must_be_polled())
     }
 
     /// Every fact's finding, in the order of kinds.
     pub fn findings(&self, snapshot: &Snapshot) -> Vec<Finding> {
         self.each().map(|fact| fact.find(snapshot)).collect()
+    }
+
+    /// What shows that some of them do not hold.
+    pub fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        let mut failed = self.each().filter(|fact| !fact.find(snapshot).holds);
+        failed.find_map(|fact| fact.subject(snapshot))
     }
 
     /// What a person types to see the same; `capture` is the run's.
@@ -59,8 +75,8 @@ impl Facts {
 }
 
 impl Fact<'_> {
-    fn find(self, snapshot: &Snapshot) -> Finding {
-        match self {
+    fn find(&self, snapshot: &Snapshot) -> Finding {
+        match *self {
             Self::Listens(program) => sockets::Listens(program).find(snapshot),
             Self::Sockets(fact) => fact.find(snapshot),
             Self::Processes(fact) => fact.find(snapshot),
@@ -73,9 +89,18 @@ impl Fact<'_> {
         }
     }
 
+    /// What of the run shows that it does not hold, if it is one thing.
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        match *self {
+            Self::Processes(fact) => fact.subject(snapshot),
+            Self::Conversations(fact) => fact.subject(snapshot),
+            _ => None,
+        }
+    }
+
     /// Whether it does not hold and never will.
-    fn will_never_hold(self, snapshot: &Snapshot) -> bool {
-        match self {
+    fn will_never_hold(&self, snapshot: &Snapshot) -> bool {
+        match *self {
             Self::Listens(program) => sockets::Listens(program).is_lost(snapshot),
             Self::Program(fact) => fact.is_lost(snapshot),
             _ => false,
@@ -83,18 +108,18 @@ impl Fact<'_> {
     }
 
     /// No event says that processor time has passed, or that a descriptor was opened.
-    fn must_be_polled(self) -> bool {
-        matches!(self, Self::Cpu(_) | Self::Descriptors(_))
+    fn must_be_polled(&self) -> bool {
+        matches!(*self, Self::Cpu(_) | Self::Descriptors(_))
     }
 
-    fn by_hand(self, snapshot: &Snapshot, capture: &Path) -> Vec<String> {
+    fn by_hand(&self, snapshot: &Snapshot, capture: &Path) -> Vec<String> {
         let on = |program: &String, command: &str| {
             let program = snapshot.programs.get(program);
             program.map(|program| format!("netlab exec {} -- {command}", program.host))
         };
         let again =
             |name: &String| snapshot.programs.get(name).and_then(|program| on(name, &program.command));
-        match self {
+        match *self {
             Self::Listens(program) => on(program, "netstat -tlnp").into_iter().collect(),
             Self::Sockets(fact) => vec![format!("netlab exec {} -- netstat -putan", snapshot.host(&fact.on))],
             Self::Processes(Processes { of, .. }) | Self::Cpu(Cpu { of, .. }) => {

@@ -1,6 +1,6 @@
 //! Facts about the processes of a program.
 
-use super::{Finding, outcome::has_ended_so, process_line};
+use super::{Finding, Subject, outcome::has_ended_so, process_line};
 use crate::{
     exercise::facts::{Ended, Processes, Who},
     judge::snapshot::{Program, Snapshot},
@@ -23,6 +23,14 @@ impl Processes {
             observed: format!("{}: {n} {} (expected {})", program.host, self.words(n == 1), self.count),
             evidence: snapshot.processes(program).map(process_line).collect(),
         }
+    }
+
+    /// The first such process, where there should be fewer; else the one that should have more children.
+    pub(super) fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        let program = snapshot.programs.get(&self.of)?;
+        let such = snapshot.processes(program).find(|p| self.matches(program, p)).map(|process| process.pid);
+        let pid = such.or(program.parent).or(program.pid)?;
+        Some(Subject::Process(program.host.clone(), pid))
     }
 }
 

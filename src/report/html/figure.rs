@@ -1,58 +1,85 @@
-//! The ladder diagram with its legend, and the table of the same behind it.
+//! The figure of a run with its legend, and the table of the same after it.
+
+use std::collections::HashSet;
 
 use maud::{Markup, html};
 
 use super::{
-    geometry::{NARROW, WIDE},
+    anchors::{EVERYTHING, anchors},
+    geometry::{Geometry, NARROW, WIDE},
     labels::{bulk, clock, flags},
     svg,
 };
 use crate::report::{
     Evidence,
     fold::drawable,
-    ladder::{Activity, Item, Ladder},
+    ladder::{Activity, Detail, Holder, Item, Ladder},
 };
 
-/// The ladder, drawn twice: the page shows the one that fits.
+/// The figure, drawn twice: the page shows the one that fits. Where many clients did the same, a third one has all of
+/// them, and is folded away.
 pub fn section(evidence: &Evidence) -> Markup {
-    let evidence = &*drawable(evidence);
-    let wide = Ladder::new(evidence, WIDE.density);
+    let everything = &*drawable(evidence, Detail::Clients);
+    let evidence = &*drawable(evidence, Detail::Few);
+    let wide = Ladder::new(evidence, WIDE.density, Detail::Few);
     if wide.is_empty() {
         return html! {};
     }
-    let narrow = Ladder::new(evidence, NARROW.density);
-    let title = format!("Ladder diagram of exercise {}", evidence.outcome.exercise);
-    let told = told(&wide);
+    let narrow = Ladder::new(evidence, NARROW.density, Detail::Few);
+    let title = format!("Sequence diagram of exercise {}", evidence.outcome.exercise);
+    let description = description(&wide);
+    let mut ids = HashSet::new();
+    let [on_a_screen, on_a_phone] = [Geometry::new(&wide, WIDE), Geometry::new(&narrow, NARROW)];
+    let all = (wide.more > 0).then(|| Ladder::new(everything, WIDE.density, Detail::Clients));
     html! {
         section aria-labelledby="ladder" {
             h2 #ladder { "What happened" }
             figure {
                 (svg::hatching())
                 div.scroll {
-                    (svg::draw(&wide, WIDE, "wide", &title, &told))
-                    (svg::draw(&narrow, NARROW, "narrow", &title, &told))
-                }
-                figcaption {
-                    p {
-                        "Time runs downwards, in milliseconds since the run began. Each row is a moment at which "
-                        "something happened, so the rows are not to scale; where nothing happened for long, the "
-                        "lines are cut and the wait is named. Packets have the times of the wire; sockets and "
-                        "processes change at the moment at which they were seen to have changed. The pid "
-                        "beside a state is the process that holds the socket. Words in quotation marks were printed."
+                    div.frame {
+                        (svg::draw(&on_a_screen, "wide", "wide", &title, &description))
+                        (svg::draw(&on_a_phone, "narrow", "narrow", &title, &description))
+                        (anchors(evidence, &on_a_screen, Some(&on_a_phone), &mut ids))
                     }
-                    (legend(&wide))
+                }
+                figcaption { (caption()) (legend(&wide)) }
+            }
+            @if let Some(all) = &all {
+                details {
+                    summary { "The same with every client: " (wide.more) " more" }
+                    @let geometry = Geometry::new(all, WIDE);
+                    div.scroll {
+                        div.frame #(EVERYTHING) {
+                            (svg::draw(&geometry, "all", "", &title, &description))
+                            (anchors(everything, &geometry, None, &mut ids))
+                        }
+                    }
                 }
             }
             details {
                 summary { "The same as a table" }
-                (table(&narrow))
+                (table(&Ladder::new(everything, NARROW.density, Detail::Clients)))
             }
         }
     }
 }
 
+fn caption() -> Markup {
+    html! {
+        p {
+            "Time runs downwards, in milliseconds since the run began. Each row is a moment at which something "
+            "happened, so the rows are not to scale; where nothing happened for long, the lines are cut and the wait "
+            "is named. Segments have the times of the wire. Sockets and processes are sampled: a state is drawn at the "
+            "segment that made it if one did, and else where it was first seen; between two states that were seen "
+            "there is a gap if the ones in between were not. The pid beside a state is the process that holds the "
+            "socket. Words in quotation marks were printed."
+        }
+    }
+}
+
 /// The picture in a sentence or two.
-fn told(ladder: &Ladder) -> String {
+fn description(ladder: &Ladder) -> String {
     let hosts: Vec<_> = ladder.hosts.iter().map(|h| h.name.as_str()).collect();
     let packets = |item: &Item| match item {
         Item::Arrow { .. } => 1,
@@ -62,17 +89,17 @@ fn told(ladder: &Ladder) -> String {
     let arrows: usize = ladder.rows.iter().flat_map(|r| &r.items).map(packets).sum();
     format!(
         "{arrows} packets between {}, from top to bottom, with the states of their sockets and {} processes of the \
-         server beside them. The table after the picture tells the same.",
+         server beside them. The table after the picture has the same in words.",
         hosts.join(", "),
-        ladder.lives.len()
+        ladder.lifelines.len()
     )
 }
 
 fn legend(ladder: &Ladder) -> Markup {
-    let is = |wanted| ladder.lives.iter().flat_map(|l| &l.spans).any(|s| s.is == wanted);
-    let hollow = ladder.strands.iter().flat_map(|s| &s.spans).any(|s| s.is.owner.is_none());
+    let is = |wanted| ladder.lifelines.iter().flat_map(|l| &l.spans).any(|s| s.is == wanted);
+    let hollow = ladder.sockets.iter().flat_map(|s| &s.spans).any(|s| s.is.holder == Holder::Nobody);
     let bar = |content: Markup| html! { svg class="key" viewBox="0 0 34 12" width="34" height="12" aria-hidden="true" { (content) } };
-    let life = |class: &str| bar(html! { line class=(class) x1="1" x2="33" y1="6" y2="6" {} });
+    let lifeline = |class: &str| bar(html! { line class=(class) x1="1" x2="33" y1="6" y2="6" {} });
     html! {
         ul.legend {
             @for state in ladder.states() {
@@ -90,9 +117,9 @@ fn legend(ladder: &Ladder) -> Markup {
                     "hollow: no process holds the socket"
                 }
             }
-            @if !ladder.lives.is_empty() { li { (life("life")) "process, asleep" } }
-            @if is(Activity::Running) { li { (life("life running")) "running" } }
-            @if is(Activity::Stopped) { li { (life("life stopped")) "stopped" } }
+            @if !ladder.lifelines.is_empty() { li { (lifeline("life")) "process, asleep" } }
+            @if is(Activity::Running) { li { (lifeline("life running")) "running" } }
+            @if is(Activity::Stopped) { li { (lifeline("life stopped")) "stopped" } }
             @if is(Activity::Zombie) {
                 li { (bar(html! { rect class="zombie" fill={ "url(#" (svg::ZOMBIE) ")" } x="1" y="2" width="32" height="8" {} })) "zombie" }
             }
@@ -111,16 +138,16 @@ fn table(ladder: &Ladder) -> Markup {
                     @for item in &row.items {
                         @match item {
                             Item::Step { number, text } => tr { th colspan="3" scope="rowgroup" { (number) ". " (text) } },
-                            Item::Wait { .. } => {},
+                            Item::Wait { .. } | Item::Unseen { .. } | Item::Verdict { .. } => {},
                             Item::Arrow { packet, .. } => tr {
                                 td { (clock(row.at)) }
                                 td { (packet.from) ":" (packet.from_port) " → " (packet.to) ":" (packet.to_port) }
                                 td { (flags(packet)) }
                             },
-                            Item::Bulk { from, to, packets, bytes, .. } => tr {
+                            Item::Bulk { from, to, packets, bytes, lines } => tr {
                                 td { (clock(row.at)) }
                                 td { (host(from.host)) " ↔ " (host(to.host)) }
-                                td { (bulk(*packets, *bytes)) " (each of them is in the capture)" }
+                                td { (bulk(*packets, *bytes, *lines)) " (each of them is in the capture)" }
                             },
                             Item::Socket { place, text, .. } => tr { td { (clock(row.at)) } td { (host(place.host)) } td { (text) } },
                             Item::Note { place, text, .. } => tr { td { (clock(row.at)) } td { (host(place.host)) } td { (text) } },

@@ -16,9 +16,9 @@ pub struct Measures {
     /// Between two sockets of a host.
     lane: f64,
     /// Between two processes.
-    life: f64,
-    /// Room for words to the right of the processes.
-    words: f64,
+    lifeline: f64,
+    /// Room for the labels to the right of the processes.
+    labels: f64,
 }
 
 /// For a screen, a projector, or paper.
@@ -28,20 +28,30 @@ pub const WIDE: Measures = Measures {
     axis: 58.0,
     gutter: 272.0,
     lane: 15.0,
-    life: 20.0,
-    words: 158.0,
+    lifeline: 20.0,
+    labels: 158.0,
 };
 
-/// For a phone: the words of processes stand to their left.
+/// For a phone: the labels of processes stand to their left.
 pub const NARROW: Measures = Measures {
     density: Density::Single,
-    font: 10.0,
-    axis: 43.0,
-    gutter: 108.0,
+    font: 11.5,
+    axis: 60.0,
+    gutter: 116.0,
     lane: 10.0,
-    life: 11.0,
-    words: 0.0,
+    lifeline: 11.0,
+    labels: 0.0,
 };
+
+impl Measures {
+    /// What the processes' column is called.
+    pub fn heading(&self) -> &'static str {
+        if self.labels > 0.0 { "processes" } else { "pids" }
+    }
+}
+
+/// The names of columns are larger than other words.
+pub const NAME: f64 = 1.1;
 
 /// Headings are that much wider than other words.
 pub const BOLD: f64 = 1.25;
@@ -58,7 +68,7 @@ pub struct Geometry<'l> {
     /// Each host's left and right edge.
     pub hosts: Vec<(f64, f64)>,
     /// The left edge of the processes.
-    pub lives: f64,
+    pub lifelines: f64,
     /// Each row's top; one more for the end of the last.
     pub tops: Vec<f64>,
     pub width: f64,
@@ -78,11 +88,13 @@ impl<'l> Geometry<'l> {
         if ladder.hosts.len() > 1 {
             x -= measures.gutter - measures.lane;
         }
-        let lives = x + measures.lane * 1.5;
-        if ladder.life_lanes > 0 {
-            x = lives + lives_width(ladder, measures) + measures.words;
+        let lifelines = x + measures.lane * 1.5;
+        if ladder.lifeline_lanes > 0 {
+            let heading = text_width(measures.heading(), measures.font * NAME);
+            x = lifelines + (lifelines_width(ladder, measures) + measures.labels).max(heading);
         }
-        let mut this = Self { ladder, measures, hosts, lives, tops: Vec::new(), width: x + 4.0, height: 0.0 };
+        let mut this =
+            Self { ladder, measures, hosts, lifelines, tops: Vec::new(), width: x + 4.0, height: 0.0 };
         let mut y = this.head();
         for row in &ladder.rows {
             this.tops.push(y);
@@ -104,9 +116,11 @@ impl<'l> Geometry<'l> {
             Item::Step { number: count, text } => {
                 number(self.step_lines(*count, text).len()) * font * 1.35 + font * 1.6
             }
-            Item::Wait { .. } => font * 2.2,
-            Item::Arrow { .. } | Item::Bulk { .. } => font * 2.1,
-            _ => font * 1.55,
+            Item::Wait { .. } => font * 1.8,
+            Item::Arrow { .. } | Item::Bulk { .. } => font * 1.85,
+            Item::Verdict { .. } => font * 1.9,
+            Item::Unseen { .. } => 0.0,
+            _ => font * 1.35,
         };
         row.items.iter().map(height).fold(0.0, f64::max)
     }
@@ -134,23 +148,23 @@ impl<'l> Geometry<'l> {
     }
 
     /// The middle of a process's lane.
-    pub fn life(&self, lane: usize) -> f64 {
-        let lanes = number(self.ladder.life_lanes.max(1));
-        self.lives + lives_width(self.ladder, self.measures) / lanes * (number(lane) + 0.5)
+    pub fn lifeline(&self, lane: usize) -> f64 {
+        let lanes = number(self.ladder.lifeline_lanes.max(1));
+        self.lifelines + lifelines_width(self.ladder, self.measures) / lanes * (number(lane) + 0.5)
     }
 
     /// How wide a zombie is drawn.
-    pub fn life_width(&self) -> f64 {
-        let lanes = number(self.ladder.life_lanes.max(1));
-        (lives_width(self.ladder, self.measures) / lanes - 1.0).min(8.0)
+    pub fn lifeline_width(&self) -> f64 {
+        let lanes = number(self.ladder.lifeline_lanes.max(1));
+        (lifelines_width(self.ladder, self.measures) / lanes - 1.0).min(8.0)
     }
 
     /// Where the words of processes begin, and whether they go to the right from there.
-    pub fn life_words(&self) -> (f64, bool) {
-        if self.measures.words > 0.0 {
-            (self.lives + lives_width(self.ladder, self.measures) + 6.0, true)
+    pub fn lifeline_labels(&self) -> (f64, bool) {
+        if self.measures.labels > 0.0 {
+            (self.lifelines + lifelines_width(self.ladder, self.measures) + 6.0, true)
         } else {
-            (self.lives - 4.0, false)
+            (self.lifelines - 4.0, false)
         }
     }
 
@@ -190,8 +204,8 @@ fn span(lanes: usize, pitch: f64) -> f64 {
     (lanes * pitch).min((LANES_AT_FULL_WIDTH * pitch).max(lanes * CLOSEST))
 }
 
-fn lives_width(ladder: &Ladder, measures: Measures) -> f64 {
-    span(ladder.life_lanes, measures.life)
+fn lifelines_width(ladder: &Ladder, measures: Measures) -> f64 {
+    span(ladder.lifeline_lanes, measures.lifeline)
 }
 
 /// How wide a text is at most, in a sans-serif font of that size, near enough.

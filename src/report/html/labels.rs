@@ -1,8 +1,12 @@
-//! The words in the picture, each with its place: what a row tells, when, and what the columns are.
+//! The labels in the picture, each with its place: what a row shows, when, and what the columns are.
 
 #[cfg(test)]
 use super::geometry::text_width;
-use super::geometry::{Geometry, fit, number};
+use super::{
+    anchors::{EVERYTHING, check_id},
+    geometry::{BOLD, Geometry, fit, number},
+    sign,
+};
 use crate::{
     report::ladder::{Item, NoteKind, Place, Side},
     time::Nanos,
@@ -20,6 +24,8 @@ pub struct Label {
     pub text: String,
     /// All of it, where `text` was cut.
     pub full: Option<String>,
+    /// The id of what it leads to.
+    pub leads_to: Option<String>,
 }
 
 /// Which end of the words is at the place.
@@ -32,7 +38,7 @@ pub enum Anchor {
 
 impl Label {
     fn new(x: f64, y: f64, anchor: Anchor, class: &'static str, text: impl Into<String>) -> Self {
-        Self { x, y, anchor, class, text: text.into(), full: None }
+        Self { x, y, anchor, class, text: text.into(), full: None, leads_to: None }
     }
 
     fn cut(mut self, room: f64, font: f64) -> Self {
@@ -89,9 +95,8 @@ fn headings(g: &Geometry) -> Vec<Label> {
             labels.push(Label::new(x, font * 2.7, anchor, "time", address.clone()));
         }
     }
-    if g.ladder.life_lanes > 0 {
-        let name = if g.life_words().1 { "processes" } else { "pids" };
-        labels.push(Label::new(g.lives, font * 1.4, Anchor::Start, "name", name));
+    if g.ladder.lifeline_lanes > 0 {
+        labels.push(Label::new(g.lifelines, font * 1.4, Anchor::Start, "name", g.measures.heading()));
     }
     labels
 }
@@ -116,22 +121,37 @@ fn words(g: &Geometry, row: usize, item: &Item) -> Vec<Label> {
             let y = g.tops[row + 1] - 12.0;
             vec![Label::new(middle, y, Anchor::Middle, "flags", flags(packet))]
         }
-        Item::Bulk { from, to, packets, bytes, .. } => {
+        Item::Bulk { from, to, packets, bytes, lines } => {
             let middle = f64::midpoint(arrow_edge(g, *from, *to), arrow_edge(g, *to, *from));
-            vec![Label::new(middle, y, Anchor::Middle, "note", bulk(*packets, *bytes))]
+            let room = (arrow_edge(g, *from, *to) - arrow_edge(g, *to, *from)).abs() - 6.0;
+            let label = Label::new(middle, y, Anchor::Middle, "note", bulk(*packets, *bytes, *lines));
+            vec![label.cut(room, font)]
         }
+        Item::Verdict { check, verdict, text } => {
+            let label =
+                Label::new(g.hosts[0].0, y, Anchor::Start, "moment", format!("{} {text}", sign(*verdict)));
+            let mut label = label.cut(g.width - g.hosts[0].0, font * BOLD);
+            label.leads_to = Some(check_id(check));
+            vec![label]
+        }
+        Item::Unseen { .. } => Vec::new(),
         Item::Socket { place, side, text, .. } => vec![beside(g, *place, *side, y, "socket", text)],
         Item::Note { place, side, kind, text } => {
             let class = match kind {
                 NoteKind::Input => "note input",
                 NoteKind::Output => "note output",
                 NoteKind::Remark => "note",
+                NoteKind::Look => "note look",
+                NoteKind::More => "note more",
             };
-            vec![beside(g, *place, *side, y, class, text)]
+            let mut label = beside(g, *place, *side, y, class, text);
+            label.leads_to = (*kind == NoteKind::More).then(|| EVERYTHING.to_owned());
+            vec![label]
         }
         Item::Process { text, .. } => {
-            let (x, rightwards) = g.life_words();
-            let (anchor, room) = if rightwards { (Anchor::Start, g.width - x) } else { (Anchor::End, x) };
+            let (x, rightwards) = g.lifeline_labels();
+            let (anchor, room) =
+                if rightwards { (Anchor::Start, g.width - x) } else { (Anchor::End, x - g.hosts[0].0) };
             vec![Label::new(x, y, anchor, "process", text).cut(room, font)]
         }
     }
@@ -155,8 +175,9 @@ fn base(g: &Geometry, row: usize) -> f64 {
 }
 
 /// What was folded.
-pub fn bulk(packets: usize, bytes: u64) -> String {
-    format!("{packets} packets, {bytes} B")
+pub fn bulk(packets: usize, bytes: u64, lines: usize) -> String {
+    let lines = if lines > 0 { format!(", {lines} lines printed") } else { String::new() };
+    format!("… {packets} packets, {bytes} B{lines}")
 }
 
 /// A packet's control bits and length.

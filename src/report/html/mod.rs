@@ -3,6 +3,7 @@
 //! Whatever came from a program or from the wire is text here: the templates escape it, and the page
 //! forbids itself to load or to run anything.
 
+mod anchors;
 mod checks;
 mod figure;
 mod geometry;

@@ -5,43 +5,46 @@
 use maud::{Markup, html};
 
 use super::{
-    geometry::{Geometry, Measures},
+    geometry::Geometry,
     labels::{Anchor, labels},
 };
 use crate::{
     capture::Flags,
     capture::TcpState,
     printable::visible,
-    report::ladder::{Activity, Item, Ladder, Life, Look, Place, Span, Strand, Turn},
+    report::ladder::{Activity, Holder, Item, Lifeline, Place, SocketLine, Span, Transition},
     timeline::Packet,
 };
 
 pub const ZOMBIE: &str = "zombie-hatching";
 
-/// Draws a ladder. `id` is the beginning of every id in the picture; `title` and `told` tell of it to
-/// those who do not see it.
-pub fn draw(ladder: &Ladder, measures: Measures, id: &str, title: &str, told: &str) -> Markup {
-    let g = Geometry::new(ladder, measures);
+/// Draws a figure. `id` is the beginning of the ids of its title and its description, which are for those who do not
+/// see it; `class` says when it is shown.
+pub fn draw(g: &Geometry, id: &str, class: &str, title: &str, description: &str) -> Markup {
+    let (ladder, measures) = (g.ladder, g.measures);
     let (width, height) = (px(g.width), px(g.height));
     html! {
-        svg class={ "ladder " (id) } role="img" aria-labelledby={ (id) "-title " (id) "-desc" }
-            viewBox={ "0 0 " (width) " " (height) } style={ "--natural:" (width) "px" }
+        svg class={ "ladder " (class) } role="img" aria-labelledby={ (id) "-title " (id) "-desc" }
+            viewBox={ "0 0 " (width) " " (height) } width=(width)
             font-size=(px(measures.font)) xmlns="http://www.w3.org/2000/svg" {
             title id={ (id) "-title" } { (title) }
-            desc id={ (id) "-desc" } { (told) }
+            desc id={ (id) "-desc" } { (description) }
             @for (left, right) in &g.hosts {
-                rect class="host" x=(px(*left)) y=(px(g.tops[0])) width=(px(right - left)) height=(px(end(&g) - g.tops[0])) {}
+                rect class="host" x=(px(*left)) y=(px(g.tops[0])) width=(px(right - left)) height=(px(end(g) - g.tops[0])) {}
             }
-            @for strand in &ladder.strands { (socket(&g, strand)) }
-            @for life in &ladder.lives { (process(&g, life)) }
+            @for line in &ladder.sockets { (socket(g, line)) }
+            @for line in &ladder.lifelines { (process(g, line)) }
             @for (row, content) in ladder.rows.iter().enumerate() {
-                @for item in &content.items { (mark(&g, row, item)) }
+                @for item in &content.items { (mark(g, row, item)) }
             }
-            @for label in labels(&g) {
-                text class=(label.class) x=(px(label.x)) y=(px(label.y)) text-anchor=[anchor(label.anchor)] {
-                    @if let Some(full) = &label.full { title { (full) } }
-                    (label.text)
-                }
+            @for label in labels(g) {
+                @let text = html! {
+                    text class=(label.class) x=(px(label.x)) y=(px(label.y)) text-anchor=[anchor(label.anchor)] {
+                        @if let Some(full) = &label.full { title { (full) } }
+                        (label.text)
+                    }
+                };
+                @if let Some(id) = &label.leads_to { a href={ "#" (id) } { (text) } } @else { (text) }
             }
         }
     }
@@ -78,23 +81,19 @@ fn stretch<T>(g: &Geometry, span: &Span<T>) -> (f64, f64) {
     (g.middle(span.from), until)
 }
 
-fn socket(g: &Geometry, strand: &Strand) -> Markup {
-    let x = g.lane(Place { host: strand.host, lane: strand.lane });
-    let width = g.lane_width(strand.host);
+fn socket(g: &Geometry, line: &SocketLine) -> Markup {
+    let x = g.lane(Place { host: line.host, lane: line.lane });
+    let width = g.lane_width(line.host);
     html! {
-        @for span in &strand.spans {
+        @for span in &line.spans {
             @let (from, until) = stretch(g, span);
             line class={ "state " (class(span.is.state)) } x1=(px(x)) x2=(px(x)) y1=(px(from)) y2=(px(until))
                 stroke-width=(px(width)) stroke-dasharray=[dashes(span.is.state)] {}
-            @if is_hollow(span.is) {
+            @if span.is.holder == Holder::Nobody {
                 line class="hollow" x1=(px(x)) x2=(px(x)) y1=(px(from + 1.5)) y2=(px(until - 1.5)) stroke-width=(px(width * 0.5)) {}
             }
         }
     }
-}
-
-fn is_hollow(look: Look) -> bool {
-    look.owner.is_none()
 }
 
 /// A state's family: its colour.
@@ -121,13 +120,13 @@ pub fn dashes(state: TcpState) -> Option<&'static str> {
     }
 }
 
-fn process(g: &Geometry, life: &Life) -> Markup {
-    let x = g.life(life.lane);
+fn process(g: &Geometry, line: &Lifeline) -> Markup {
+    let x = g.lifeline(line.lane);
     html! {
-        @for span in &life.spans {
+        @for span in &line.spans {
             @let (from, until) = stretch(g, span);
             @if span.is == Activity::Zombie {
-                rect class="zombie" fill={ "url(#" (ZOMBIE) ")" } x=(px(x - g.life_width() / 2.0)) width=(px(g.life_width())) y=(px(from)) height=(px(until - from)) {}
+                rect class="zombie" fill={ "url(#" (ZOMBIE) ")" } x=(px(x - g.lifeline_width() / 2.0)) width=(px(g.lifeline_width())) y=(px(from)) height=(px(until - from)) {}
             } @else {
                 line class=(activity(span.is)) x1=(px(x)) x2=(px(x)) y1=(px(from)) y2=(px(until)) {}
             }
@@ -173,8 +172,14 @@ fn mark(g: &Geometry, row: usize, item: &Item) -> Markup {
             let (x, half) = (g.lane(*place), g.lane_width(place.host) / 2.0 + 2.0);
             html! { line class="tick" x1=(px(x - half)) x2=(px(x + half)) y1=(px(y)) y2=(px(y)) {} }
         }
-        Item::Process { life, turn, .. } => turned(g, y, &g.ladder.lives[*life], *turn),
-        Item::Note { .. } => html! {},
+        Item::Process { lifeline, transition, .. } => {
+            transited(g, y, &g.ladder.lifelines[*lifeline], *transition)
+        }
+        Item::Verdict { verdict, .. } => html! {
+            rect class={ "moment " (verdict) } x=(px(g.hosts[0].0 - 6.0)) y=(px(g.tops[row] + 1.0)) rx="3"
+                width=(px(g.width - g.hosts[0].0 + 4.0)) height=(px(g.tops[row + 1] - g.tops[row] - 2.0)) {}
+        },
+        Item::Note { .. } | Item::Unseen { .. } => html! {},
     }
 }
 
@@ -216,22 +221,22 @@ pub fn arrow_class(packet: &Packet) -> &'static str {
     }
 }
 
-fn turned(g: &Geometry, y: f64, life: &Life, turn: Turn) -> Markup {
-    let x = g.life(life.lane);
-    let (words, rightwards) = g.life_words();
-    let words = if rightwards { words - 3.0 } else { words + 2.0 };
+fn transited(g: &Geometry, y: f64, line: &Lifeline, transition: Transition) -> Markup {
+    let x = g.lifeline(line.lane);
+    let (labels, rightwards) = g.lifeline_labels();
+    let labels = if rightwards { labels - 3.0 } else { labels + 2.0 };
     html! {
-        line class="leader" x1=(px(x)) x2=(px(words)) y1=(px(y)) y2=(px(y)) {}
-        @match turn {
-            Turn::Born => {
-                @if let Some(parent) = life.parent {
-                    line class="life" x1=(px(g.life(g.ladder.lives[parent].lane))) x2=(px(x)) y1=(px(y)) y2=(px(y)) {}
+        line class="leader" x1=(px(x)) x2=(px(labels)) y1=(px(y)) y2=(px(y)) {}
+        @match transition {
+            Transition::Born => {
+                @if let Some(parent) = line.parent {
+                    line class="life" x1=(px(g.lifeline(g.ladder.lifelines[parent].lane))) x2=(px(x)) y1=(px(y)) y2=(px(y)) {}
                 }
                 circle class="born" cx=(px(x)) cy=(px(y)) r="3.5" {}
             }
-            Turn::Ended => path class="cross" d={ "M" (px(x - 4.0)) " " (px(y - 4.0)) "l8 8m0 -8l-8 8" } {},
-            Turn::Signaled => path class="signal" d={ "M" (px(x)) " " (px(y - 6.0)) "l5 6l-5 6l-5 -6z" } {},
-            Turn::Changed => line class="tick" x1=(px(x - 5.0)) x2=(px(x + 5.0)) y1=(px(y)) y2=(px(y)) {},
+            Transition::Ended => path class="cross" d={ "M" (px(x - 4.0)) " " (px(y - 4.0)) "l8 8m0 -8l-8 8" } {},
+            Transition::Signaled => path class="signal" d={ "M" (px(x)) " " (px(y - 6.0)) "l5 6l-5 6l-5 -6z" } {},
+            Transition::Changed => line class="tick" x1=(px(x - 5.0)) x2=(px(x + 5.0)) y1=(px(y)) y2=(px(y)) {},
         }
     }
 }

@@ -1,20 +1,25 @@
 use std::collections::HashSet;
 
 use super::{
-    geometry::{BOLD, Geometry, Measures, NARROW, WIDE},
+    anchors::{packet_id, process_id},
+    geometry::{BOLD, Geometry, Measures, NAME, NARROW, WIDE},
     labels::{Label, labels},
     render,
 };
 use crate::{
     capture::TcpState,
+    judge::{Moment, ProcessId, Verdict},
     report::{
         Evidence,
-        ladder::{Density, Item, Ladder},
+        ladder::{Density, Detail, Holder, Item, Ladder, tests::records},
     },
     timeline::What,
 };
 
-/// A run of exercise 2.
+/// The smallest letters of a figure beside its usual ones, as in `style.css`.
+const SMALLEST: f64 = 0.95;
+
+/// A run of exercise 2, as an earlier netlab left it.
 fn run() -> Evidence {
     serde_json::from_str(include_str!("../../../tests/fixtures/run/evidence.json")).unwrap()
 }
@@ -127,9 +132,10 @@ fn the_table_tells_what_the_picture_shows() {
 #[test]
 fn labels_neither_overlap_nor_leave_the_picture() {
     let long = "a text that is far too long for whatever place it may come to stand at ".repeat(3);
-    for evidence in [run(), hostile(&long)] {
+    let recorded = records().into_iter().map(|(_, evidence)| evidence);
+    for evidence in [run(), hostile(&long)].into_iter().chain(recorded) {
         for measures in [WIDE, NARROW] {
-            let ladder = Ladder::new(&evidence, measures.density);
+            let ladder = Ladder::new(&evidence, measures.density, Detail::Few);
             let g = Geometry::new(&ladder, measures);
             let labels = labels(&g);
             for (i, label) in labels.iter().enumerate() {
@@ -149,8 +155,8 @@ fn labels_neither_overlap_nor_leave_the_picture() {
 fn extent(label: &Label, measures: Measures) -> (f64, f64) {
     let scale = match label.class {
         "step" => BOLD,
-        "name" => 1.1,
-        "time" | "note wait" => 0.88,
+        "name" => NAME,
+        "time" | "note wait" => SMALLEST,
         _ => 1.0,
     };
     label.extent(measures.font * scale)
@@ -159,22 +165,22 @@ fn extent(label: &Label, measures: Measures) -> (f64, f64) {
 #[test]
 fn rows_are_in_the_order_of_time() {
     for density in [Density::Shared, Density::Single] {
-        let ladder = Ladder::new(&run(), density);
+        let ladder = Ladder::new(&run(), density, Detail::Few);
         assert!(ladder.rows.is_sorted_by_key(|row| row.at));
-        let spans = ladder.strands.iter().flat_map(|s| s.spans.iter().map(|s| (s.from, s.until)));
-        let lives = ladder.lives.iter().flat_map(|l| l.spans.iter().map(|s| (s.from, s.until)));
-        assert!(spans.chain(lives).all(|(from, until)| from < until && until <= ladder.rows.len()));
+        let spans = ladder.sockets.iter().flat_map(|s| s.spans.iter().map(|s| (s.from, s.until)));
+        let lifelines = ladder.lifelines.iter().flat_map(|l| l.spans.iter().map(|s| (s.from, s.until)));
+        assert!(spans.chain(lifelines).all(|(from, until)| from < until && until <= ladder.rows.len()));
     }
 }
 
 #[test]
 fn two_clients_stand_beside_their_server() {
-    let ladder = Ladder::new(&run(), Density::Shared);
+    let ladder = Ladder::new(&run(), Density::Shared, Detail::Few);
     let names: Vec<_> = ladder.hosts.iter().map(|h| h.name.as_str()).collect();
     assert_eq!(names, ["client1", "server", "client2"]);
 
     let states = |host: usize| -> Vec<Vec<TcpState>> {
-        let strands = ladder.strands.iter().filter(|s| s.host == host);
+        let strands = ladder.sockets.iter().filter(|s| s.host == host);
         strands.map(|s| s.spans.iter().map(|span| span.is.state).collect()).collect()
     };
     let client = [TcpState::Established, TcpState::TimeWait];
@@ -182,13 +188,13 @@ fn two_clients_stand_beside_their_server() {
     assert_eq!(states(1).len(), 3, "two connections and who listens");
     assert!(
         ladder
-            .strands
+            .sockets
             .iter()
             .flat_map(|s| &s.spans)
-            .all(|s| (s.is.state == TcpState::TimeWait) == s.is.owner.is_none())
+            .all(|s| (s.is.state == TcpState::TimeWait) == (s.is.holder == Holder::Nobody))
     );
 
-    let parents: Vec<_> = ladder.lives.iter().map(|l| l.parent).collect();
+    let parents: Vec<_> = ladder.lifelines.iter().map(|l| l.parent).collect();
     assert_eq!(parents, [None, Some(0), Some(0)]);
     let packets = |from: usize| {
         let items = ladder.rows.iter().flat_map(|row| &row.items);
@@ -196,4 +202,48 @@ fn two_clients_stand_beside_their_server() {
     };
     // SYN, ACK, a line, its echo's ACK, FIN, ACK; and a second line from the first client.
     assert!(packets(0) >= 7 && packets(2) >= 5, "{} and {}", packets(0), packets(2));
+}
+
+#[test]
+fn figures_fit_a_few_screens_and_can_be_read() {
+    for (name, evidence) in records() {
+        for measures in [WIDE, NARROW] {
+            let ladder = Ladder::new(&evidence, measures.density, Detail::Few);
+            let height = Geometry::new(&ladder, measures).height;
+            assert!(height < 8000.0, "{name}: {height} px");
+            // Pictures have their natural size on the page.
+            assert!(measures.font * SMALLEST >= 10.9, "{} px", measures.font);
+        }
+    }
+}
+
+#[test]
+fn a_failed_check_and_its_moment_lead_to_each_other() {
+    let (_, mut evidence) = records().into_iter().find(|(_, e)| e.outcome.exercise == "5").unwrap();
+    let packets = evidence.timeline.events().iter().filter_map(|event| match &event.what {
+        What::Packet(packet) => Some(packet.number),
+        _ => None,
+    });
+    // Of one of many clients that did the same.
+    let packet = packets.clone().nth(packets.count() / 3).unwrap();
+    let process = Ladder::new(&evidence, Density::Shared, Detail::Clients).lifelines.pop().unwrap();
+    let process = ProcessId { host: process.host, pid: process.pid };
+    let moments = [
+        Moment { look: Some("with-reaper".into()), ..Moment::default() },
+        Moment { packet: Some(packet), ..Moment::default() },
+        Moment { process: Some(process.clone()), ..Moment::default() },
+    ];
+    let ids = ["look-with-reaper".into(), packet_id(packet), process_id(&process.host, process.pid)];
+    for (check, moment) in evidence.outcome.checks.iter_mut().zip(moments) {
+        (check.verdict, check.moment) = (Verdict::Fail, Some(moment));
+    }
+    let page = render(&evidence);
+    let all = attributes(&page, "id");
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "every id once");
+    assert!(ids.iter().all(|id| all.contains(&&**id)), "{ids:?}");
+    let figure = page.split("<figure>").nth(1).unwrap().split("</figure>").next().unwrap();
+    assert!(ids.iter().all(|id| figure.contains(&format!("id=\"{id}\""))), "what failed is not folded away");
+    for check in &evidence.outcome.checks[..3] {
+        assert!(figure.contains(&format!("href=\"#check-{}\"", check.id)), "{}", check.id);
+    }
 }

@@ -1,25 +1,35 @@
-//! The ladder of a run: hosts side by side, time downwards, packets between them, and beside them the
-//! states of sockets and the lives of processes. This is where everything stands, in rows and lanes;
+//! The figure of a run, a sequence diagram: hosts side by side, time downwards, segments between them, and beside
+//! them the states of sockets and the lifelines of processes. This is where everything stands, in rows and lanes;
 //! how it looks is for whoever draws it.
 //!
 //! Each row is a moment at which something happened, so rows are in the order of time and not to its
 //! scale. A long wait is a row of its own that says how long it was.
 
-mod lives;
+mod alike;
+mod fold;
+mod labels;
+mod lifelines;
+mod order;
 mod rows;
-mod strands;
-mod words;
+mod sockets;
+#[cfg(test)]
+pub(crate) mod tests;
+mod trace;
 
 use crate::{
     capture::TcpState,
+    judge::Verdict,
     time::Nanos,
-    timeline::Packet,
+    timeline::{Packet, What},
     topology::{Plan, Role},
 };
 
 use super::Evidence;
-pub use lives::{Activity, Life};
-pub use strands::{Look, Strand};
+use alike::Alike;
+use labels::Shown;
+pub use lifelines::{Activity, Lifeline};
+pub use sockets::{Holder, Look, SocketLine};
+use trace::Trace;
 
 /// A run in rows and lanes.
 #[derive(Clone, Debug)]
@@ -27,13 +37,15 @@ pub struct Ladder {
     /// The hosts that took part, from left to right; servers in the middle.
     pub hosts: Vec<Column>,
     /// The sockets of each of them.
-    pub strands: Vec<Strand>,
+    pub sockets: Vec<SocketLine>,
     /// The processes of the server's programs.
-    pub lives: Vec<Life>,
+    pub lifelines: Vec<Lifeline>,
     /// How many lanes the processes need.
-    pub life_lanes: usize,
+    pub lifeline_lanes: usize,
     /// What happened, downwards.
     pub rows: Vec<Row>,
+    /// How many clients are not shown because others did the same.
+    pub more: usize,
 }
 
 /// A host.
@@ -59,20 +71,85 @@ pub struct Row {
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Item {
-    /// The exercise began a step, counted from 1. Fills its row.
-    Step { number: usize, text: String },
-    /// Nothing happened for that long. Fills its row.
-    Wait { idle: Nanos },
+    /// The exercise began a step. Fills its row.
+    Step {
+        /// Counted from 1.
+        number: usize,
+        /// What the exercise says about it.
+        text: String,
+    },
+    /// Nothing happened for a while. Fills its row.
+    Wait {
+        /// For how long.
+        idle: Nanos,
+    },
     /// A packet passed.
-    Arrow { packet: Packet, from: Place, to: Place },
-    /// Packets of a long exchange of data passed, too many to draw each of them.
-    Bulk { from: Place, to: Place, packets: usize, bytes: u64 },
+    Arrow {
+        /// The packet.
+        packet: Packet,
+        /// The sender's socket.
+        from: Place,
+        /// The receiver's socket.
+        to: Place,
+    },
+    /// The middle of a long exchange of data.
+    Bulk {
+        /// The socket on the left.
+        from: Place,
+        /// The socket on the right.
+        to: Place,
+        /// How many packets passed.
+        packets: usize,
+        /// How many bytes of data were in them.
+        bytes: u64,
+        /// How many lines programs printed meanwhile.
+        lines: usize,
+    },
     /// A socket changed.
-    Socket { strand: usize, place: Place, side: Side, text: String },
-    /// A process was born, changed, was sent a signal, or ended.
-    Process { life: usize, turn: Turn, text: String },
-    /// Something was typed, printed or told on a host.
-    Note { place: Place, side: Side, kind: NoteKind, text: String },
+    Socket {
+        /// Index into [`Ladder::sockets`].
+        line: usize,
+        /// Its place.
+        place: Place,
+        /// Where its label is.
+        side: Side,
+        /// What it is now.
+        text: String,
+    },
+    /// A segment ended a socket's state, and no table showed the next one. Takes no room.
+    Unseen {
+        /// Index into [`Ladder::sockets`].
+        line: usize,
+    },
+    /// A process began, changed, was sent a signal, or ended.
+    Process {
+        /// Index into [`Ladder::lifelines`].
+        lifeline: usize,
+        /// Which of these.
+        transition: Transition,
+        /// The same in words.
+        text: String,
+    },
+    /// Something was typed, printed or done on a host.
+    Note {
+        /// The host.
+        place: Place,
+        /// Where the note is.
+        side: Side,
+        /// What it is about.
+        kind: NoteKind,
+        /// What it says.
+        text: String,
+    },
+    /// The moment of a check that did not pass. Fills its row.
+    Verdict {
+        /// The check's id.
+        check: String,
+        /// What came of it.
+        verdict: Verdict,
+        /// The id, and what was observed.
+        text: String,
+    },
 }
 
 /// A lane of a host.
@@ -84,17 +161,18 @@ pub struct Place {
     pub lane: usize,
 }
 
-/// On which side of its host something is told.
+/// On which side of its host a label is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Side {
+    /// To the left.
     Left,
+    /// To the right.
     Right,
 }
 
 /// What happened to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Transition {
     /// It appeared.
     Born,
     /// Its state, or its parent, is another one.
@@ -112,8 +190,12 @@ pub enum NoteKind {
     Input,
     /// A program's: a line printed, its end.
     Output,
-    /// The exercise's: it looked, waited in vain, could not see.
+    /// The exercise's: it gave up waiting, could not see.
     Remark,
+    /// The exercise looked.
+    Look,
+    /// Others did the same, and are not shown.
+    More,
 }
 
 /// A stretch of rows over which something stays as it is.
@@ -136,28 +218,89 @@ pub enum Density {
     Single,
 }
 
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Of many clients that did the same the first few, and of long exchanges and outputs the beginning and the end.
+    Few,
+    /// Every client; long exchanges and outputs as with [`Detail::Few`].
+    Clients,
+}
+
 impl Ladder {
-    /// The ladder of a run.
-    pub fn new(evidence: &Evidence, density: Density) -> Self {
+    /// The figure of a run.
+    pub fn new(evidence: &Evidence, density: Density, detail: Detail) -> Self {
         let hosts = columns(evidence);
-        let strands = strands::read(evidence, &hosts);
-        let lives = lives::read(evidence);
-        rows::lay_out(evidence, &hosts, strands, lives, density)
+        let trace = Trace::of(evidence);
+        let alike = match detail {
+            Detail::Few => Alike::of(evidence, &trace),
+            Detail::Clients => Alike::default(),
+        };
+        let mut sockets = sockets::lines(&trace, &hosts, |key| alike.hides(key));
+        let hides = |process: &trace::ProcessTrace| alike.hides_process(&process.host, process.pid);
+        let mut lifelines = lifelines::lines(evidence, &trace, &sockets, hides);
+        sockets::find_holders(&mut sockets, &hosts, &lifelines);
+        let lifeline_lanes = give_lanes(&trace, hosts.len(), &mut sockets, &mut lifelines);
+        let shown =
+            Shown { evidence, hosts: &hosts, sockets: &sockets, lifelines: &lifelines, alike: &alike };
+        let is_wanted = |packet: &Packet| {
+            let failed = evidence.outcome.checks.iter().filter(|check| check.verdict != Verdict::Pass);
+            failed.filter_map(|check| check.moment.as_ref()).any(|m| m.packet == Some(packet.number))
+        };
+        let items = fold::fold(&shown.items(), is_wanted);
+        let start = evidence.timeline.events().first().map_or(0, |e| e.at);
+        let rows = rows::lay_out(items, start, hosts.len(), density, &mut sockets, &mut lifelines);
+        let columns = hosts.iter().enumerate().map(|(i, name)| Column {
+            name: name.clone(),
+            address: evidence.plan.host(name).map(|host| host.address().to_string()),
+            lanes: sockets.iter().filter(|s| s.host == i).map(|s| s.lane + 1).max().unwrap_or(1),
+        });
+        let more = alike.more.iter().map(|more| more.count).sum();
+        Self { hosts: columns.collect(), sockets, lifelines, lifeline_lanes, rows, more }
     }
 
     /// Whether there is nothing to draw.
     pub fn is_empty(&self) -> bool {
-        self.strands.is_empty() && self.lives.is_empty()
+        self.sockets.is_empty() && self.lifelines.is_empty()
     }
 
     /// The states that its sockets were in, each once.
     pub fn states(&self) -> Vec<TcpState> {
         let mut states: Vec<_> =
-            self.strands.iter().flat_map(|s| &s.spans).map(|span| span.is.state).collect();
+            self.sockets.iter().flat_map(|s| &s.spans).map(|span| span.is.state).collect();
         states.sort_unstable();
         states.dedup();
         states
     }
+}
+
+/// Gives every line a lane where no other one is at its time; returns how many the processes need.
+fn give_lanes(trace: &Trace, hosts: usize, sockets: &mut [SocketLine], lifelines: &mut [Lifeline]) -> usize {
+    for host in 0..hosts {
+        let mut base = 0;
+        for group in 0..3 {
+            let mut mine: Vec<&mut SocketLine> =
+                sockets.iter_mut().filter(|line| (line.host, line.group) == (host, group)).collect();
+            let stretch = |line: &SocketLine| {
+                let socket = &trace.sockets[&line.key];
+                (line.changes.first().map_or(socket.first, |(at, _)| at.at.min(socket.first)), socket.last)
+            };
+            mine.sort_by_key(|line| stretch(line));
+            let taken = lanes(mine.iter().map(|line| stretch(line)));
+            for (line, lane) in mine.iter_mut().zip(&taken) {
+                line.lane = base + lane;
+            }
+            base += taken.iter().max().map_or(0, |lane| lane + 1);
+        }
+    }
+    let mut order: Vec<&mut Lifeline> = lifelines.iter_mut().collect();
+    order.sort_by_key(|line| line.begun);
+    let taken =
+        lanes(order.iter().map(|line| (line.begun.at, line.ended.map_or(trace.end, |ended| ended.at))));
+    for (line, lane) in order.iter_mut().zip(&taken) {
+        line.lane = *lane;
+    }
+    taken.iter().max().map_or(0, |lane| lane + 1)
 }
 
 /// The hosts that took part: servers in the middle, the others by turns to their left and right, so
@@ -171,11 +314,11 @@ fn columns(evidence: &Evidence) -> Vec<String> {
     };
     for event in evidence.timeline.events() {
         match &event.what {
-            crate::timeline::What::Packet(p) if concerns(evidence, p.from_port, p.to_port) => {
+            What::Packet(p) if concerns(evidence, p.from_port, p.to_port) => {
                 add(&p.from);
                 add(&p.to);
             }
-            crate::timeline::What::Started { host, .. } => add(host),
+            What::Started { host, .. } => add(host),
             _ => {}
         }
     }

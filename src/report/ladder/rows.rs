@@ -3,76 +3,77 @@
 use std::collections::HashMap;
 
 use super::{
-    Column, Density, Item, Ladder, Place, Row, Side, Span,
-    lives::{Activity, Life},
-    strands::{Key, Look, Strand},
-    words,
+    Density, Item, Row, Side, Span,
+    lifelines::{Activity, Lifeline},
+    order::Moment,
+    sockets::{Change, Look, SocketLine},
 };
-use crate::{report::Evidence, time::Nanos, timeline::Packet};
+use crate::time::Nanos;
 
 /// A wait of this length gets a row of its own.
 const LONG: Nanos = 100_000_000;
 /// What happens within this time may share a row.
 const TOGETHER: Nanos = 1_000_000;
 
-/// Puts everything into rows.
+/// Puts everything, in order, into rows; the lines get their spans. Rows count time from `start`.
 pub(super) fn lay_out(
-    evidence: &Evidence,
-    hosts: &[String],
-    mut strands: Vec<Strand>,
-    mut lives: Vec<Life>,
+    items: Vec<(Moment, Item)>,
+    start: Nanos,
+    hosts: usize,
     density: Density,
-) -> Ladder {
-    let start = evidence.timeline.events().first().map_or(0, |e| e.at);
-    let mut told = words::tell(evidence, hosts, &strands, &lives);
-    told.sort_by_key(|(at, item)| (*at, !matches!(item, Item::Step { .. })));
-
-    let mut rows = Rows { all: Vec::new(), used: Vec::new(), hosts: hosts.len(), density };
-    let mut strand_rows = vec![Vec::new(); strands.len()];
-    let mut life_rows = vec![HashMap::new(); lives.len()];
-    for (at, item) in words::fold(&told) {
-        let (strand, life) = match &item {
-            Item::Socket { strand, .. } => (Some(*strand), None),
-            Item::Process { life, .. } => (None, Some(*life)),
+    sockets: &mut [SocketLine],
+    lifelines: &mut [Lifeline],
+) -> Vec<Row> {
+    let mut rows = Rows { all: Vec::new(), used: Vec::new(), hosts, density };
+    let mut socket_rows = vec![Vec::new(); sockets.len()];
+    let mut lifeline_rows = vec![HashMap::new(); lifelines.len()];
+    let mut moments = Vec::with_capacity(items.len());
+    for (at, item) in items {
+        let (line, lifeline) = match &item {
+            Item::Socket { line, .. } | Item::Unseen { line } => (Some(*line), None),
+            Item::Process { lifeline, .. } => (None, Some(*lifeline)),
             _ => (None, None),
         };
-        let row = rows.add(at.saturating_sub(start), item);
-        if let Some(strand) = strand {
-            strand_rows[strand].push(row);
+        let row = rows.add(at.at.saturating_sub(start), item);
+        moments.push((at, row));
+        if let Some(line) = line {
+            socket_rows[line].push(row);
         }
-        if let Some(life) = life {
-            life_rows[life].entry(at).or_insert(row);
+        if let Some(lifeline) = lifeline {
+            lifeline_rows[lifeline].entry(at).or_insert(row);
         }
     }
     let rows = rows.all;
-    for (strand, told_in) in strands.iter_mut().zip(&strand_rows) {
-        strand.spans = strand_spans(strand, told_in, rows.len());
+    for (line, its_rows) in sockets.iter_mut().zip(&socket_rows) {
+        line.spans = socket_spans(line, its_rows, rows.len());
     }
-    for (life, told_in) in lives.iter_mut().zip(&life_rows) {
-        let next = |at: Nanos| rows.partition_point(|row| row.at < at.saturating_sub(start));
-        life.spans = life_spans(life, |at| told_in.get(&at).copied().unwrap_or_else(|| next(at)), rows.len());
+    // What is drawn without an item of its own is in the row of the first one at its moment or after it.
+    let row = |at: Moment| {
+        moments.get(moments.partition_point(|(m, _)| *m < at)).map_or(rows.len(), |(_, row)| *row)
+    };
+    for (line, its_rows) in lifelines.iter_mut().zip(&lifeline_rows) {
+        let row = |at: Moment| its_rows.get(&at).copied().unwrap_or_else(|| row(at));
+        line.spans = lifeline_spans(line, row, rows.len());
     }
-    let columns = hosts.iter().enumerate().map(|(i, name)| Column {
-        name: name.clone(),
-        address: evidence.plan.host(name).map(|host| host.address().to_string()),
-        lanes: strands.iter().filter(|s| s.host == i).map(|s| s.lane + 1).max().unwrap_or(1),
-    });
-    let life_lanes = lives.iter().map(|l| l.lane + 1).max().unwrap_or(0);
-    Ladder { hosts: columns.collect(), strands, lives, life_lanes, rows }
+    rows
 }
 
-/// Every look lasts from the row that tells it to the one that tells the next.
-fn strand_spans(strand: &Strand, told_in: &[usize], end: usize) -> Vec<Span<Look>> {
-    let until = told_in.iter().skip(1).copied().chain([end]);
-    let looks = strand.looks.iter().zip(told_in.iter().zip(until));
-    looks.filter_map(|((_, look), (&from, until))| look.map(|is| Span { from, until, is })).collect()
+/// Every look lasts from the row of its change to that of the next one.
+fn socket_spans(line: &SocketLine, its_rows: &[usize], end: usize) -> Vec<Span<Look>> {
+    let until = its_rows.iter().skip(1).copied().chain([end]);
+    let changes = line.changes.iter().zip(its_rows.iter().zip(until));
+    let span = |((_, change), (&from, until)): (&(Moment, Change), (&usize, usize))| match change {
+        Change::Looks(is) if from < until => Some(Span { from, until, is: *is }),
+        _ => None,
+    };
+    changes.filter_map(span).collect()
 }
 
-fn life_spans(life: &Life, row: impl Fn(Nanos) -> usize, end: usize) -> Vec<Span<Activity>> {
-    let end = life.ended.map_or(end, &row);
-    let until = life.activities.iter().skip(1).map(|(at, _)| row(*at)).chain([end]);
-    let spans =
-        life.activities.iter().zip(until).map(|((at, is), until)| Span { from: row(*at), until, is: *is });
+fn lifeline_spans(line: &Lifeline, row: impl Fn(Moment) -> usize, end: usize) -> Vec<Span<Activity>> {
+    let end = line.ended.map_or(end, &row);
+    let until = line.activities.iter().skip(1).map(|(at, _)| row(*at)).chain([end]);
+    let spans = line.activities.iter().zip(until);
+    let spans = spans.map(|((at, is), until)| Span { from: row(*at), until, is: *is });
     spans.filter(|span| span.from < span.until).collect()
 }
 
@@ -90,17 +91,25 @@ impl Rows {
     /// Adds an item, to the last row if it may, else to a new one. Returns the row.
     fn add(&mut self, at: Nanos, item: Item) -> usize {
         let last = self.all.last().map_or(0, |row| row.at);
-        if at - last >= LONG && !self.all.is_empty() {
+        let takes_no_room = matches!(item, Item::Unseen { .. });
+        if takes_no_room && let Some(row) = self.all.last_mut() {
+            row.items.push(item);
+            return self.all.len() - 1;
+        }
+        if at.saturating_sub(last) >= LONG && !self.all.is_empty() {
             self.begin(last, Item::Wait { idle: at - last });
         }
         let wanted = self.places(&item);
         let shares = self.density == Density::Shared
-            && self.all.last().is_some_and(|row| at - row.at < TOGETHER && may_share(row, &item))
+            && self
+                .all
+                .last()
+                .is_some_and(|row| at.saturating_sub(row.at) < TOGETHER && may_share(row, &item))
             && wanted.clone().all(|place| !self.used[place]);
         if shares && let Some(row) = self.all.last_mut() {
             row.items.push(item);
         } else {
-            self.begin(at, item);
+            self.begin(at.max(last), item);
         }
         for place in wanted {
             self.used[place] = true;
@@ -115,7 +124,7 @@ impl Rows {
 
     fn places(&self, item: &Item) -> std::ops::Range<usize> {
         match item {
-            Item::Step { .. } | Item::Wait { .. } => 0..self.hosts + 2,
+            Item::Step { .. } | Item::Wait { .. } | Item::Verdict { .. } => 0..self.hosts + 2,
             Item::Arrow { from, to, .. } | Item::Bulk { from, to, .. } => {
                 from.host.min(to.host) + 1..from.host.max(to.host) + 1
             }
@@ -124,27 +133,13 @@ impl Rows {
                 place..place + 1
             }
             Item::Process { .. } => self.hosts + 1..self.hosts + 2,
+            Item::Unseen { .. } => 0..0,
         }
     }
 }
 
-/// Packets keep their order only in rows of their own, and so do the turns of one lane.
+/// Packets keep their order only in rows of their own, and so do the changes of one lane.
 fn may_share(row: &Row, item: &Item) -> bool {
     let is_arrow = |item: &Item| matches!(item, Item::Arrow { .. } | Item::Bulk { .. });
     !(is_arrow(item) && row.items.iter().any(is_arrow))
-}
-
-/// The lane of every socket. Of two of the same name, the first one's.
-pub(super) fn lanes_of(strands: &[Strand]) -> HashMap<&Key, usize> {
-    strands.iter().rev().map(|strand| (&strand.key, strand.lane)).collect()
-}
-
-/// Where the two ends of a packet stand.
-pub(super) fn ends(packet: &Packet, hosts: &[String], lanes: &HashMap<&Key, usize>) -> Option<[Place; 2]> {
-    let place = |key: &Key| {
-        let host = hosts.iter().position(|host| *host == key.host)?;
-        Some(Place { host, lane: lanes.get(key).copied().unwrap_or_default() })
-    };
-    let [from, to] = Key::ends(packet);
-    Some([place(&from)?, place(&to)?])
 }

@@ -90,6 +90,7 @@ fn as_a_whole(record: &Record) -> Option<CheckResult> {
         verdict: Verdict::Error,
         expected: "the submission can be taken, compiles, and is done within its time".into(),
         observed: why,
+        moment: None,
         evidence: record.compiler.iter().flat_map(|words| words.lines()).map(Into::into).collect(),
         hints: Vec::new(),
         by_hand: Vec::new(),
