@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     error::Context,
-    exercise::{self, Roles, Template, model::Exercise},
+    exercise::{self, Origin, Roles, Template, model::Exercise},
     own,
     runtime::RuntimeKind,
     timeline::Timeline,
@@ -50,6 +50,9 @@ pub struct Record {
     pub programs: IndexMap<String, String>,
     /// The one of them that was judged.
     pub judged: Option<String>,
+    /// Whose run it is.
+    #[serde(default)]
+    pub origin: Origin,
     /// Everything that was done and seen, in one order.
     pub timeline: Timeline,
     /// How it ended.
@@ -84,6 +87,7 @@ impl Record {
             workspace: None,
             programs: IndexMap::new(),
             judged: None,
+            origin: Origin::default(),
             timeline: Timeline::default(),
             ending: Ending::default(),
             elapsed_ms: 0,

@@ -9,5 +9,5 @@ mod validate;
 
 pub use bind::{bind, in_words};
 pub use library::{Template, all, find, from_document, parse, schema};
-pub use options::Options;
+pub use options::{Options, Origin};
 pub use roles::{Roles, assign_roles};

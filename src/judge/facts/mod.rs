@@ -7,7 +7,7 @@ mod signaled;
 mod sockets;
 mod usage;
 
-use std::{collections::HashSet, net::SocketAddr, path::Path, slice};
+use std::{net::SocketAddr, slice};
 
 use super::snapshot::Snapshot;
 use crate::{
@@ -74,34 +74,6 @@ impl Facts {
         failed.find_map(|fact| fact.subject(snapshot))
     }
 
-    /// What a person types to see the same; `capture` is the run's.
-    pub fn by_hand(&self, snapshot: &Snapshot, capture: &Path) -> Vec<String> {
-        let on = |program: &str| snapshot.programs.get(program).map(|p| p.host.as_str());
-        let mut commands = Vec::new();
-        for socket in &self.sockets {
-            commands.push(format!("netlab exec {} -- netstat -putan", snapshot.host(&socket.on)));
-        }
-        let of = self.processes.iter().map(|p| &p.of).chain(self.cpu.iter().map(|c| &c.of));
-        for host in of.filter_map(|name| on(name)) {
-            commands.push(format!("netlab exec {host} -- ps -eo pid,ppid,stat,time,args"));
-        }
-        let listens = self.listens.as_deref().and_then(on);
-        commands.extend(listens.map(|host| format!("netlab exec {host} -- netstat -tlnp")));
-        if !self.conversations.is_empty() {
-            commands.push(format!("netlab capture show {}", capture.display()));
-        }
-        let printers = self.program.iter().map(|p| &p.name).chain(self.outputs.iter().flat_map(|o| &o.of));
-        for program in printers.filter_map(|name| snapshot.programs.get(name)) {
-            commands.push(format!("netlab exec {} -- {}", program.host, program.command));
-        }
-        for host in self.descriptors.iter().filter_map(|d| on(&d.of)) {
-            commands.push(format!("netlab exec {host} -- ls -l /proc/PID/fd"));
-        }
-        let mut seen = HashSet::new();
-        commands.retain(|command| seen.insert(command.clone()));
-        commands
-    }
-
     fn each(&self) -> impl Iterator<Item = Box<dyn Fact + '_>> {
         let listens = self.listens.iter().map(|p| Box::new(sockets::Listens(p)) as Box<dyn Fact>);
         listens
@@ -128,6 +100,18 @@ impl<F: Fact> Fact for &F {
     fn is_lost(&self, snapshot: &Snapshot) -> bool {
         (*self).is_lost(snapshot)
     }
+}
+
+/// The first process of a program.
+fn first_process(name: &str, snapshot: &Snapshot) -> Option<Subject> {
+    let program = snapshot.programs.get(name)?;
+    Some(Subject::Process(program.host.clone(), program.pid?))
+}
+
+/// The process of a program that listens.
+fn parent(name: &str, snapshot: &Snapshot) -> Option<Subject> {
+    let program = snapshot.programs.get(name)?;
+    Some(Subject::Process(program.host.clone(), program.parent?))
 }
 
 /// A socket as netstat shows it.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
-use super::{Fact, Finding};
+use super::{Fact, Finding, Subject};
 use crate::{
     exercise::model::{Count, Ended, Outcome, Outputs},
     judge::snapshot::{Program, Snapshot},
@@ -47,6 +47,10 @@ impl Fact for Outcome {
         Finding { holds, observed: observed.join("; "), evidence }
     }
 
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        super::first_process(&self.name, snapshot)
+    }
+
     fn is_lost(&self, snapshot: &Snapshot) -> bool {
         let is_over = |p: &Program| p.ended.is_some() && p.silent;
         snapshot.programs.get(&self.name).is_some_and(is_over) && !self.find(snapshot).holds
@@ -69,6 +73,10 @@ impl Fact for Outputs {
             observed: format!("{total} programs printed {n} different texts (expected {})", self.different),
             evidence: programs.into_iter().map(in_a_line).collect(),
         }
+    }
+
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        self.of.iter().find_map(|name| super::first_process(name, snapshot))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Facts about the signals that steps have sent.
 
-use super::{Fact, Finding};
+use super::{Fact, Finding, Subject};
 use crate::{exercise::model::Signaled, judge::snapshot::Snapshot, signals};
 
 impl Fact for Signaled {
@@ -17,5 +17,9 @@ impl Fact for Signaled {
             ),
             evidence: Vec::new(),
         }
+    }
+
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        super::parent(&self.of, snapshot)
     }
 }

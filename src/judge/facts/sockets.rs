@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Fact, Finding, socket_line};
+use super::{Fact, Finding, Subject, socket_line};
 use crate::{
     capture::TcpState,
     exercise::model::{Owner, Sockets},
@@ -45,6 +45,10 @@ impl Fact for Listens<'_> {
         Finding { holds: listening.is_some(), observed, evidence }
     }
 
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        super::first_process(self.0, snapshot)
+    }
+
     fn is_lost(&self, snapshot: &Snapshot) -> bool {
         let is_over = |p: &Program| p.ended.is_some() && p.silent && snapshot.processes(p).next().is_none();
         snapshot.programs.get(self.0).is_some_and(is_over)
@@ -55,15 +59,7 @@ impl Fact for Sockets {
     fn find(&self, snapshot: &Snapshot) -> Finding {
         let host = snapshot.host(&self.on);
         let port = snapshot.port(self.port.as_deref());
-        let is_ephemeral = |s: &SocketRow| snapshot.ports.values().all(|port| *port != s.local.port());
-        let mut holders = BTreeSet::new();
-        let matching: Vec<&SocketRow> = snapshot
-            .sockets(host, port)
-            .filter(|s| self.state.is_none_or(|state| s.state == state))
-            .filter(|s| self.ephemeral.is_none_or(|wanted| is_ephemeral(s) == wanted))
-            .filter(|s| self.recv_q.is_none_or(|wanted| wanted.admits(u64::from(s.recv_q))))
-            .filter(|s| self.owner.is_none_or(|owner| is_owned(s, owner, snapshot, host, &mut holders)))
-            .collect();
+        let matching = self.matching(host, snapshot);
         let processes = snapshot.tables.processes(host);
         let evidence: Vec<String> = snapshot.sockets(host, port).map(|s| socket_line(s, processes)).collect();
         let n = matching.len() as u64;
@@ -73,9 +69,31 @@ impl Fact for Sockets {
             evidence,
         }
     }
+
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        let host = snapshot.host(&self.on);
+        let all = snapshot.sockets(host, snapshot.port(self.port.as_deref()));
+        let mut owners =
+            self.matching(host, snapshot).into_iter().chain(all).flat_map(|socket| &socket.owners);
+        owners.next().map(|pid| Subject::Process(host.to_owned(), *pid))
+    }
 }
 
 impl Sockets {
+    /// The sockets that are as it asks.
+    fn matching<'s>(&self, host: &'s str, snapshot: &'s Snapshot) -> Vec<&'s SocketRow> {
+        let port = snapshot.port(self.port.as_deref());
+        let is_ephemeral = |s: &SocketRow| snapshot.ports.values().all(|port| *port != s.local.port());
+        let mut holders = BTreeSet::new();
+        snapshot
+            .sockets(host, port)
+            .filter(|s| self.state.is_none_or(|state| s.state == state))
+            .filter(|s| self.ephemeral.is_none_or(|wanted| is_ephemeral(s) == wanted))
+            .filter(|s| self.recv_q.is_none_or(|wanted| wanted.admits(u64::from(s.recv_q))))
+            .filter(|s| self.owner.is_none_or(|owner| is_owned(s, owner, snapshot, host, &mut holders)))
+            .collect()
+    }
+
     /// As `ESTABLISHED owned by a child of its own`.
     fn words(&self) -> String {
         let mut words = self.state.map_or("sockets".to_owned(), |state| state.to_string());

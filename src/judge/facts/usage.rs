@@ -1,6 +1,6 @@
 //! Facts about what a program used since a look: processor time, and descriptors.
 
-use super::{Fact, Finding, process_line};
+use super::{Fact, Finding, Subject, process_line};
 use crate::{
     exercise::model::{Cpu, Descriptors},
     judge::snapshot::{Program, Snapshot, Used},
@@ -20,6 +20,10 @@ impl Fact for Cpu {
             }
         })
     }
+
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        super::parent(&self.of, snapshot)
+    }
 }
 
 impl Fact for Descriptors {
@@ -32,6 +36,10 @@ impl Fact for Descriptors {
             ),
             evidence: snapshot.processes(program).map(process_line).collect(),
         })
+    }
+
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        super::parent(&self.of, snapshot)
     }
 }
 
