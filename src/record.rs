@@ -7,12 +7,15 @@ use std::{
 
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     Error, Result,
     error::Context,
-    exercise::{self, Origin, Roles, Template, model::Exercise},
+    exercise::{
+        self, Origin, Roles, Template,
+        model::{Action, Exercise},
+    },
     own,
     runtime::RuntimeKind,
     timeline::Timeline,
@@ -33,7 +36,8 @@ const MOST_READ: u64 = 512 << 20;
 pub struct Record {
     /// Of the file's form.
     version: u32,
-    /// What was run, with every variable filled in.
+    /// What was run, with every placeholder filled in.
+    #[serde(deserialize_with = "exercise")]
     pub exercise: Exercise,
     /// The lab it ran on.
     pub plan: Plan,
@@ -142,6 +146,27 @@ fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(FILE) } else { path.to_owned() }
 }
 
+/// A step as a record keeps it. Those of an earlier netlab had every key that a file may have, also those that it did not
+/// use; they are passed over, for what was done is in the timeline.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Action(Box<Action>),
+    Earlier {
+        #[expect(dead_code, reason = "it tells them apart")]
+        within_ms: u64,
+    },
+}
+
+fn exercise<'de, D: Deserializer<'de>>(from: D) -> Result<Exercise, D::Error> {
+    let mut kept = Exercise::<String, Kept>::deserialize(from)?;
+    let steps = std::mem::take(&mut kept.steps).into_iter().filter_map(|step| match step {
+        Kept::Action(action) => Some(*action),
+        Kept::Earlier { .. } => None,
+    });
+    Ok(kept.with_steps(steps.collect()))
+}
+
 #[derive(Deserialize)]
 struct Version {
     version: u32,
@@ -151,4 +176,21 @@ fn unpack(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let read = GzDecoder::new(bytes).take(MOST_READ + 1).read_to_end(&mut text)? as u64;
     if read > MOST_READ { Err(io::Error::other("it is too long")) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn steps_of_an_earlier_netlab_are_passed_over_and_broken_ones_are_not() {
+        let steps = |json: &str| {
+            let exercise = format!(
+                r#"{{"id": "x", "title": "x", "asks": "x", "ports": {{}}, "checks": [], "steps": [{json}]}}"#
+            );
+            super::exercise(&mut serde_json::Deserializer::from_str(&exercise)).map(|bound| bound.steps.len())
+        };
+        let earlier = r#"{"about": null, "say": "hello", "start": null, "steps": [], "within_ms": 5000}"#;
+        assert_eq!(steps(earlier).unwrap(), 0);
+        assert_eq!(steps(r#"{"say": "hello"}, {"link": {"host": "server", "state": "up"}}"#).unwrap(), 2);
+        assert!(steps(r#"{"link": {"host": "server"}}"#).is_err());
+    }
 }

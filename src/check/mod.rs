@@ -22,7 +22,7 @@ pub use report::{Report, Section};
 
 use crate::{
     Error, Kind, Result,
-    exercise::{self, Options, Origin, Template, model::Exercise},
+    exercise::{self, Options, Origin, Template},
     judge::Outcome,
     record::Record,
     run::Folder,
@@ -56,7 +56,7 @@ pub enum Progress<'n> {
     /// The programs are being compiled with this command.
     Building(&'n str),
     /// A section's run with this program begins.
-    Section(&'n Exercise, &'n str),
+    Section(&'n Template, &'n str),
     /// Something was done or seen in it.
     Event(&'n Record, &'n Event),
 }
@@ -89,7 +89,7 @@ pub async fn run(
         let mut section = Section::new(&template.exercise);
         for program in template.exercise.judged() {
             let Some(command) = request.programs.get(program) else { continue };
-            tell(Progress::Section(&template.exercise, command));
+            tell(Progress::Section(template, command));
             let judged = match &unbuilt {
                 Some(why) => Err(Error::lab(why)),
                 None => judge(template, program, request, runtime, lab, stop.as_mut(), tell).await,

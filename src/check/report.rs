@@ -85,10 +85,10 @@ impl Report {
 
 impl Section {
     /// Nothing judged yet.
-    pub(crate) fn new(exercise: &Exercise) -> Self {
+    pub(crate) fn new<T: ToString, S>(exercise: &Exercise<T, S>) -> Self {
         Self {
             exercise: exercise.id.clone(),
-            title: exercise.title.clone(),
+            title: exercise.title.to_string(),
             verdict: Verdict::Error,
             checks: Vec::new(),
             reference_programs: Vec::new(),

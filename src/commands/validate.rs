@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use netlab::{
     class::course::Course,
-    exercise::{self, model::Exercise},
+    exercise::{self, Template, model::Exercise},
     printable::visible,
     topology::{Plan, Topology},
     workspace::{MANIFEST, Manifest},
@@ -56,7 +56,7 @@ impl Args {
 enum Kind {
     /// The plan of a lab where no subnet is taken.
     Lab(Plan),
-    Exercise(Box<Exercise>),
+    Exercise(Box<Template>),
     Course(Box<Course>),
     Workspace(Manifest),
 }
@@ -65,7 +65,7 @@ enum Kind {
 fn read(file: &Path) -> netlab::Result<Kind> {
     let document = Document::read(file)?;
     if document.has("steps") || document.has("checks") {
-        return Ok(Kind::Exercise(Box::new(exercise::from_document(&document)?.exercise)));
+        return Ok(Kind::Exercise(Box::new(exercise::from_document(&document)?)));
     }
     if file.file_name() == Some(MANIFEST.as_ref()) {
         return Manifest::checked(&document).map(Kind::Workspace);
@@ -81,8 +81,8 @@ fn show(file: &Path, made: &Kind) {
     let file = visible(&file.to_string_lossy());
     let plan = match made {
         Kind::Lab(plan) => plan,
-        Kind::Exercise(exercise) => {
-            let Exercise { id, title, steps, checks, .. } = &**exercise;
+        Kind::Exercise(template) => {
+            let Exercise { id, title, steps, checks, .. } = &template.exercise;
             let (steps, checks) = (count(steps.len(), "step"), count(checks.len(), "check"));
             return println!("{}: exercise {}, {}: {steps}, {checks}", file, visible(id), visible(title));
         }
@@ -121,7 +121,8 @@ fn row(file: &Path, result: &netlab::Result<Kind>) -> Value {
             return json!({"file": file, "valid": true, "segments": plan.segments, "hosts": plan.hosts,
                 "problems": []});
         }
-        Ok(Kind::Exercise(exercise)) => {
+        Ok(Kind::Exercise(template)) => {
+            let exercise = &template.exercise;
             let checks: Vec<_> = exercise.checks.iter().map(|c| &c.id).collect();
             return json!({"file": file, "valid": true, "exercise": exercise.id, "title": exercise.title,
                 "steps": exercise.steps.len(), "checks": checks, "problems": []});

@@ -1,17 +1,21 @@
-//! From an exercise as written to one that can run: hosts chosen, variables filled in, repeated
-//! steps written out.
+//! From a template to an exercise that a lab can do: hosts chosen, placeholders filled in, repeated steps written out.
+
+use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use serde_yaml::Value;
 
 use super::{
-    Roles, assign_roles,
     library::Template,
-    model::{Exercise, Variables},
+    model::{Action, Exercise, Part},
+    roles::{Roles, assign_roles},
 };
-use crate::{Error, Result, error::Context, topology::Plan};
+use crate::{
+    Error, Result,
+    topology::Plan,
+    yaml::{Bind, Text, Values},
+};
 
-/// The exercise with its variables filled in. The user's programs take the place of the exercise's of
+/// The exercise with its placeholders filled in. The user's programs take the place of the exercise's of
 /// the same name; where one is judged, whatever does not judge it is left out.
 pub fn bind(
     template: &Template,
@@ -21,143 +25,180 @@ pub fn bind(
     own: &IndexMap<String, String>,
     judged: Option<&str>,
 ) -> Result<Exercise> {
-    let mut variables: Variables = roles.clone();
-    variables.extend(workspace.map(|folder| ("workspace".to_owned(), folder.to_owned())));
-    variables.extend(ports.iter().map(|(name, port)| (name.clone(), port.to_string())));
-    let mut tree = template.tree.clone();
-    for (name, command) in own {
-        let programs = tree.get_mut("programs").and_then(|p| p.get_mut(name)).ok_or_else(|| {
-            Error::usage(format!("exercise {} runs no program \"{name}\"", template.exercise.id))
-                .hint("`netlab exercise` lists the programs of each")
-        })?;
-        // A program with a port of its own, as a variant beside the server, may call it `{port}`, too.
-        let port = ports.get(name).map(|port| ("port".to_owned(), port.to_string()));
-        *programs = Value::from(fill_text(command, &port.into_iter().collect()));
+    let Exercise { id, programs, .. } = &template.exercise;
+    if let Some(name) = own.keys().find(|name| !programs.contains_key(*name)) {
+        let error = Error::usage(format!("exercise {id} runs no program \"{name}\""));
+        return Err(error.hint("`netlab exercise` lists the programs of each"));
     }
-    if let Some(steps) = tree.get_mut("steps").and_then(Value::as_sequence_mut) {
-        *steps = write_out(std::mem::take(steps), judged);
+    Ok(fill(&template.exercise, roles, ports, workspace, own, judged))
+}
+
+fn fill(
+    exercise: &Exercise<Text, Part>,
+    roles: &Roles,
+    ports: &IndexMap<String, u16>,
+    workspace: Option<&str>,
+    own: &IndexMap<String, String>,
+    judged: Option<&str>,
+) -> Exercise {
+    let Exercise { id, title, asks, explain, clients, ports: wanted, programs, steps, checks } = exercise;
+    let mut named: BTreeMap<String, String> = roles.clone();
+    named.extend(workspace.map(|folder| ("workspace".to_owned(), folder.to_owned())));
+    named.extend(ports.iter().map(|(name, port)| (name.clone(), port.to_string())));
+    let values = Values::new(&named);
+    let programs = programs.iter().map(|(name, command)| {
+        let command =
+            own.get(name).map_or_else(|| command.bind(values), |own| bind_own(name, own, ports, &named));
+        (name.clone(), command)
+    });
+    let programs = programs.collect();
+    let checks = checks.iter().filter(|check| judged.is_none() || check.about.as_deref() == judged);
+    Exercise {
+        id: id.clone(),
+        title: title.bind(values),
+        asks: asks.bind(values),
+        explain: explain.bind(values),
+        clients: *clients,
+        ports: wanted.clone(),
+        steps: Binder { programs: &programs, judged }.actions(steps, values),
+        checks: checks.map(|check| check.bind(values)).collect(),
+        programs,
     }
-    if let (Some(judged), Some(checks)) = (judged, tree.get_mut("checks").and_then(Value::as_sequence_mut)) {
-        checks.retain(|check| about(check) == Some(judged));
-    }
-    fill(&mut tree, &variables);
-    serde_yaml::from_value(tree).or_usage(|| template.path.display())
+}
+
+/// A command of the user's own. A program with a port of its own, as a variant beside the server, may call it `{port}`,
+/// too.
+fn bind_own(
+    name: &str,
+    command: &str,
+    ports: &IndexMap<String, u16>,
+    named: &BTreeMap<String, String>,
+) -> String {
+    let mut named = named.clone();
+    named.extend(ports.get(name).map(|port| ("port".to_owned(), port.to_string())));
+    Text::parse(command).bind(Values::new(&named))
 }
 
 /// The exercise as it would be on a lab where the ports that it prefers are free: for its words where it did not run.
 pub fn in_words(template: &Template, plan: &Plan) -> Exercise {
-    let Template { exercise, .. } = template;
-    let bound = assign_roles(plan, exercise.clients)
-        .and_then(|roles| bind(template, &roles, &exercise.ports, None, &IndexMap::new(), None));
-    bound.unwrap_or_else(|_| exercise.clone())
+    let exercise = &template.exercise;
+    let roles = assign_roles(plan, exercise.clients).unwrap_or_default();
+    fill(exercise, &roles, &exercise.ports, None, &IndexMap::new(), None)
 }
 
-/// Groups of steps as single ones, one after the other: repeated ones with `{n}` filled in, and
-/// without those about another program than the one judged.
-fn write_out(steps: Vec<Value>, judged: Option<&str>) -> Vec<Value> {
-    let mut all = Vec::new();
-    for step in steps {
-        if let (Some(judged), Some(about)) = (judged, about(&step))
-            && judged != about
+/// What decides how steps become actions.
+struct Binder<'b> {
+    /// The commands of the exercise's programs, or of the user's own in their place.
+    programs: &'b IndexMap<String, String>,
+    /// The program that is judged, if one is.
+    judged: Option<&'b str>,
+}
+
+impl Binder<'_> {
+    /// What is done, one after the other: repeated steps as often as they are done, and without those about another
+    /// program than the one judged.
+    fn actions(&self, parts: &[Part], values: Values<'_>) -> Vec<Action> {
+        let mut all = Vec::new();
+        for part in parts {
+            if let (Some(judged), Some(about)) = (self.judged, part.about.as_deref())
+                && judged != about
+            {
+                continue;
+            }
+            all.extend(part.actions.iter().map(|action| self.action(action, values)));
+            match part.times {
+                Some(times) => {
+                    all.extend((1..=times).flat_map(|n| self.actions(&part.parts, values.repetition(n))));
+                }
+                None => all.extend(self.actions(&part.parts, values)),
+            }
+        }
+        all
+    }
+
+    fn action(&self, action: &Action<Text>, values: Values<'_>) -> Action {
+        let mut action = action.bind(values);
+        if let Action::Start { command, program: Some(program), .. } = &mut action
+            && let Some(bound) = self.programs.get(program)
         {
-            continue;
+            command.clone_from(bound);
         }
-        let Some(inner) = step.get("steps").and_then(Value::as_sequence) else {
-            all.push(step);
-            continue;
-        };
-        if let Some(say) = step.get("say") {
-            all.push(Value::Mapping([("say".into(), say.clone())].into_iter().collect()));
-        }
-        for n in 1..=step.get("times").and_then(Value::as_u64).unwrap_or(1) {
-            let mut copies = write_out(inner.clone(), judged);
-            if step.get("times").is_some() {
-                let counted = Variables::from([("n".to_owned(), n.to_string())]);
-                copies.iter_mut().for_each(|copy| fill(copy, &counted));
-            }
-            all.extend(copies);
-        }
+        action
     }
-    all
-}
-
-/// The program that a step or a check is about.
-fn about(tree: &Value) -> Option<&str> {
-    tree.get("about").and_then(Value::as_str)
-}
-
-/// Fills in every `{name}` that is a variable, in every text of the tree.
-fn fill(tree: &mut Value, variables: &Variables) {
-    match tree {
-        Value::String(text) => *text = fill_text(text, variables),
-        Value::Sequence(items) => items.iter_mut().for_each(|item| fill(item, variables)),
-        Value::Mapping(map) => map.iter_mut().for_each(|(_, value)| fill(value, variables)),
-        _ => {}
-    }
-}
-
-/// Fills in every `{name}` of a text that is a variable; others stay as they are.
-pub fn fill_text(text: &str, variables: &Variables) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        filled.push_str(before);
-        match after.split_once('}').and_then(|(name, tail)| Some((variables.get(name)?, tail))) {
-            Some((value, tail)) => {
-                filled.push_str(value);
-                rest = tail;
-            }
-            None => {
-                filled.push('{');
-                rest = after;
-            }
-        }
-    }
-    filled + rest
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::exercise;
 
-    #[test]
-    fn variables_are_filled_in_and_other_braces_stay() {
-        let variables = Variables::from([("port".into(), "8002".into())]);
-        assert_eq!(fill_text("a {port} {x} {port", &variables), "a 8002 {x} {port");
-    }
-
-    #[test]
-    fn what_did_not_run_is_told_without_variables() {
-        let plan = crate::topology::load(None).unwrap().plan("lab", &[]).unwrap();
-        for template in crate::exercise::all(None).unwrap() {
-            let words = in_words(&template, &plan);
-            let left: Vec<_> = words.checks.iter().filter(|check| check.expect.contains('{')).collect();
-            assert!(left.is_empty(), "exercise {}: {left:?}", words.id);
-        }
-        let template = crate::exercise::find("2", None).unwrap();
-        let written = &template.exercise.checks;
-        assert!(written.iter().any(|check| check.expect.contains("{port}")), "{written:?}");
+    /// What an exercise of these steps does: each action as JSON.
+    fn does(steps: &str, judged: Option<&str>, own: &[(&str, &str)]) -> Vec<String> {
+        let text = format!(
+            "id: x\ntitle: x\nasks: x\nclients: 2\nports: {{port: 8001, b: 8002}}\nprograms: {{a: 'run a {{port}}', b: 'run b {{b}}'}}\n\
+             steps: {steps}\nchecks: []\n"
+        );
+        let template = exercise::parse(Path::new("x.yaml"), &text).unwrap();
+        let roles = Roles::from(
+            [("server", "pc1"), ("client1", "pc2"), ("client2", "pc3")].map(|(k, v)| (k.into(), v.into())),
+        );
+        let own = own.iter().map(|(name, command)| ((*name).to_owned(), (*command).to_owned())).collect();
+        let bound = bind(&template, &roles, &template.exercise.ports, None, &own, judged).unwrap();
+        bound.steps.iter().map(|action| serde_json::to_string(action).unwrap()).collect()
     }
 
     #[test]
     fn repeated_steps_are_counted_from_one() {
-        let steps: Vec<Value> =
-            serde_yaml::from_str("[{times: 2, steps: [{start: \"c{n}\"}, {eof: \"c{n}\"}]}, {eof: x}]")
-                .unwrap();
-        assert_eq!(texts(steps, None), ["start: c1\n", "eof: c1\n", "start: c2\n", "eof: c2\n", "eof: x\n"]);
+        let steps = "[{times: 2, say: two, steps: [{say: \"{n} on {client{n}}\"}, {times: 1, steps: [{say: \"{n}\"}]}]}, {say: x}]";
+        let said = [r#"{"say":"two"}"#, r#"{"say":"1 on pc2"}"#, r#"{"say":"1"}"#].into_iter().chain([
+            r#"{"say":"2 on pc3"}"#,
+            r#"{"say":"1"}"#,
+            r#"{"say":"x"}"#,
+        ]);
+        assert_eq!(does(steps, None, &[]), said.collect::<Vec<_>>());
     }
 
     #[test]
     fn steps_about_another_program_are_left_out() {
         let steps =
-            "[{say: hello}, {about: a, say: group, steps: [{eof: x}]}, {about: b, steps: [{eof: y}]}]";
-        let steps: Vec<Value> = serde_yaml::from_str(steps).unwrap();
-        assert_eq!(texts(steps.clone(), Some("a")), ["say: hello\n", "say: group\n", "eof: x\n"]);
-        assert_eq!(texts(steps.clone(), Some("b")), ["say: hello\n", "eof: y\n"]);
-        assert_eq!(texts(steps, None), ["say: hello\n", "say: group\n", "eof: x\n", "eof: y\n"]);
+            "[{say: hello}, {about: a, say: group, steps: [{say: x}]}, {about: b, steps: [{say: y}]}]";
+        let said = |words: &[&str]| words.iter().map(|w| format!("{{\"say\":\"{w}\"}}")).collect::<Vec<_>>();
+        assert_eq!(does(steps, Some("a"), &[]), said(&["hello", "group", "x"]));
+        assert_eq!(does(steps, Some("b"), &[]), said(&["hello", "y"]));
+        assert_eq!(does(steps, None, &[]), said(&["hello", "group", "x", "y"]));
     }
 
-    fn texts(steps: Vec<Value>, judged: Option<&str>) -> Vec<String> {
-        write_out(steps, judged).iter().map(|s| serde_yaml::to_string(s).unwrap()).collect()
+    #[test]
+    fn a_users_own_program_takes_the_place_of_the_exercises() {
+        let steps = "[{start: s, on: server, program: a}, {start: t, on: server, program: b}]";
+        let started = |command: &str| does(steps, None, &[("b", command)]).join("\n");
+        assert!(started("./mine {port} {client1}").contains("\"command\":\"./mine 8002 pc2\""));
+        assert!(started("./mine").contains("\"command\":\"run a 8001\""));
+    }
+
+    #[test]
+    fn what_did_not_run_is_told_without_placeholders() {
+        let plan = crate::topology::load(None).unwrap().plan("lab", &[]).unwrap();
+        for template in exercise::all(None).unwrap() {
+            let words = in_words(&template, &plan);
+            let left: Vec<_> = words.checks.iter().filter(|check| check.expect.contains('{')).collect();
+            assert!(left.is_empty(), "exercise {}: {left:?}", words.id);
+        }
+        let template = exercise::find("2", None).unwrap();
+        let written = &template.exercise.checks;
+        assert!(written.iter().any(|check| check.expect.contains("{port}")), "{written:?}");
+    }
+
+    #[test]
+    fn a_bound_exercise_survives_its_record() {
+        let plan = crate::topology::load(None).unwrap().plan("lab", &[]).unwrap();
+        for template in exercise::all(None).unwrap() {
+            let bound = in_words(&template, &plan);
+            let text = serde_json::to_string(&bound).unwrap();
+            let again: Exercise = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&again).unwrap(), text);
+        }
     }
 }

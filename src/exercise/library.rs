@@ -2,19 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_yaml::Value;
-
-use super::{model::Exercise, validate};
+use super::{
+    model::{Exercise, Part, Written},
+    resolve,
+};
 use crate::{
     Error, Result,
+    digest::sha256,
     error::Context,
-    own,
     suggest::nearest,
-    yaml::{Document, MAX_BYTES},
+    yaml::{self, Document, Text},
 };
 
 /// The assignment's sections, in the handout's order.
-const BUILT_IN: &[(&str, &str)] = &[
+pub(super) const BUILT_IN: &[(&str, &str)] = &[
     ("processes.yaml", include_str!("../../exercises/processes.yaml")),
     ("threads.yaml", include_str!("../../exercises/threads.yaml")),
     ("1.yaml", include_str!("../../exercises/1.yaml")),
@@ -28,41 +29,42 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("crash.yaml", include_str!("../../exercises/crash.yaml")),
 ];
 
-/// An exercise as written: its variables not yet filled in.
+/// An exercise that can run, before it is bound to a lab.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// What it says, for a person; texts still have their `{variables}`.
-    pub exercise: Exercise,
-    /// The file as a tree, to fill in.
-    pub(super) tree: Value,
-    /// Where it was read, for errors.
-    pub path: PathBuf,
+    /// What it says; texts still have their placeholders.
+    pub exercise: Exercise<Text, Part>,
+    /// What its file says, in one form whatever its layout and its comments are.
+    text: String,
 }
 
 impl Template {
     /// The same for the same file.
     pub(crate) fn fingerprint(&self) -> String {
-        crate::digest::sha256(serde_yaml::to_string(&self.tree).unwrap_or_default())
+        sha256(&self.text)
     }
 
     /// Whether it names `{workspace}`, the folder of the assignment's sources on the server's host.
     pub fn needs_sources(&self) -> bool {
-        serde_yaml::to_string(&self.tree).is_ok_and(|text| text.contains("{workspace}"))
+        self.text.contains("{workspace}")
     }
 }
 
 /// Every exercise, in order. Those of `folder` come instead of compiled-in ones of the same file
 /// name, or after them.
 pub fn all(folder: Option<&Path>) -> Result<Vec<Template>> {
-    let mut files: Vec<(PathBuf, String)> =
-        BUILT_IN.iter().map(|(name, text)| (PathBuf::from("exercises").join(name), (*text).into())).collect();
-    for (path, text) in folder.map(read_folder).transpose()?.unwrap_or_default() {
-        match files.iter_mut().find(|(known, _)| known.file_name() == path.file_name()) {
-            Some(known) => *known = (path, text),
-            None => files.push((path, text)),
+    let built_in = BUILT_IN.iter().map(|(name, text)| {
+        let path = PathBuf::from("exercises").join(name);
+        parse(&path, text).map(|template| (path, template))
+    });
+    let mut all: Vec<(PathBuf, Template)> = built_in.collect::<Result<_>>()?;
+    for (path, template) in folder.map(read_folder).transpose()?.unwrap_or_default() {
+        match all.iter_mut().find(|(known, _)| known.file_name() == path.file_name()) {
+            Some(known) => *known = (path, template),
+            None => all.push((path, template)),
         }
     }
-    files.iter().map(|(path, text)| parse(path, text)).collect()
+    Ok(all.into_iter().map(|(_, template)| template).collect())
 }
 
 /// The exercise of that id.
@@ -86,34 +88,24 @@ pub fn parse(path: &Path, text: &str) -> Result<Template> {
 
 /// What a parsed file says.
 pub fn from_document(document: &Document) -> Result<Template> {
-    let (exercise, mut problems) = document.typed::<Exercise>();
-    if let Some(exercise) = &exercise {
-        validate::check(exercise, document, &mut problems);
-    }
-    let exercise = problems.into_result(exercise)?;
-    let tree = serde_yaml::from_str(&document.text).or_usage(|| document.name.clone())?;
-    Ok(Template { exercise, tree, path: document.name.clone().into() })
+    document.resolve(|written: Written, problems| {
+        let text = serde_json::to_string(&written).or_usage(|| document.name.clone())?;
+        Ok(Template { exercise: resolve::resolve(written, document, problems), text })
+    })
 }
 
 /// The JSON schema of an exercise file.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Exercise).to_value()
+    yaml::schema::<Written>()
 }
 
-fn read_folder(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
+fn read_folder(folder: &Path) -> Result<Vec<(PathBuf, Template)>> {
     let entries = std::fs::read_dir(folder).or_usage(|| format!("cannot read {}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
         .collect();
     paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let what = || format!("cannot read {}", path.display());
-            let text = own::read_anybodys(&path, MAX_BYTES as u64).or_usage(what)?;
-            let text = String::from_utf8(text).or_usage(what)?;
-            Ok((path, text))
-        })
-        .collect()
+    let read = |path: PathBuf| from_document(&Document::read(&path)?).map(|template| (path, template));
+    paths.into_iter().map(read).collect()
 }

@@ -1,13 +1,19 @@
-//! Exercises: sections of an assignment as data, and how they are bound to a lab.
+//! Exercises: sections of an assignment as data, from a file to what a lab can do and show.
 
 mod bind;
+pub mod facts;
 mod library;
 pub mod model;
+mod names;
 mod options;
+mod resolve;
 mod roles;
-mod validate;
+mod steps;
 
 pub use bind::{bind, in_words};
 pub use library::{Template, all, find, from_document, parse, schema};
 pub use options::{Options, Origin};
 pub use roles::{Roles, assign_roles};
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use indexmap::{IndexMap, IndexSet};
 use super::snapshot::{Program, Snapshot};
 use crate::{
     commandline::{in_lab, on_host, quoted, word},
-    exercise::model::Facts,
+    exercise::facts::Facts,
     kernel::ExitStatus,
     timeline::{Event, What},
 };

@@ -161,15 +161,15 @@ impl CheckResult {
     }
 
     /// Of a check that could not be asked, and why.
-    pub fn unknown(check: &Check, why: &str) -> Self {
+    pub fn unknown<T: ToString>(check: &Check<T>, why: &str) -> Self {
         Self {
             id: check.id.clone(),
             verdict: Verdict::Error,
-            expected: check.expect.clone(),
+            expected: check.expect.to_string(),
             observed: why.to_owned(),
             evidence: Vec::new(),
             moment: None,
-            hints: check.hints.clone(),
+            hints: check.hints.iter().map(T::to_string).collect(),
             by_hand: Vec::new(),
         }
     }

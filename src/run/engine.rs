@@ -161,11 +161,11 @@ impl<'r> Run<'r> {
     async fn perform(&mut self, exercise: &Exercise) -> Result<()> {
         self.note_tables()?;
         self.did(What::Begun);
-        for step in &exercise.steps {
+        for action in &exercise.steps {
             if self.is_broken() {
                 break;
             }
-            self.step(step, exercise).await?;
+            self.act(action).await?;
         }
         self.look_around().await
     }
@@ -199,10 +199,8 @@ impl<'r> Run<'r> {
                     (at, program, news) = self.programs.next() => Input::ProgramEvent(at, program, news),
                 }
             };
-            // Nobody tells of processor time that passes, or of a descriptor: one has to look.
-            let is_told = facts.cpu.is_empty() && facts.descriptors.is_empty();
             let look_again = tokio::time::Instant::now() + LOOK_AGAIN;
-            let until = if is_told { deadline } else { deadline.min(look_again) };
+            let until = if facts.must_be_polled() { deadline.min(look_again) } else { deadline };
             match timeout_at(until, next).await {
                 Ok(Input::Seen(seen)) => self.see(seen?)?,
                 Ok(Input::ProgramEvent(at, program, news)) => {

@@ -1,11 +1,11 @@
-//! The steps that an exercise can take, a few lines each.
+//! What an exercise does, a few lines each.
 
 use std::time::{Duration, Instant};
 
 use super::{engine::Run, programs::words};
 use crate::{
     Error, Result,
-    exercise::model::{Exercise, Facts, LinkStep, PowerStep, RECIPIENTS, Step, name_of},
+    exercise::model::{Action, Facts, Recipient, Which},
     observer::ProcessRow,
     signals,
     time::{millis, now},
@@ -13,82 +13,57 @@ use crate::{
 };
 
 impl Run<'_> {
-    /// Does one step: says, acts, waits, looks.
-    pub(super) async fn step(&mut self, step: &Step, exercise: &Exercise) -> Result<()> {
-        if let Some(text) = &step.say {
-            self.did(What::Say { text: text.clone() });
-            self.pause().await?;
-        }
-        if let Some(name) = &step.start {
-            self.start(name, step, exercise).await?;
-        }
-        if let Some(line) = &step.type_line {
-            self.type_into(step, format!("{line}\n")).await?;
-        }
-        if let Some(bytes) = step.send {
-            self.type_into(step, "x".repeat(bytes)).await?;
-        }
-        if let Some(name) = &step.eof {
-            let at = now();
-            self.programs.end_input(name).await?;
-            self.add(at, What::EndOfFile { program: name.clone() });
-        }
-        if let Some(signal) = &step.signal {
-            self.signal(signal, recipient(step)?).await?;
-        }
-        if let Some(LinkStep { host, state }) = &step.link {
-            self.link(host, *state).await?;
-        }
-        if let Some(PowerStep { host, state }) = &step.power {
-            self.power(host, *state).await?;
-        }
-        if let Some(facts) = &step.wait {
-            self.wait(facts, step.within_ms).await?;
-        }
-        if let Some(facts) = &step.require
-            && !self.wait(facts, step.within_ms).await?
-            && !self.is_broken()
-        {
-            self.record.ending.by_program = facts.are_lost(&self.snapshot);
-            let observed: Vec<_> = facts.findings(&self.snapshot).into_iter().filter(|f| !f.holds).collect();
-            let words = observed.iter().map(|f| [&[f.observed.clone()][..], &f.evidence].concat().join("\n"));
-            self.record.ending.broken = Some(words.collect::<Vec<_>>().join("; "));
-        }
-        if let Some(name) = &step.look {
-            self.look_around().await?;
-            if self.is_broken() {
-                return Ok(());
+    /// Does one thing.
+    pub(super) async fn act(&mut self, action: &Action) -> Result<()> {
+        match action {
+            Action::Say(text) => {
+                self.did(What::Say { text: text.clone() });
+                self.pause().await
             }
-            self.did(What::Look { name: name.clone() });
+            Action::Start { name, on, command, program } => {
+                let is_own =
+                    program.as_ref().is_some_and(|program| self.record.programs.contains_key(program));
+                self.start(name, on, command, is_own).await
+            }
+            Action::Type { to, line } => self.type_into(to, format!("{line}\n")).await,
+            Action::Send { to, bytes } => self.type_into(to, "x".repeat(*bytes)).await,
+            Action::Eof(program) => {
+                let at = now();
+                self.programs.end_input(program).await?;
+                self.add(at, What::EndOfFile { program: program.clone() });
+                Ok(())
+            }
+            Action::Signal { to, signal } => self.signal(to, *signal).await,
+            Action::Link { host, state } => self.link(host, *state).await,
+            Action::Power { host, state } => self.power(host, *state).await,
+            Action::Wait { facts, within_ms } => self.wait(facts, *within_ms).await.map(drop),
+            Action::Require { facts, within_ms } => self.require(facts, *within_ms).await,
+            Action::Look(name) => {
+                self.look_around().await?;
+                if !self.is_broken() {
+                    self.did(What::Look { name: name.clone() });
+                }
+                Ok(())
+            }
         }
-        Ok(())
     }
 
-    async fn start(&mut self, name: &str, step: &Step, exercise: &Exercise) -> Result<()> {
-        let part =
-            step.on.as_deref().ok_or_else(|| Error::usage(format!("`start: {name}` needs `on: HOST`")))?;
-        let command = match (&step.program, &step.run) {
-            (Some(program), _) => exercise.programs.get(program),
-            (None, run) => run.as_ref(),
-        };
-        let command =
-            command.ok_or_else(|| Error::usage(format!("`start: {name}` needs `program` or `run`")))?;
-        let host = self.snapshot.host(part).to_owned();
+    async fn start(&mut self, name: &str, on: &str, command: &str, is_own: bool) -> Result<()> {
+        let host = self.snapshot.host(on).to_owned();
         let at = now();
         let mut launched = words(command);
-        let is_own = step.program.as_ref().is_some_and(|program| self.record.programs.contains_key(program));
         launched.unprivileged = is_own;
         let outer = self.programs.start(name, self.runtime, &self.plan.lab, &host, &launched).await?;
         // One that has ended already has no number any more.
         let pid = self.session.observer.resolve(outer).await.ok();
         let redo = crate::commandline::on_host(&host, command);
-        let (program, command) = (name.to_owned(), command.clone());
+        let (program, command) = (name.to_owned(), command.to_owned());
         self.add(at, What::Started { program, host, command, pid, redo, own: is_own });
         Ok(())
     }
 
-    async fn type_into(&mut self, step: &Step, text: String) -> Result<()> {
-        let program = recipient(step)?.to_owned();
+    async fn type_into(&mut self, program: &str, text: String) -> Result<()> {
+        let program = program.to_owned();
         let (at, started) = (now(), Instant::now());
         if !self.programs.write(&program, text.as_bytes()).await? {
             let observed = vec![format!("{program} does not read all that it is sent")];
@@ -110,10 +85,21 @@ impl Run<'_> {
         Ok(held)
     }
 
-    async fn signal(&mut self, signal: &str, to: &str) -> Result<()> {
-        let number = signals::parse(signal)?;
+    /// Waits for what later checks rest on: without it, nothing can be told.
+    async fn require(&mut self, facts: &Facts, within_ms: u64) -> Result<()> {
+        if self.wait(facts, within_ms).await? || self.is_broken() {
+            return Ok(());
+        }
+        self.record.ending.by_program = facts.are_lost(&self.snapshot);
+        let observed: Vec<_> = facts.findings(&self.snapshot).into_iter().filter(|f| !f.holds).collect();
+        let words = observed.iter().map(|f| [&[f.observed.clone()][..], &f.evidence].concat().join("\n"));
+        self.record.ending.broken = Some(words.collect::<Vec<_>>().join("; "));
+        Ok(())
+    }
+
+    async fn signal(&mut self, to: &Recipient, number: i32) -> Result<()> {
         self.look_around().await?;
-        let program = name_of(to).to_owned();
+        let program = to.program.clone();
         let (host, targets) = self.targets(to)?;
         for target in targets {
             let at = now();
@@ -130,34 +116,25 @@ impl Run<'_> {
     }
 
     /// The processes that `a`, `server.parent`, `server.child`, … stand for.
-    fn targets(&self, to: &str) -> Result<(String, Vec<ProcessRow>)> {
-        let (name, which) = (name_of(to), to.split_once('.').map_or("", |(_, which)| which));
-        let program = self.snapshot.programs.get(name).ok_or_else(|| {
-            Error::usage(format!("a signal goes to \"{to}\", and no program \"{name}\" was started"))
+    fn targets(&self, to: &Recipient) -> Result<(String, Vec<ProcessRow>)> {
+        let program = self.snapshot.programs.get(&to.program).ok_or_else(|| {
+            Error::usage(format!("a signal goes to the program \"{}\", which was not started", to.program))
         })?;
         let alive: Vec<&ProcessRow> = self.snapshot.processes(program).filter(|p| !p.is_zombie()).collect();
         let first = alive.iter().find(|p| Some(p.pid) == program.pid);
         let parent = alive.iter().find(|p| Some(p.pid) == program.parent);
         let children = || alive.iter().filter(|p| program.is_child(p.pid));
-        let chosen: Vec<&ProcessRow> = match which {
-            "" => first.copied().into_iter().collect(),
-            "parent" => parent.copied().into_iter().collect(),
-            "child" => children().max_by_key(|p| (p.started, p.pid)).copied().into_iter().collect(),
-            "children" => children().copied().collect(),
-            "zombies" => self.snapshot.processes(program).filter(|p| p.is_zombie()).collect(),
-            "group" => {
+        let chosen: Vec<&ProcessRow> = match to.which {
+            Which::First => first.copied().into_iter().collect(),
+            Which::Parent => parent.copied().into_iter().collect(),
+            Which::Child => children().max_by_key(|p| (p.started, p.pid)).copied().into_iter().collect(),
+            Which::Children => children().copied().collect(),
+            Which::Zombies => self.snapshot.processes(program).filter(|p| p.is_zombie()).collect(),
+            Which::Group => {
                 let group = parent.or(first).map(|p| p.pgid);
                 alive.iter().filter(|p| Some(p.pgid) == group).copied().collect()
-            }
-            other => {
-                return Err(Error::usage(format!("a signal goes to \"{to}\", and \"{other}\" is nothing"))
-                    .hint(format!("one of {}", RECIPIENTS.join(", "))));
             }
         };
         Ok((program.host.clone(), chosen.into_iter().cloned().collect()))
     }
-}
-
-fn recipient(step: &Step) -> Result<&str> {
-    step.to.as_deref().ok_or_else(|| Error::usage("`type`, `send` and `signal` need `to: PROGRAM`"))
 }

@@ -18,7 +18,10 @@ use std::{collections::BTreeMap, net::Ipv4Addr, path::Path};
 
 use ipnet::Ipv4Net;
 
-use crate::{Error, Result, yaml::Document};
+use crate::{
+    Error, Result,
+    yaml::{self, Document},
+};
 
 pub(crate) use limits::bytes;
 pub use plan::{HostPlan, Limits, LinkPlan, Mount, Plan, Role, Route, SegmentPlan};
@@ -75,7 +78,7 @@ pub fn load(path: Option<&Path>) -> Result<Topology> {
 
 /// The JSON schema of a topology file.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(file::File).to_value()
+    yaml::schema::<file::File>()
 }
 
 /// The lab that is meant where none is named.
@@ -94,9 +97,8 @@ pub fn check_lab_name(name: &str) -> Result<()> {
 impl Topology {
     /// What a parsed file says. Relative mounts are seen from `folder`.
     pub fn from_document(document: Document, folder: &Path) -> Result<Self> {
-        let (file, mut problems) = document.typed::<file::File>();
-        let parts = file.map(|file| resolve::resolve(&file, &document, folder, &mut problems));
-        let (segments, hosts) = problems.into_result(parts)?;
+        let (segments, hosts) =
+            document.resolve(|file, problems| Ok(resolve::resolve(&file, &document, folder, problems)))?;
         Ok(Self { document, segments, hosts, untrusted: false })
     }
 

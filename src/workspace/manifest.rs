@@ -10,7 +10,7 @@ use super::MANIFEST;
 use crate::{
     Result,
     suggest::nearest,
-    yaml::{Document, Path},
+    yaml::{self, Document, Path, Text},
 };
 
 /// What stands for something else in a command.
@@ -44,23 +44,23 @@ impl Manifest {
 
     /// What a parsed file says.
     pub fn from_document(document: &Document) -> Result<Self> {
-        let (manifest, problems) = document.typed::<Self>();
-        Ok(problems.into_result(manifest)?)
+        document.resolve(|manifest, _| Ok(manifest))
     }
 
     /// What a parsed file says, if each of its commands can be used.
     pub fn checked(document: &Document) -> Result<Self> {
-        let (manifest, mut problems) = document.typed::<Self>();
-        for (path, command) in manifest.iter().flat_map(Self::commands) {
-            if let Some((message, meant)) = misused(command) {
-                problems.add(|| {
-                    let problem =
-                        document.value(&path, message).suggest(meant.map(|name| format!("{{{name}}}")));
-                    problem.expected("`{port}`, and for a client `{server}`, where they belong")
-                });
+        document.resolve(|manifest: Self, problems| {
+            for (path, command) in manifest.commands() {
+                if let Some((message, meant)) = misused(&Text::parse(command)) {
+                    problems.add(|| {
+                        let problem = document.value(&path, message);
+                        let problem = problem.suggest(meant.map(|name| format!("{{{name}}}")));
+                        problem.expected("`{port}`, and for a client `{server}`, where they belong")
+                    });
+                }
             }
-        }
-        Ok(problems.into_result(manifest)?)
+            Ok(manifest)
+        })
     }
 
     /// Every command that is told its port, with where it stands.
@@ -83,18 +83,18 @@ impl Manifest {
 
 /// What is wrong with the variables of a command, and which one was meant if it is that. Other braces are the shell's, or
 /// the program's.
-fn misused(command: &str) -> Option<(String, Option<&'static str>)> {
-    let words = command.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(word, _)| word);
-    let mut unknown = words.filter(|word| !VARIABLES.contains(word));
+fn misused(command: &Text) -> Option<(String, Option<&'static str>)> {
+    let mut unknown = command.placeholders().filter(|word| !VARIABLES.contains(word));
     if let Some((word, near)) = unknown.find_map(|word| Some((word, nearest(word, VARIABLES)?))) {
         return Some((format!("unknown variable: `{{{word}}}`"), Some(near)));
     }
-    (!command.contains("{port}")).then(|| ("nothing tells it the port".to_owned(), None))
+    (!command.placeholders().any(|word| word == "port"))
+        .then(|| ("nothing tells it the port".to_owned(), None))
 }
 
 /// The JSON schema of a manifest.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Manifest).to_value()
+    yaml::schema::<Manifest>()
 }
 
 #[cfg(test)]

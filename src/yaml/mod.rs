@@ -3,14 +3,16 @@
 //! A file goes through three steps, and each adds to one list of problems, so that a user sees
 //! everything at once: the text becomes a [`Node`] tree whose every node knows its place
 //! ([`Document::parse`]); the tree is held against the JSON schema of a type, which is also what
-//! editors use ([`Document::typed`]); and the type's owner adds what no schema can say
-//! ([`Document::value`], [`Document::key`]).
+//! editors use, and becomes a value of it ([`Document::resolve`]); and the type's owner adds what no
+//! schema can say ([`Document::value`], [`Document::key`]). Nothing outside this module knows which
+//! libraries do that.
 
 mod check;
 mod path;
 mod problem;
 mod schema;
 mod syntax;
+mod text;
 mod tree;
 mod wording;
 
@@ -25,6 +27,8 @@ use crate::{Error, Result, error::Context, own};
 pub use path::{Path, Step};
 use problem::List;
 pub use problem::{Problem, Problems};
+pub(crate) use text::bind;
+pub use text::{Bind, Text, Values};
 pub use tree::{Entry, Node, Value};
 
 /// Files longer than this, in bytes, are not looked at.
@@ -72,16 +76,27 @@ impl Document {
         Ok(Self { name: name.to_owned(), text, root, problems })
     }
 
-    /// What the file says, and everything that is wrong with it so far.
+    /// What the file says as a `W`, and what `resolve` makes of it; or everything that is wrong with the file, which is
+    /// the error's cause.
     ///
-    /// What is wrong is left out of the value as far as the rest makes sense without it, so that
-    /// further checks can look at the rest and be reported together with it.
+    /// `resolve` adds what no schema can say. What the schema forbids is left out of its `W` as far as the rest makes
+    /// sense without it, so that all mistakes are reported together.
     ///
     /// An enum with data is written as a mapping of one key, the variant's name.
-    pub fn typed<T: JsonSchema + DeserializeOwned>(&self) -> (Option<T>, Problems) {
-        let schema = schemars::schema_for!(T);
+    pub fn resolve<W: JsonSchema + DeserializeOwned, R>(
+        &self,
+        resolve: impl FnOnce(W, &mut Problems) -> Result<R>,
+    ) -> Result<R> {
+        let (written, mut problems) = self.typed();
+        let resolved = written.map(|written| resolve(written, &mut problems)).transpose()?;
+        Ok(problems.into_result(resolved)?)
+    }
+
+    /// What of the file is right by its schema, and everything that is wrong with it so far.
+    fn typed<T: JsonSchema + DeserializeOwned>(&self) -> (Option<T>, Problems) {
+        let schema = schema::<T>();
         let mut list = self.problems.clone();
-        let value = check::check(&self.root, &self.text, schema.as_value(), &mut list);
+        let value = check::check(&self.root, &self.text, &schema, &mut list);
         let mut problems = Problems::new(&self.name, Arc::clone(&self.text), list);
         let typed = value.and_then(|value| match singleton_map_recursive::deserialize(value) {
             Ok(typed) => Some(typed),
@@ -97,7 +112,12 @@ impl Document {
 
     /// Whether the file is a mapping with that key.
     pub fn has(&self, key: &str) -> bool {
-        self.find(&Path::default().key(key)).is_some()
+        self.holds(&Path::default().key(key))
+    }
+
+    /// Whether there is something at that path.
+    pub fn holds(&self, path: &Path) -> bool {
+        self.find(path).is_some()
     }
 
     /// An empty list for what turns out to be wrong later.
@@ -140,6 +160,11 @@ impl Document {
         }
         Some(found)
     }
+}
+
+/// The JSON schema of a kind of file, which editors use and files are held against.
+pub fn schema<W: JsonSchema>() -> serde_json::Value {
+    schemars::schema_for!(W).to_value()
 }
 
 impl From<Problems> for Error {

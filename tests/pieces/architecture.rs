@@ -77,6 +77,23 @@ fn the_reference_programs_stand_alone() {
 }
 
 #[test]
+fn files_that_people_write_are_read_through_one_door() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+        let mut code = String::new();
+        read(&entry, &mut code);
+        let found = ["serde_yaml", "saphyr"].iter().find(|library| code.contains(**library));
+        let is_the_door = entry.ends_with("yaml");
+        assert_eq!(
+            found.is_some(),
+            is_the_door,
+            "{} and {found:?}: only src/yaml knows its libraries",
+            entry.display()
+        );
+    }
+}
+
+#[test]
 fn what_a_module_uses_is_found() {
     let code = "use crate::{\n    Error,\n    own::{self, read},\n    yaml,\n};\nfn f() { crate::run::go() }\n\
                 /// As [`crate::report`] does.\n#[cfg(test)]\nmod tests {\n    use crate::grade::All;\n}\n";

@@ -17,7 +17,7 @@ use crate::{
     digest::sha256,
     exercise::{self, Template},
     topology,
-    yaml::Document,
+    yaml::{self, Document, Problems},
 };
 
 /// How a class is graded. Paths are seen from the file's folder.
@@ -197,21 +197,11 @@ impl Course {
 
     /// What a parsed file says. Paths in it are seen from `folder`.
     pub fn from_document(document: &Document, folder: &Path) -> Result<Self> {
-        let (file, mut problems) = document.typed::<File>();
-        let course = match file {
-            Some(file) => Self::checked(&file, document, folder, &mut problems)?,
-            None => None,
-        };
-        Ok(problems.into_result(course)?)
+        document.resolve(|file, problems| Self::resolve(&file, document, folder, problems))
     }
 
-    /// Without a value where something is wrong that is among the problems then.
-    fn checked(
-        file: &File,
-        document: &Document,
-        folder: &Path,
-        problems: &mut crate::yaml::Problems,
-    ) -> Result<Option<Self>> {
+    /// Of no use where something is wrong that is among the problems then.
+    fn resolve(file: &File, document: &Document, folder: &Path, problems: &mut Problems) -> Result<Self> {
         let deadline = validate::deadline(file, document, problems);
         let own = validate::folder(file.exercises.as_deref(), "exercises", folder, document, problems);
         let starter = validate::folder(file.starter.as_deref(), "starter", folder, document, problems);
@@ -223,7 +213,7 @@ impl Course {
         let amount = |given: &Option<String>, default: u64| {
             given.as_deref().and_then(topology::bytes).unwrap_or(default << 20)
         };
-        Ok(Some(Self {
+        Ok(Self {
             title: file.title.clone().unwrap_or_else(|| "Grades".into()),
             points: file.points.unwrap_or(10.0),
             fingerprint: fingerprint(file, &sections, &programs),
@@ -243,13 +233,13 @@ impl Course {
                 pids: Some(limits.pids.unwrap_or(200)),
                 disk: Some(amount(&limits.disk, 64)),
             },
-        }))
+        })
     }
 }
 
 /// The JSON schema of a course's file.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(File).to_value()
+    yaml::schema::<File>()
 }
 
 /// Of what decides how a program is judged: the exercises, the limits, what may be borrowed, and netlab itself.

@@ -67,7 +67,7 @@ impl SectionResult {
         let counting = exercise.checks.iter().filter(|check| rule.checks.contains_key(&check.id));
         Self {
             exercise: exercise.id.clone(),
-            title: exercise.title.clone(),
+            title: exercise.title.to_string(),
             checks: counting
                 .map(|check| result(&check.id).unwrap_or_else(|why| CheckResult::unknown(check, why)))
                 .collect(),

@@ -29,7 +29,8 @@ impl Show {
         match news {
             _ if self.json => {}
             Progress::Building(command) => eprintln!("compiling: {}", visible(command)),
-            Progress::Section(exercise, command) => {
+            Progress::Section(template, command) => {
+                let exercise = &template.exercise;
                 eprintln!("section {}, {}: {}", exercise.id, visible(&exercise.title), visible(command));
             }
             Progress::Event(_, event) => {

@@ -1,14 +1,14 @@
 //! Facts about the TCP conversations on the wire.
 
-use super::{Fact, Finding, Subject};
+use super::{Finding, Subject};
 use crate::{
     capture::{Close, Conversation},
-    exercise::model::ConversationFact,
+    exercise::facts::ConversationFact,
     judge::snapshot::Snapshot,
 };
 
-impl Fact for ConversationFact {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl ConversationFact {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let talks = self.talks(snapshot);
         let objections: Vec<Vec<String>> = talks.iter().map(|c| self.objections(c)).collect();
         let n = objections.iter().filter(|o| o.is_empty()).count() as u64;
@@ -34,7 +34,7 @@ impl Fact for ConversationFact {
     }
 
     /// The first conversation that is not as wanted: where it began if its handshake is not, else where it ended.
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+    pub(super) fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
         let talk = self.talks(snapshot).into_iter().find(|talk| !self.objections(talk).is_empty())?;
         let begins = self.handshake.is_some_and(|wanted| wanted != talk.handshake);
         Some(Subject::Segment(talk.client, if begins { talk.first } else { talk.last }))

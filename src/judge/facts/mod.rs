@@ -11,7 +11,7 @@ use std::{net::SocketAddr, slice};
 
 use super::snapshot::Snapshot;
 use crate::{
-    exercise::model::Facts,
+    exercise::facts::{Cpu, Descriptors, Fact, Facts, Signaled},
     kernel::SocketRow,
     observer::{ProcessRow, render},
     time::Nanos,
@@ -37,21 +37,6 @@ pub enum Subject {
     Process(String, i32),
 }
 
-/// Something one can ask a moment.
-trait Fact {
-    fn find(&self, snapshot: &Snapshot) -> Finding;
-
-    /// What of the run shows that it does not hold, if it is one thing.
-    fn subject(&self, _snapshot: &Snapshot) -> Option<Subject> {
-        None
-    }
-
-    /// Whether it does not hold and never will.
-    fn is_lost(&self, _snapshot: &Snapshot) -> bool {
-        false
-    }
-}
-
 impl Facts {
     /// Whether all of them hold.
     pub fn hold(&self, snapshot: &Snapshot) -> bool {
@@ -60,45 +45,68 @@ impl Facts {
 
     /// Whether to wait for them is in vain, as for the words of a program that has ended.
     pub fn are_lost(&self, snapshot: &Snapshot) -> bool {
-        self.each().any(|fact| fact.is_lost(snapshot))
+        self.each().any(|fact| fact.will_never_hold(snapshot))
     }
 
-    /// Every fact's finding, in the file's order of kinds.
+    /// Whether nothing says when one of them comes to hold: one has to look again and again.
+    pub fn must_be_polled(&self) -> bool {
+        self.each().any(Fact::must_be_polled)
+    }
+
+    /// Every fact's finding, in the order of kinds.
     pub fn findings(&self, snapshot: &Snapshot) -> Vec<Finding> {
         self.each().map(|fact| fact.find(snapshot)).collect()
     }
 
     /// What shows that some of them do not hold.
     pub fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
-        let mut failed = self.each().filter(|fact| !fact.find(snapshot).holds);
-        failed.find_map(|fact| fact.subject(snapshot))
-    }
-
-    fn each(&self) -> impl Iterator<Item = Box<dyn Fact + '_>> {
-        let listens = self.listens.iter().map(|p| Box::new(sockets::Listens(p)) as Box<dyn Fact>);
-        listens
-            .chain(self.sockets.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.processes.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.conversations.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.cpu.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.descriptors.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.program.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.signaled.iter().map(|f| Box::new(f) as Box<dyn Fact>))
-            .chain(self.outputs.iter().map(|f| Box::new(f) as Box<dyn Fact>))
+        let mut failed = self.each().zip(self.findings(snapshot)).filter(|(_, finding)| !finding.holds);
+        failed.find_map(|(fact, _)| fact.subject(snapshot))
     }
 }
 
-impl<F: Fact> Fact for &F {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
-        (*self).find(snapshot)
+impl Fact<'_> {
+    fn find(self, snapshot: &Snapshot) -> Finding {
+        match self {
+            Self::Listens(program) => sockets::Listens(program).find(snapshot),
+            Self::Sockets(fact) => fact.find(snapshot),
+            Self::Processes(fact) => fact.find(snapshot),
+            Self::Conversations(fact) => fact.find(snapshot),
+            Self::Cpu(fact) => fact.find(snapshot),
+            Self::Descriptors(fact) => fact.find(snapshot),
+            Self::Program(fact) => fact.find(snapshot),
+            Self::Signaled(fact) => fact.find(snapshot),
+            Self::Outputs(fact) => fact.find(snapshot),
+        }
     }
 
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
-        (*self).subject(snapshot)
+    /// What of the run shows that it does not hold, if it is one thing.
+    fn subject(self, snapshot: &Snapshot) -> Option<Subject> {
+        match self {
+            Self::Listens(program) => first_process(program, snapshot),
+            Self::Sockets(fact) => fact.subject(snapshot),
+            Self::Processes(fact) => fact.subject(snapshot),
+            Self::Conversations(fact) => fact.subject(snapshot),
+            Self::Cpu(Cpu { of, .. })
+            | Self::Descriptors(Descriptors { of, .. })
+            | Self::Signaled(Signaled { of, .. }) => parent(of, snapshot),
+            Self::Program(fact) => first_process(&fact.name, snapshot),
+            Self::Outputs(fact) => fact.of.iter().find_map(|name| first_process(name, snapshot)),
+        }
     }
 
-    fn is_lost(&self, snapshot: &Snapshot) -> bool {
-        (*self).is_lost(snapshot)
+    /// Whether it does not hold and never will.
+    fn will_never_hold(self, snapshot: &Snapshot) -> bool {
+        match self {
+            Self::Listens(program) => sockets::Listens(program).is_lost(snapshot),
+            Self::Program(fact) => fact.is_lost(snapshot),
+            _ => false,
+        }
+    }
+
+    /// No event says that processor time has passed, or that a descriptor was opened.
+    fn must_be_polled(self) -> bool {
+        matches!(self, Self::Cpu(_) | Self::Descriptors(_))
     }
 }
 

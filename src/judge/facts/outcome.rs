@@ -4,16 +4,16 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
-use super::{Fact, Finding, Subject};
+use super::Finding;
 use crate::{
-    exercise::model::{Count, Ended, Outcome, Outputs},
+    exercise::facts::{Count, Ended, Outcome, Outputs},
     judge::snapshot::{Program, Snapshot},
     kernel::ExitStatus,
     signals,
 };
 
-impl Fact for Outcome {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl Outcome {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let Some(program) = snapshot.programs.get(&self.name) else {
             return Finding {
                 holds: false,
@@ -47,18 +47,14 @@ impl Fact for Outcome {
         Finding { holds, observed: observed.join("; "), evidence }
     }
 
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
-        super::first_process(&self.name, snapshot)
-    }
-
-    fn is_lost(&self, snapshot: &Snapshot) -> bool {
+    pub(super) fn is_lost(&self, snapshot: &Snapshot) -> bool {
         let is_over = |p: &Program| p.ended.is_some() && p.silent;
         snapshot.programs.get(&self.name).is_some_and(is_over) && !self.find(snapshot).holds
     }
 }
 
-impl Fact for Outputs {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl Outputs {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let mut programs: IndexMap<&str, u64> = IndexMap::new();
         for program in self.of.iter().filter_map(|name| snapshot.programs.get(name)) {
             *programs.entry(&program.printed).or_default() += 1;
@@ -73,10 +69,6 @@ impl Fact for Outputs {
             observed: format!("{total} programs printed {n} different texts (expected {})", self.different),
             evidence: programs.into_iter().map(in_a_line).collect(),
         }
-    }
-
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
-        self.of.iter().find_map(|name| super::first_process(name, snapshot))
     }
 }
 

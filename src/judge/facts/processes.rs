@@ -1,15 +1,15 @@
 //! Facts about the processes of a program.
 
-use super::{Fact, Finding, Subject, outcome::has_ended_so, process_line};
+use super::{Finding, Subject, outcome::has_ended_so, process_line};
 use crate::{
-    exercise::model::{Ended, Processes, Who},
+    exercise::facts::{Ended, Processes, Who},
     judge::snapshot::{Program, Snapshot},
     observer::ProcessRow,
     signals,
 };
 
-impl Fact for Processes {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl Processes {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let Some(program) = snapshot.programs.get(&self.of) else {
             return Finding {
                 holds: false,
@@ -26,7 +26,7 @@ impl Fact for Processes {
     }
 
     /// The first such process, where there should be fewer; else the one that should have more children.
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+    pub(super) fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
         let program = snapshot.programs.get(&self.of)?;
         let such = snapshot.processes(program).find(|p| self.matches(program, p)).map(|process| process.pid);
         let pid = such.or(program.parent).or(program.pid)?;

@@ -1,10 +1,10 @@
 //! Facts about the signals that steps have sent.
 
-use super::{Fact, Finding, Subject};
-use crate::{exercise::model::Signaled, judge::snapshot::Snapshot, signals};
+use super::Finding;
+use crate::{exercise::facts::Signaled, judge::snapshot::Snapshot, signals};
 
-impl Fact for Signaled {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl Signaled {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let wanted = signals::parse(&self.signal).ok();
         let sent = snapshot.programs.get(&self.of).map_or(&[][..], |program| &program.signaled);
         let n = sent.iter().filter(|number| Some(**number) == wanted).count() as u64;
@@ -17,9 +17,5 @@ impl Fact for Signaled {
             ),
             evidence: Vec::new(),
         }
-    }
-
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
-        super::parent(&self.of, snapshot)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Fact, Finding, Subject, socket_line};
+use super::{Finding, Subject, socket_line};
 use crate::{
     capture::TcpState,
-    exercise::model::{Owner, Sockets},
+    exercise::facts::{Owner, Sockets},
     judge::snapshot::{Program, Snapshot},
     kernel::{ExitStatus, SocketRow},
 };
@@ -13,8 +13,8 @@ use crate::{
 /// A program listens on the exercise's port.
 pub(super) struct Listens<'f>(pub &'f str);
 
-impl Fact for Listens<'_> {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl Listens<'_> {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let Some(program) = snapshot.programs.get(self.0) else {
             return Finding {
                 holds: false,
@@ -45,18 +45,14 @@ impl Fact for Listens<'_> {
         Finding { holds: listening.is_some(), observed, evidence }
     }
 
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
-        super::first_process(self.0, snapshot)
-    }
-
-    fn is_lost(&self, snapshot: &Snapshot) -> bool {
+    pub(super) fn is_lost(&self, snapshot: &Snapshot) -> bool {
         let is_over = |p: &Program| p.ended.is_some() && p.silent && snapshot.processes(p).next().is_none();
         snapshot.programs.get(self.0).is_some_and(is_over)
     }
 }
 
-impl Fact for Sockets {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl Sockets {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let host = snapshot.host(&self.on);
         let port = snapshot.port(self.port.as_deref());
         let matching = self.matching(host, snapshot);
@@ -70,7 +66,7 @@ impl Fact for Sockets {
         }
     }
 
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+    pub(super) fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
         let host = snapshot.host(&self.on);
         let all = snapshot.sockets(host, snapshot.port(self.port.as_deref()));
         let mut owners =

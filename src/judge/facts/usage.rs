@@ -1,13 +1,13 @@
 //! Facts about what a program used since a look: processor time, and descriptors.
 
-use super::{Fact, Finding, Subject, process_line};
+use super::{Finding, process_line};
 use crate::{
-    exercise::model::{Cpu, Descriptors},
+    exercise::facts::{Cpu, Descriptors},
     judge::snapshot::{Program, Snapshot, Used},
 };
 
-impl Fact for Cpu {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl Cpu {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         since(snapshot, &self.of, &self.since, |program, before, now| {
             let used = now.ticks.saturating_sub(before.ticks);
             Finding {
@@ -20,14 +20,10 @@ impl Fact for Cpu {
             }
         })
     }
-
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
-        super::parent(&self.of, snapshot)
-    }
 }
 
-impl Fact for Descriptors {
-    fn find(&self, snapshot: &Snapshot) -> Finding {
+impl Descriptors {
+    pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         since(snapshot, &self.of, &self.since, |program, before, now| Finding {
             holds: self.more.admits(now.descriptors.saturating_sub(before.descriptors)),
             observed: format!(
@@ -36,10 +32,6 @@ impl Fact for Descriptors {
             ),
             evidence: snapshot.processes(program).map(process_line).collect(),
         })
-    }
-
-    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
-        super::parent(&self.of, snapshot)
     }
 }
 

@@ -3,7 +3,7 @@ use std::{collections::HashSet, path::Path};
 use super::*;
 use crate::{
     capture::{Side, TcpState},
-    exercise::model::Count,
+    exercise::facts::Count,
     judge,
     kernel::{ExitStatus, SocketRow},
     observer::render::tests::{process, socket},
@@ -146,9 +146,8 @@ fn each_event_has_one_wording() {
 
 #[test]
 fn a_look_shows_what_has_changed_and_what_a_check_asks_about() {
-    let exercise = &crate::exercise::find("2", None).unwrap().exercise;
-    let roles = [("server".to_owned(), "server".to_owned())].into();
-    let mut told = Told::new(Focus::of(exercise, &roles, &[("port".to_owned(), 8002)].into()));
+    let record = recorded("namespaces-2");
+    let mut told = Told::new(Focus::of(&record.exercise, &record.roles, &[("port".to_owned(), 8002)].into()));
     let look = |told: &mut Told, name: &str| {
         let line = told.tell(What::Look { name: name.into() }).pop().unwrap();
         let server = line.tables.iter().find(|host| host.host == "server").unwrap();
