@@ -1,6 +1,6 @@
-# netlab: `make lab` shows it, `make test` proves it, `make help` lists the rest.
+# netlab: `make lab` demonstrates it, `make test` tests it, `make help` lists all targets.
 
-# Where rustup puts cargo, for shells that have not heard of it yet.
+# Where rustup puts cargo, for shells whose PATH does not include it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
@@ -14,7 +14,7 @@ lab: build ## Install what is missing, build, start the lab and run exercise 2
 	bin/netlab up
 	bin/netlab exercise 2
 	@echo
-	@echo 'The lab is up, and the report of exercise 2 lies in' "$$(ls -td captures/*/ | head -n 1)"
+	@echo 'The lab is up, and the report of exercise 2 is in' "$$(ls -td captures/*/ | head -n 1)"
 	@echo '  bin/netlab shell client1   look around on a host'
 	@echo '  bin/netlab down            take the lab down'
 	@echo '  make install               to type netlab instead of bin/netlab'
@@ -33,7 +33,7 @@ install: build ## Install the programs into ~/.cargo/bin
 test: rust deps $(if $(CI),lint) ## Install what the tests use and run them all
 	cargo test --locked --no-fail-fast
 
-soak: rust deps ## Kill, starve and crowd labs for so long: MINUTES=30
+soak: rust deps ## Kill, starve and crowd labs for MINUTES=30
 	NETLAB_SOAK=$(or $(MINUTES),30) cargo test --locked --test faults
 
 lint: rust ## Check the format and the lints
@@ -44,16 +44,16 @@ lint: rust ## Check the format and the lints
 deny: rust ## Check the dependencies' licences and advisories (needs cargo-deny)
 	cargo deny check
 
-bench: build ## Measure against what one would use instead
+bench: build ## Measure netlab against the usual tools
 	@scripts/deps.sh lab bench
 	cargo build --release --locked --example echo_load --example capture_load
 	benches/run
 
-# How long each target runs, in seconds, and which ones: all, if none is named.
+# How long each fuzz target runs, in seconds, and which ones run: all, if none is named.
 TIME ?= 60
 TARGETS ?=
 
-fuzz: rust ## Feed each reader what nobody wrote, for TIME=60 seconds each
+fuzz: rust ## Fuzz each reader of untrusted input for TIME=60 seconds
 	@scripts/deps.sh build fuzz
 	fuzz/run $(TIME) $(TARGETS)
 

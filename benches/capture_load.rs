@@ -12,7 +12,7 @@ use std::{
 
 use etherparse::{PacketBuilder, PacketBuilderStep, TcpHeader, VlanId};
 
-/// How many connections are under way at any moment.
+/// How many connections are open at any moment.
 const ACTIVE: usize = 200;
 const SERVER_PORT: u16 = 8007;
 const MACS: [[u8; 6]; 2] = [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]];
@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     write(&mut BufWriter::new(stdout().lock()), packets)
 }
 
-/// Writes a pcapng file of so many packets.
+/// Writes a pcapng file of that many packets.
 pub fn write(out: &mut impl Write, packets: usize) -> Result<()> {
     let mut random = Random(1);
     let mut opened = 0;

@@ -1,6 +1,6 @@
-//! `echo_load ADDRESS CLIENTS COUNT`: so many clients at once, each of which opens that many connections
-//! to an echo server, one after another; on each it sends a line, reads it back and closes. Ends with an
-//! error where an echo is not right.
+//! `echo_load ADDRESS CLIENTS COUNT`: runs CLIENTS clients at once, each of which opens COUNT connections to
+//! an echo server, one after another; on each it sends a line, reads it back and closes. Fails if an echo is
+//! wrong.
 
 use std::{
     io::{Error, Read, Result, Write},

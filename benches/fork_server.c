@@ -1,5 +1,5 @@
 /* fork_server PORT: the concurrent echo server in C, to measure tcpechod against. It does what
- * tcpechod does, and says as much. */
+ * tcpechod does, and prints as much. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2154
-# Times commands against each other: in turn, in one run, by their medians.
+# Compares the times of commands: alternately, in one run, by their medians.
 
 declare -A median
 
-# race ROUNDS NAME…: calls each function in turn, ROUNDS times after a round that does not count, and
-# leaves its median wall clock in ${median[NAME]}, in microseconds. A function NAME_after, if there
-# is one, then clears up, unmeasured. Fails at once where a function fails.
+# race ROUNDS NAME…: calls the functions in turn, ROUNDS times after a round that does not count, and stores
+# the median wall-clock time of each in ${median[NAME]}, in microseconds. After each call, the function
+# NAME_after, if there is one, cleans up, unmeasured. Fails as soon as a function fails.
 race() {
     local rounds=$1 round name start
     shift
@@ -23,7 +23,7 @@ race() {
     done
 }
 
-# row WHAT OURS THEIRS RATIO 'at most'|'at least' TARGET: prints a line of the table, times in
+# row WHAT OURS THEIRS RATIO 'at most'|'at least' TARGET: prints a row of the table. Times are in
 # microseconds.
 row() {
     awk -v what="$1" -v ours="$2" -v theirs="$3" -v ratio="$4" -v bound="$5" -v target="$6" 'BEGIN {
@@ -35,12 +35,12 @@ row() {
 
 heading() { printf '%-50s %9s %9s %7s  %s\n' 'what, against what' 'netlab ms' 'other ms' ratio target; }
 
-# Our time as a multiple of theirs, and how many times faster than them we are.
+# ratio A B: prints the median of A divided by that of B.
 ratio() { awk -v a="${median[$1]}" -v b="${median[$2]}" 'BEGIN { print a / b }'; }
 
 skip() { printf '%-50s skipped: %s\n' "$1" "$2"; }
 
-# needs WHAT PROGRAM…: skips the figure where one of them is not installed.
+# needs WHAT PROGRAM…: skips the figure if a program is not installed.
 needs() {
     local what=$1 program
     shift

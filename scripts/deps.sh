@@ -1,12 +1,13 @@
 #!/bin/sh
-# deps.sh build|lab|test|bench|fuzz…: installs what those need and this machine lacks.
+# deps.sh build|lab|test|bench|fuzz…: installs what these purposes need and this machine lacks.
 #
-# On Debian, Ubuntu and their kin with apt-get, through sudo where not root. Elsewhere it names the
-# packages. Only what the build needs is indispensable; without the rest, that part is skipped later.
+# On Debian, Ubuntu and similar distributions it uses apt-get, through sudo unless run by root. Elsewhere it
+# prints the packages' names. Only the build's packages are indispensable; without the others, their part is
+# skipped later.
 set -eu
 
-# What for; what is looked for, a command or a library the linker must find; and the package that
-# has it on Debian, Fedora and Arch. A dash: none has it.
+# The purpose; the command, or the library for the linker, that must be found; and the package that contains it
+# on Debian, Fedora and Arch. A dash: no package does.
 needs='
 build cc          gcc           gcc                 gcc
 build pkg-config  pkg-config    pkgconf-pkg-config  pkgconf
@@ -30,7 +31,7 @@ bench socat       socat         socat               socat
 bench tshark      tshark        wireshark-cli       wireshark-cli
 fuzz  c++         g++           gcc-c++             gcc
 '
-# Where no registry can be reached, the hosts' image is made from Debian's packages with this.
+# Makes the base of the hosts' image from Debian's packages if no registry can be reached.
 if command -v docker >/dev/null; then
     needs="$needs
 lab   mmdebstrap  mmdebstrap    mmdebstrap          -"
@@ -38,20 +39,20 @@ fi
 
 found() {
     case $1 in
-    # The linker's own answer: a path where it has the library, else the bare name.
+    # The linker's own answer: a path if it finds the library, otherwise the bare name.
     *.a) [ "$(cc ${LIBPCAP_LIBDIR:+"-B$LIBPCAP_LIBDIR/"} -print-file-name="$1" 2>/dev/null || echo "$1")" != "$1" ] ;;
     *) command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] ;;
     esac
 }
 
-# The lines of `needs` for the purposes named that this machine lacks.
+# Prints the lines of `needs` for the named purposes that this machine lacks.
 missing() {
     echo "$needs" | while read -r purpose thing packages; do
         case " $* " in *" ${purpose:--} "*) found "$thing" || echo "$purpose $thing $packages" ;; esac
     done
 }
 
-# The packages in that column of `missing`, each once.
+# Prints the packages in a column of `missing`, each once.
 packages() { echo "$lacking" | awk -v column="$1" '$column != "-" { print $column }' | sort -u | paste -sd ' ' -; }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -62,9 +63,9 @@ lacking=$(missing "$@")
 if command -v apt-get >/dev/null; then
     debian=$(packages 3)
     echo "Installing: $debian"
-    # A third party's source that is broken makes update fail, and Debian's own may be fine.
-    as_root apt-get -q update || echo "apt-get update had errors; going on"
-    # shellcheck disable=SC2086 # one word a package
+    # A third party's broken package source makes update fail, although Debian's own may be fine.
+    as_root apt-get -q update || echo "apt-get update had errors; continuing"
+    # shellcheck disable=SC2086 # one word per package
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 \
         install --no-install-recommends $debian || true
 else
@@ -78,8 +79,8 @@ fi
 lacking=$(missing "$@")
 case $lacking in
 *libpcap.a*)
-    echo "libpcap.a is missing, which few distributions have a package of: build libpcap with"
-    echo "./configure --disable-dbus, and name the folder it is in with LIBPCAP_LIBDIR" ;;
+    echo "libpcap.a is missing, and few distributions package it: build libpcap with"
+    echo "./configure --disable-dbus, and set LIBPCAP_LIBDIR to its folder" ;;
 esac
-# Only the build cannot go on without.
+# Only the build cannot continue without its packages.
 case $lacking in *"build "*) exit 1 ;; esac

@@ -1,5 +1,5 @@
 /*
- * TCPEcho [host [port]]: an echo client. Sends each line that is typed and prints what comes back; ^D
+ * TCPEcho [host [port]]: an echo client. Sends each line that you type, and prints what comes back; ^D
  * ends it.
  */
 #include <errno.h>
@@ -24,7 +24,7 @@ static void fail(const char *format, ...)
     exit(1);
 }
 
-/* A socket connected to that port of that host. */
+/* Returns a socket connected to the port of the host. */
 static int connected_socket(const char *host, const char *port)
 {
     struct addrinfo wanted = {.ai_socktype = SOCK_STREAM};
@@ -49,7 +49,7 @@ static int connected_socket(const char *host, const char *port)
     return sock;
 }
 
-/* Sends one piece, and prints the echo until as many bytes are back. */
+/* Sends a line, and prints the echo until as many bytes have come back. */
 static void echo(int sock, const char *line, size_t length)
 {
     char buffer[LINE_LENGTH];

@@ -1,8 +1,8 @@
 /*
- * TCPEchod [port]: a concurrent echo server. A process of its own serves each client.
+ * TCPEchod [port]: a concurrent echo server. Each client is served by its own process.
  *
- * It works as it stands. Two things are missing, and sections 5 and 6 of WORKSHEET.md ask for them:
- * look for "SECTION" below.
+ * It works as it is. Two things are missing, which you add in sections 5 and 6 of WORKSHEET.md: look for
+ * "SECTION" below.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 #define QUEUE_LENGTH 5
 #define BUFFER_SIZE 8192
 
-/* Says why on stderr, and ends the process. */
+/* Prints a message on stderr, and ends the process. */
 static void fail(const char *format, ...)
 {
     va_list arguments;
@@ -31,7 +31,7 @@ static void fail(const char *format, ...)
     exit(1);
 }
 
-/* A socket that listens on that port of every address this host has. */
+/* Returns a socket that listens on the port, on every address of this host. */
 static int passive_socket(const char *port)
 {
     struct sockaddr_in address = {
@@ -50,7 +50,7 @@ static int passive_socket(const char *port)
     return msock;
 }
 
-/* Writes all of it: one write(2) may take less than it was given. */
+/* Writes all bytes: a single write(2) may accept fewer than it is given. */
 static void write_all(int fd, const char *bytes, size_t length)
 {
     while (length > 0) {
@@ -65,7 +65,7 @@ static void write_all(int fd, const char *bytes, size_t length)
     }
 }
 
-/* The service: sends back what comes, until the client has no more to say. */
+/* The service: sends back what it receives, until the client closes. */
 static void TCPEcho(int ssock)
 {
     char buffer[BUFFER_SIZE];
@@ -87,13 +87,13 @@ static void TCPEcho(int ssock)
 #ifndef WITHOUT_REAPER
 /*
  * SECTION 5. The kernel sends SIGCHLD when a child has ended. Write the handler here, and install it in
- * main. It has to ask for every child that has ended, and must not wait for those that have not.
+ * main. It must call waitpid for every child that has ended, and must not block on those that have not.
  */
 #endif
 
 /*
  * SECTION 6. Write a handler for SIGPIPE here, following the example of the one for SIGCHLD. It should
- * say that it was called; what may a handler call to print something? See signal-safety(7).
+ * print that it was called. Which functions may a handler call for that? See signal-safety(7).
  */
 
 int main(int argc, char *argv[])
@@ -105,7 +105,7 @@ int main(int argc, char *argv[])
         fail("usage: TCPEchod [port]");
     if (argc == 2)
         port = argv[1];
-    setvbuf(stdout, NULL, _IOLBF, 0); /* show each line at once, also through a pipe */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* print each line at once, even into a pipe */
     msock = passive_socket(port);
 
     /* SECTION 5: install the handler for SIGCHLD (not in the build WITHOUT_REAPER). */
@@ -121,7 +121,7 @@ int main(int argc, char *argv[])
         ssock = accept(msock, (struct sockaddr *)&client, &length);
         if (ssock < 0) {
             if (errno == EINTR)
-                continue; /* a handler ran meanwhile */
+                continue; /* a signal handler ran */
             fail("accept: %s", strerror(errno));
         }
         printf("connection from %s port %d\n", inet_ntoa(client.sin_addr), ntohs(client.sin_port));
@@ -132,7 +132,7 @@ int main(int argc, char *argv[])
         if (child == 0) {
             close(msock); /* the child does not accept */
             TCPEcho(ssock);
-            exit(0); /* this closes ssock: the client gets its FIN */
+            exit(0); /* this also closes ssock, and sends the FIN */
         }
         printf("process %d serves it\n", (int)child);
         close(ssock); /* the parent does not serve */

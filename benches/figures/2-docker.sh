@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2154
-# Three hosts on Docker, the image being there, against docker-compose with the same hosts.
+# Three hosts on Docker, with the image built already, against docker-compose with the same hosts.
 
 ours_docker() { netlab up --runtime docker; }
 ours_docker_after() { netlab down; }
 compose() { docker-compose -p "$NETLAB_LAB" -f "$scratch/compose.yaml" up -d; }
 compose_after() { docker-compose -p "$NETLAB_LAB" -f "$scratch/compose.yaml" down -t 0; }
 
-# What netlab's own server runs, as Compose is told it: the image, its command, what it may do.
+# Writes a Compose file with the same hosts, made of netlab's own image.
 write_compose() {
     netlab up --runtime docker || return 1
     local image

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
-# How many connections a second: connect, send a line, read its echo, close. Each server forks for each of
-# them. Four clients at once keep it busy, and fit into the queue of a server that listens with five. How
-# many a second is the inverse of the time, so a ratio of 0.9 says 90 % of the rate.
+# Connections per second: connect, send a line, read its echo, close. Each server forks for every connection.
+# Four simultaneous clients keep it busy, and fit into a listen queue of five. The rate is the inverse of the
+# time, so a ratio of 0.9 means 90 % of the rate.
 
 clients=4 each=250
 
@@ -10,7 +10,7 @@ rust_server() { load 8931; }
 c_server() { load 8932; }
 socat_server() { load 8933; }
 
-# serve PORT COMMAND…: starts a server and waits until it takes connections.
+# serve PORT COMMAND…: starts a server, and waits until it accepts connections.
 serve() {
     local port=$1
     shift

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# The TCP connections of a capture of 400,000 packets, against tshark's table of them. That both tell
-# the same ones is a test's matter.
+# The TCP connections of a capture of 400,000 packets, against tshark's table of them. A test checks that both
+# report the same ones.
 
 load=$scratch/load.pcapng
 

@@ -1,7 +1,7 @@
-//! `processes`: what becomes of a variable in a fork(2).
+//! `processes`: what happens to a variable at fork(2).
 //!
-//! The child starts with a copy of all of its parent's memory. What it writes there, its parent never
-//! sees.
+//! The child starts with a copy of its parent's whole memory. The parent never sees what the child writes
+//! there.
 
 use nix::{
     sys::wait::wait,

@@ -1,11 +1,11 @@
 //! `tcpecho [host [port]]`: the echo client (RFC 862). Sends what you type and prints what comes back.
 //!
-//! Two options before the host make it another client: with `--reset` it reads no echo, and closes with
-//! a RST in place of a FIN; with `--connections N` it opens N connections, one after another, sends a
-//! line on each, and says how long that took.
+//! Two options before the host change what it does: with `--reset` it reads no echo, and closes with a RST
+//! instead of a FIN; with `--connections N` it opens N connections, one after another, sends a line on each,
+//! and prints how long that took.
 //!
-//! Each line is one write(2), and the next line waits until as many bytes have come back. So with a
-//! capture beside it one sees a segment out, a segment back, a line at a time.
+//! Each line is one write(2), and the next line waits until as many bytes have come back. So a capture shows
+//! one TCP segment out and one back for each line.
 
 use std::{
     fs::File,
@@ -24,7 +24,7 @@ use nix::{
     },
 };
 
-/// The longest piece sent at once; a longer line goes in several.
+/// The most bytes sent at once; a longer line is sent in several pieces.
 const LINE_LENGTH: usize = 1500;
 
 fn main() {
@@ -41,7 +41,7 @@ fn main() {
 }
 
 fn connect((host, port): (&str, u16)) -> TcpStream {
-    // Looks the name up with getaddrinfo(3) and tries each address, IPv6 or IPv4, until one answers.
+    // Resolves the name with getaddrinfo(3), and tries each address, IPv6 or IPv4, until one answers.
     TcpStream::connect((host, port))
         .unwrap_or_else(|e| fail(&format!("can't connect to {host} port {port}: {}", strerror(e))))
 }
@@ -52,7 +52,7 @@ fn talk(server: (&str, u16), rude: bool) {
     if rude {
         reset_on_close(&connection);
     }
-    // As a file it is read and written with the plain read(2) and write(2) of a C program.
+    // A File uses plain read(2) and write(2), as a C program would.
     let mut connection = File::from(OwnedFd::from(connection));
 
     let mut typed = io::stdin().lock();
@@ -60,7 +60,7 @@ fn talk(server: (&str, u16), rude: bool) {
     loop {
         line.clear();
         match typed.by_ref().take(LINE_LENGTH as u64).read_until(b'\n', &mut line) {
-            Ok(0) => return, // ^D: the connection closes with the program.
+            Ok(0) => return, // ^D: the connection is closed when the program ends.
             Ok(_) => {}
             Err(e) => fail(&format!("can't read standard input: {}", strerror(e))),
         }
@@ -77,8 +77,8 @@ fn print_echo(connection: &mut File, sent: usize) {
     let mut missing = sent;
     while missing > 0 {
         let echoed = match connection.read(&mut buffer[..missing]) {
-            // TCP is a stream: one write can come back in several reads, and 0 is its end. To go on
-            // reading then would spin, because each further read returns 0 at once.
+            // TCP is a stream: the bytes of one write can come back in several reads, and 0 means the end of
+            // the stream. Reading on would spin in a loop, because every further read returns 0 at once.
             Ok(0) => fail("the server closed the connection"),
             Ok(n) => &buffer[..n],
             Err(e) => fail(&format!("echo read: {}", strerror(e))),
@@ -92,13 +92,13 @@ fn print_echo(connection: &mut File, sent: usize) {
     }
 }
 
-/// A close that does not wait until all is delivered, but throws it away and sends a RST.
+/// Makes close(2) discard undelivered data and send a RST.
 fn reset_on_close(connection: &TcpStream) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };
     setsockopt(connection, Linger, &linger).unwrap_or_else(|e| fail(&format!("SO_LINGER: {}", strerror(e))));
 }
 
-/// Opens connections one after another, each for one line there and back.
+/// Opens connections one after another, and sends one line there and back on each.
 fn measure(server: (&str, u16), connections: u32) {
     let start = Instant::now();
     for _ in 0..connections {
@@ -116,13 +116,13 @@ fn measure(server: (&str, u16), connections: u32) {
 
 /// Rust starts every program with SIGPIPE ignored; a C program does not.
 fn default_sigpipe() {
-    // SAFETY: SIG_DFL is no handler.
+    // SAFETY: SIG_DFL installs no handler.
     #[allow(unsafe_code)]
     let changed = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     changed.unwrap_or_else(|e| fail(&format!("signal: {}", strerror(e))));
 }
 
-/// The two arguments: where the echo server runs.
+/// Returns the two arguments: where the echo server runs.
 fn host_and_port<'a>(words: &[&'a str]) -> (&'a str, u16) {
     match *words {
         [] => ("localhost", 7),
@@ -141,7 +141,7 @@ fn fail(why: &str) -> ! {
     exit(1)
 }
 
-/// What an error says, without the number that Rust adds to it, e.g. `Connection refused`.
+/// Returns an error's text without the number that Rust appends, e.g. `Connection refused`.
 fn strerror(error: impl Into<io::Error>) -> String {
     let text = error.into().to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()

@@ -1,7 +1,7 @@
-//! `threads [--turns | --mutex | --no-mutex]`: what threads share, and what goes wrong when they do.
+//! `threads [--turns | --mutex | --no-mutex]`: what threads share, and what can go wrong.
 //!
-//! First two threads run beside the parent and say so: the order changes from run to run, because the
-//! kernel decides who goes next. Then two threads add to one counter, without a mutex and with one.
+//! First, two threads and the parent print their turns: the order changes from run to run, because the
+//! kernel decides which runs next. Then two threads add to one counter, without a mutex and with one.
 
 use std::{
     process::exit,
@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-/// How often each thread adds one.
+/// How many times each thread adds one.
 const ADDITIONS: u32 = 1_000_000;
 
 fn main() {
@@ -36,9 +36,9 @@ fn main() {
     }
 }
 
-/// Two threads and the parent, each of which prints when its turn comes.
+/// Runs two threads beside the parent; each of the three prints when its turn comes.
 fn take_turns() {
-    // All three begin at once; otherwise the first would be done before the next is created.
+    // All three begin together; otherwise the first would finish before the next is created.
     let begin = Barrier::new(3);
     let run = |who: &str| {
         begin.wait();
@@ -47,7 +47,7 @@ fn take_turns() {
             thread::yield_now();
         }
     };
-    // Leaving the scope joins both threads, as pthread_join does.
+    // The end of the scope joins both threads, like pthread_join.
     thread::scope(|scope| {
         scope.spawn(|| run("thread A"));
         scope.spawn(|| run("thread B"));
@@ -55,27 +55,27 @@ fn take_turns() {
     });
 }
 
-/// Lets two threads add to one counter, and gives what it holds in the end.
+/// Lets two threads add to one counter, and returns its final value.
 ///
-/// In C, `counter++` of two threads is a data race: the processor reads, adds and writes, and what
-/// the other thread writes in between is lost. (C also says that anything at all may happen then.) A
-/// `u32` that two threads write to does not compile in Rust. So the counter is an atomic, whose single
-/// reads and writes are sound, and the race is spelled out: a read, and later a write.
+/// In C, `counter++` in two threads is a data race: the processor reads, adds and writes, and what the
+/// other thread writes in between is lost. (In fact the behaviour is undefined: anything may happen.) In
+/// Rust, a `u32` that two threads write to does not compile. So the counter is an atomic, whose individual
+/// reads and writes are safe, and the race is spelled out: a read, and later a write.
 fn count(with_mutex: bool) -> u32 {
     let counter = AtomicU32::new(0);
     let mutex = Mutex::new(());
     let both_have_read = Barrier::new(2);
     let add = || {
         for n in 0..ADDITIONS {
-            // Held until the end of this turn of the loop: pthread_mutex_lock and _unlock.
+            // Locked until the end of this iteration: pthread_mutex_lock and pthread_mutex_unlock.
             let _held = with_mutex.then(|| mutex.lock());
             let value = counter.load(Relaxed);
-            // The other thread may run right here. The first time it does for certain; with the mutex it
-            // could not have read yet, and both would wait for ever.
+            // The other thread may run right here. The barrier makes sure that it does the first time. With
+            // the mutex, the other thread could not have read yet, and both would wait forever.
             if n == 0 && !with_mutex {
                 both_have_read.wait();
             }
-            // Later the kernel decides. Where threads share one processor it is rare, so we ask for it.
+            // Later, the kernel decides. It is rare if the threads share one processor, so we ask for it.
             if n % 1000 == 0 {
                 thread::yield_now();
             }

@@ -1,4 +1,4 @@
-//! The passive socket: the one that connections come in on.
+//! The passive socket, on which connections arrive.
 
 use std::{net::TcpListener, os::fd::AsRawFd};
 
@@ -12,7 +12,7 @@ use crate::{
     print::{fail, say, strerror},
 };
 
-/// A socket that listens on the port, on every address of this host.
+/// Returns a socket that listens on the port, on every address of this host.
 pub fn passive_tcp(options: &Options) -> TcpListener {
     let port = options.port;
     let msock = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)

@@ -1,5 +1,5 @@
-//! Other ways to serve than a child a client: one client after another, a pool of servers started
-//! beforehand, a thread a client.
+//! Alternatives to one child per client: one client after another, a pool of servers started beforehand,
+//! and one thread per client.
 
 use std::{net::TcpListener, thread};
 
@@ -14,7 +14,7 @@ use crate::{
     print::{complain, fail, say, strerror},
 };
 
-/// One client after another, in one process: the next is served when the last has closed.
+/// Serves one client after another, in one process: the next one when the previous one has closed.
 pub fn sequential_server(msock: &TcpListener, options: &Options) -> ! {
     let who = format!("server {}", getpid());
     loop {
@@ -24,9 +24,9 @@ pub fn sequential_server(msock: &TcpListener, options: &Options) -> ! {
     }
 }
 
-/// Sequential servers, forked before the first client comes, all of them waiting in accept(2) on the
-/// same socket; the kernel gives each connection to one. No client waits for a fork. The parent only
-/// waits for them.
+/// Runs sequential servers, forked before the first client comes, which all wait in accept(2) on the same
+/// socket; the kernel gives each connection to one of them. No client waits for a fork. The parent only
+/// waits for its children.
 pub fn pool_of_servers(msock: &TcpListener, size: u16, options: &Options) -> ! {
     for _ in 0..size {
         // SAFETY: in this mode the program has one thread, so the child finds no lock held by another.
@@ -41,8 +41,8 @@ pub fn pool_of_servers(msock: &TcpListener, size: u16, options: &Options) -> ! {
     fail("every server of the pool has ended".to_owned())
 }
 
-/// A thread a client. All share this process: its descriptors, its variables, and its end, if a
-/// signal such as SIGPIPE ends it.
+/// Serves each client in a thread. All threads share this process: its descriptors, its variables, and its
+/// end, if a signal such as SIGPIPE ends it.
 pub fn threaded_server(msock: &TcpListener) -> ! {
     loop {
         let ssock = accept(msock);

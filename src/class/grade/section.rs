@@ -106,3 +106,83 @@ pub fn not_their_own<'w>(what: impl IntoIterator<Item = &'w String>) -> String {
     let names: Vec<&str> = what.into_iter().map(String::as_str).collect();
     format!("not the student's own: {}", names.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        class::{course::Course, grade::marks::share},
+        judge::{Artifacts, judge},
+        record::Record,
+        timeline::{Timeline, What},
+        yaml::Document,
+    };
+
+    /// A course of one section, and what came of the recorded run of it; `alter` changes what was seen.
+    fn section(course: &str, alter: impl Fn(&What) -> bool) -> (Course, check::Section) {
+        let document = Document::parse("course.yaml", course.as_bytes()).unwrap();
+        let course = Course::from_document(&document, Path::new("")).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/namespaces-2");
+        let mut record = Record::read(&folder).unwrap();
+        let events = record.timeline.events().iter().filter(|event| alter(&event.what)).cloned();
+        record.timeline = Timeline::of(events.collect());
+        let file = |name: &str| Path::new("grades/doe/2").join(name);
+        let artifacts = Artifacts {
+            capture: file("capture.pcapng"),
+            evidence: file("evidence.json"),
+            report: file("report.html"),
+        };
+        let mut section = check::Section::new(&record.exercise);
+        section.add(judge(&record.exercise, &record, artifacts));
+        (course, section)
+    }
+
+    fn result(course: &Course, found: Option<&check::Section>) -> SectionResult {
+        SectionResult::of(&course.sections[0], found, Path::new("grades/doe"), course.borrowed)
+    }
+
+    const WEIGHED: &str = "sections: {'2': {checks: {server-listens: 3, time-wait-on-clients: 0}}}";
+
+    #[test]
+    fn a_section_is_worth_what_its_checks_weigh() {
+        let (course, found) = section(WEIGHED, |_| true);
+        let right = result(&course, Some(&found));
+        assert_eq!((right.verdict(), share(&course.sections[0], &right)), (Verdict::Pass, 1.0));
+        assert!(right.checks.iter().all(|check| check.id != "time-wait-on-clients"), "it does not count");
+        assert_eq!(right.reports, [Path::new("doe/2/report.html")]);
+
+        let (course, found) = section(WEIGHED, |what| !matches!(what, What::Sockets { .. }));
+        let wrong = result(&course, Some(&found));
+        let failed = |id: &str| wrong.checks.iter().any(|c| c.id == id && c.verdict == Verdict::Fail);
+        assert!(failed("server-listens") && !failed("handshake-per-client"));
+        let weights: f64 = course.sections[0].checks.values().sum();
+        let lost: f64 = wrong
+            .checks
+            .iter()
+            .filter(|c| c.verdict != Verdict::Pass)
+            .map(|c| course.sections[0].checks[&c.id])
+            .sum();
+        assert!(lost >= 3.0);
+        assert!((share(&course.sections[0], &wrong) - (weights - lost) / weights).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_is_not_their_own_fails_unless_the_course_only_notes_it() {
+        let (course, mut found) = section("sections: {'2': }", |_| true);
+        found.borrowed = vec![("server".into(), "socat".into())];
+        let refused = result(&course, Some(&found));
+        let about = |id: &str| refused.checks.iter().find(|check| check.id == id).unwrap();
+        assert_eq!(about("server-listens").observed, "not the student's own: socat");
+        assert_eq!(refused.verdict(), Verdict::Fail);
+        let noted = Course { borrowed: Borrowed::Note, ..course };
+        assert_eq!(result(&noted, Some(&found)).verdict(), Verdict::Pass);
+    }
+
+    #[test]
+    fn what_was_not_judged_is_unknown() {
+        let (course, _) = section("sections: {'2': }", |_| true);
+        let unknown = result(&course, None);
+        assert_eq!(unknown.verdict(), Verdict::Error);
+        assert!(!unknown.checks.is_empty() && share(&course.sections[0], &unknown) < f64::EPSILON);
+    }
+}

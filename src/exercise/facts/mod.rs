@@ -65,7 +65,7 @@ pub struct Facts<T = String> {
 }
 
 /// One of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[expect(missing_docs, reason = "as in Facts")]
 pub enum Fact<'f, T = String> {
     Listens(&'f T),

@@ -50,7 +50,7 @@ impl Facts {
 
     /// Whether nothing says when one of them comes to hold: one has to look again and again.
     pub fn must_be_polled(&self) -> bool {
-        self.each().any(Fact::must_be_polled)
+        self.each().any(|fact| fact.must_be_polled())
     }
 
     /// Every fact's finding, in the order of kinds.
@@ -60,14 +60,14 @@ impl Facts {
 
     /// What shows that some of them do not hold.
     pub fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
-        let mut failed = self.each().zip(self.findings(snapshot)).filter(|(_, finding)| !finding.holds);
-        failed.find_map(|(fact, _)| fact.subject(snapshot))
+        let mut failed = self.each().filter(|fact| !fact.find(snapshot).holds);
+        failed.find_map(|fact| fact.subject(snapshot))
     }
 }
 
 impl Fact<'_> {
-    fn find(self, snapshot: &Snapshot) -> Finding {
-        match self {
+    fn find(&self, snapshot: &Snapshot) -> Finding {
+        match *self {
             Self::Listens(program) => sockets::Listens(program).find(snapshot),
             Self::Sockets(fact) => fact.find(snapshot),
             Self::Processes(fact) => fact.find(snapshot),
@@ -81,8 +81,8 @@ impl Fact<'_> {
     }
 
     /// What of the run shows that it does not hold, if it is one thing.
-    fn subject(self, snapshot: &Snapshot) -> Option<Subject> {
-        match self {
+    fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        match *self {
             Self::Listens(program) => first_process(program, snapshot),
             Self::Sockets(fact) => fact.subject(snapshot),
             Self::Processes(fact) => fact.subject(snapshot),
@@ -96,8 +96,8 @@ impl Fact<'_> {
     }
 
     /// Whether it does not hold and never will.
-    fn will_never_hold(self, snapshot: &Snapshot) -> bool {
-        match self {
+    fn will_never_hold(&self, snapshot: &Snapshot) -> bool {
+        match *self {
             Self::Listens(program) => sockets::Listens(program).is_lost(snapshot),
             Self::Program(fact) => fact.is_lost(snapshot),
             _ => false,
@@ -105,8 +105,8 @@ impl Fact<'_> {
     }
 
     /// No event says that processor time has passed, or that a descriptor was opened.
-    fn must_be_polled(self) -> bool {
-        matches!(self, Self::Cpu(_) | Self::Descriptors(_))
+    fn must_be_polled(&self) -> bool {
+        matches!(*self, Self::Cpu(_) | Self::Descriptors(_))
     }
 }
 

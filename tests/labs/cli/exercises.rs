@@ -26,7 +26,7 @@ pub fn an_answer_comes_with_its_evidence(bench: Bench) {
     let captures = folder.path().to_str().unwrap();
     let plain = own.0.runs(&["exercise", "processes", "--captures", captures]);
     let explained = own.0.runs(&["exercise", "processes", "--explain", "--captures", captures]);
-    for text in ["      observed: ", "test = 110\n", "fork makes a copy of the whole process"] {
+    for text in ["      observed: ", "test = 110\n", "fork copies the whole process"] {
         assert!(explained.contains(text), "{text}: {explained}");
     }
     assert!(plain.contains("pass  parents-copy-stays") && !plain.contains("observed: "), "{plain}");

@@ -1,5 +1,5 @@
 //! The judge is judged: servers that are right, and servers that are each wrong in one way. Each is
-//! caught by exactly the checks that `tests/mutants/matrix.yaml` says.
+//! caught by exactly the checks that `tests/labs/mutants/matrix.yaml` says.
 
 use std::{
     collections::BTreeSet,

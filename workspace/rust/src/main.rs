@@ -1,7 +1,7 @@
-//! tcpechod [port]: a concurrent echo server. A process of its own serves each client.
+//! tcpechod [port]: a concurrent echo server. Each client is served by its own process.
 //!
-//! It works as it stands. Two things are missing, and sections 5 and 6 of WORKSHEET.md ask for them:
-//! look for "SECTION" below.
+//! It works as it is. Two things are missing, which you add in sections 5 and 6 of WORKSHEET.md: look for
+//! "SECTION" below.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -17,11 +17,11 @@ use nix::{
 const BUFFER_SIZE: usize = 8192;
 
 // SECTION 5. The kernel sends SIGCHLD when a child has ended. Write the handler here, an
-// `extern "C" fn reaper(_: i32)`, and install it in main. It has to ask for every child that has ended
-// (`nix::sys::wait::waitpid` with WNOHANG), and must not wait for those that have not.
+// `extern "C" fn reaper(_: i32)`, and install it in main. It must call `nix::sys::wait::waitpid` with
+// WNOHANG for every child that has ended, and must not block on those that have not.
 
 // SECTION 6. Write a handler for SIGPIPE here, following the example of the one for SIGCHLD. It should
-// say that it was called; what may a handler call to print something? See signal-safety(7).
+// print that it was called. Which functions may a handler call for that? See signal-safety(7).
 
 fn main() {
     // Rust starts every program with SIGPIPE ignored; a program in C does not.
@@ -40,11 +40,11 @@ fn main() {
         println!("waiting for connections on port {port}");
         let (connection, client) = match listener.accept() {
             Ok(accepted) => accepted,
-            Err(e) if e.kind() == ErrorKind::Interrupted => continue, // a handler ran meanwhile
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue, // a signal handler ran
             Err(e) => fail("accept", e),
         };
         println!("connection from {client}");
-        // Only this thread exists, so the child finds everything as the parent left it.
+        // This is the only thread, so no lock can be held by another one in the child.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 drop(listener); // the child does not accept
@@ -54,11 +54,11 @@ fn main() {
             Ok(ForkResult::Parent { child }) => println!("process {child} serves it"),
             Err(e) => fail("fork", e),
         }
-        // The parent's copy of the connection is closed here, as it goes out of scope.
+        // The parent's copy of the connection goes out of scope here, which closes it.
     }
 }
 
-/// The service: sends back what comes, until the client has no more to say.
+/// The service: sends back what it receives, until the client closes.
 fn echo(mut connection: TcpStream) {
     let mut buffer = [0; BUFFER_SIZE];
     loop {
