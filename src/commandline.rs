@@ -1,4 +1,37 @@
-//! A command as one types it: whether it takes a shell, and what to execute.
+//! A command as one types it: whether it takes a shell, what to execute, and for which lab it is.
+
+use crate::topology;
+
+/// Commands that are about a lab.
+const OF_A_LAB: [&str; 8] = ["exec", "exercise", "kill", "link", "host", "logs", "up", "down"];
+
+/// A command as one types it for that lab, where it is not the one that is meant anyway.
+pub fn in_lab(command: &str, lab: &str) -> String {
+    let mut starts = OF_A_LAB.iter().map(|verb| format!("netlab {verb}"));
+    match starts.find_map(|start| Some((command.strip_prefix(&start)?, start))) {
+        Some((rest, start)) if lab != topology::DEFAULT_LAB => format!("{start} --lab {lab}{rest}"),
+        _ => command.to_owned(),
+    }
+}
+
+/// The command that runs a command line on a host.
+pub fn on_host(host: &str, line: &str) -> String {
+    if is_plain(line) {
+        format!("netlab exec {host} -- {line}")
+    } else {
+        format!("netlab exec {host} -- sh -c {}", quoted(line))
+    }
+}
+
+/// A text as one word for a shell: in quotation marks, if it needs them.
+pub fn word(text: &str) -> String {
+    if is_plain(text) && !text.contains(char::is_whitespace) { text.to_owned() } else { quoted(text) }
+}
+
+/// A text in quotation marks that a shell takes off again.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
 
 /// What to execute for a command line.
 ///
@@ -30,7 +63,20 @@ fn is_one_program(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::argv;
+    use super::{argv, in_lab, on_host, word};
+
+    #[test]
+    fn a_command_for_a_lab_or_a_host_can_be_pasted() {
+        assert_eq!(in_lab("netlab kill server", "mine"), "netlab kill --lab mine server");
+        assert_eq!(in_lab("netlab kill server", crate::topology::DEFAULT_LAB), "netlab kill server");
+        assert_eq!(on_host("server", "tcpechod 8002"), "netlab exec server -- tcpechod 8002");
+        assert_eq!(
+            on_host("client1", "echo 'a' > b; cat <c"),
+            r"netlab exec client1 -- sh -c 'echo '\''a'\'' > b; cat <c'"
+        );
+        assert_eq!(word("a b"), "'a b'");
+        assert_eq!(word("--lab"), "--lab");
+    }
 
     #[test]
     fn a_plain_line_takes_no_shell() {

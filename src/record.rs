@@ -13,7 +13,7 @@ use crate::{
     Error, Result,
     error::Context,
     exercise::{
-        self, Roles, Template,
+        self, Origin, Roles, Template,
         model::{Action, Exercise},
     },
     own,
@@ -54,6 +54,9 @@ pub struct Record {
     pub programs: IndexMap<String, String>,
     /// The one of them that was judged.
     pub judged: Option<String>,
+    /// Whose run it is.
+    #[serde(default)]
+    pub origin: Origin,
     /// Everything that was done and seen, in one order.
     pub timeline: Timeline,
     /// How it ended.
@@ -88,6 +91,7 @@ impl Record {
             workspace: None,
             programs: IndexMap::new(),
             judged: None,
+            origin: Origin::default(),
             timeline: Timeline::default(),
             ending: Ending::default(),
             elapsed_ms: 0,

@@ -5,6 +5,7 @@
 //! costs no other one its marks.
 
 mod build;
+pub mod page;
 mod report;
 
 use std::{
@@ -21,8 +22,9 @@ pub use report::{Report, Section};
 
 use crate::{
     Error, Kind, Result,
-    exercise::{self, Options, Template},
+    exercise::{self, Options, Origin, Template},
     judge::Outcome,
+    record::Record,
     run::Folder,
     runtime::{LabState, Runtime},
     suggest::nearest,
@@ -44,6 +46,8 @@ pub struct Request {
     pub sections: Vec<Template>,
     /// Where the runs' folders go.
     pub captures: PathBuf,
+    /// Whose programs they are, and what judges them.
+    pub origin: Origin,
 }
 
 /// What is told while it runs.
@@ -54,7 +58,7 @@ pub enum Progress<'n> {
     /// A section's run with this program begins.
     Section(&'n Template, &'n str),
     /// Something was done or seen in it.
-    Event(&'n Event),
+    Event(&'n Record, &'n Event),
 }
 
 /// Judges the programs on a lab that is up and has their files. When `stop` ends, so does this, with
@@ -118,9 +122,10 @@ async fn judge(
     let options = Options {
         programs: [(program.to_owned(), request.programs[program].clone())].into(),
         judged: Some(program.to_owned()),
+        origin: request.origin.clone(),
         ..Options::default()
     };
-    let mut tell = |event: &Event| tell(Progress::Event(event));
+    let mut tell = |record: &Record, event: &Event| tell(Progress::Event(record, event));
     let record = crate::run::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?;
     crate::report::conclude(&record, &folder)
 }

@@ -1,5 +1,7 @@
 //! What came of judging, for people and for graders.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::Build;
@@ -18,6 +20,9 @@ pub struct Report {
     pub build: Option<Build>,
     /// Each section, in the order asked for; those that judge none of the programs are left out.
     pub sections: Vec<Section>,
+    /// The page that joins the sections, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::paths::as_text_if_any")]
+    pub page: Option<PathBuf>,
     /// How long it took.
     pub elapsed_ms: u64,
 }
@@ -48,6 +53,9 @@ pub struct Section {
     pub own_fault: bool,
     /// What each run of it left; empty where none came to its end.
     pub runs: Vec<Artifacts>,
+    /// By check, the place of its run among them.
+    #[serde(skip)]
+    of_run: Vec<Option<usize>>,
     /// How long the runs took.
     pub elapsed_ms: u64,
 }
@@ -55,11 +63,17 @@ pub struct Section {
 impl Default for Report {
     /// Of nothing yet, about which nothing can be told.
     fn default() -> Self {
-        Self { verdict: Verdict::Error, build: None, sections: Vec::new(), elapsed_ms: 0 }
+        Self { verdict: Verdict::Error, build: None, sections: Vec::new(), page: None, elapsed_ms: 0 }
     }
 }
 
 impl Report {
+    /// How many checks pass, and how many there are.
+    pub fn passed(&self) -> (usize, usize) {
+        let passed = self.sections.iter().map(Section::passed).sum();
+        (passed, self.sections.iter().map(|section| section.checks.len()).sum())
+    }
+
     /// Adds a section, if it judged anything.
     pub(super) fn add(&mut self, section: Section) {
         if !section.checks.is_empty() {
@@ -82,6 +96,7 @@ impl Section {
             borrowed: Vec::new(),
             own_fault: true,
             runs: Vec::new(),
+            of_run: Vec::new(),
             elapsed_ms: 0,
         }
     }
@@ -89,6 +104,7 @@ impl Section {
     /// Adds what came of a run.
     pub(crate) fn add(&mut self, outcome: Outcome) {
         self.own_fault &= outcome.own_fault;
+        self.of_run.extend(vec![Some(self.runs.len()); outcome.checks.len()]);
         self.runs.push(outcome.artifacts);
         self.elapsed_ms += outcome.elapsed_ms;
         self.reference_programs.extend(outcome.reference_programs);
@@ -102,7 +118,19 @@ impl Section {
         let why = error.with_causes();
         self.own_fault &= error.kind == Kind::Excess;
         let about = exercise.checks.iter().filter(|check| check.about.as_deref() == Some(program));
-        self.extend(about.map(|check: &Check| CheckResult::unknown(check, &why)).collect());
+        let checks: Vec<_> = about.map(|check: &Check| CheckResult::unknown(check, &why)).collect();
+        self.of_run.extend(vec![None; checks.len()]);
+        self.extend(checks);
+    }
+
+    /// How many of its checks pass.
+    pub fn passed(&self) -> usize {
+        self.checks.iter().filter(|check| check.verdict == Verdict::Pass).count()
+    }
+
+    /// What the run of the check at that place left.
+    pub(super) fn run_of(&self, check: usize) -> Option<&Artifacts> {
+        self.runs.get((*self.of_run.get(check)?)?)
     }
 
     fn extend(&mut self, checks: Vec<CheckResult>) {

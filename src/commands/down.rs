@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use netlab::{
     Error,
-    report::in_lab,
+    commandline::in_lab,
     runtime::{self, LabState, Runtime, owner},
     topology,
 };

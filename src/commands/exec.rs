@@ -13,9 +13,9 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
+    commandline::in_lab,
     kernel::ExitStatus,
     observer::Session,
-    report::in_lab,
     runtime::{Command, LimitReached, Process, Runtime, reached},
     topology::Plan,
 };

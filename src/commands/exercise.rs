@@ -8,10 +8,12 @@ use std::{
 
 use anyhow::Result;
 use netlab::{
-    exercise::{self, Options, Template},
+    commandline,
+    exercise::{self, Options, Origin, Template},
     judge::{CheckResult, Outcome, Verdict},
     printable::{printable, visible},
-    report::{self, Narrator, Style},
+    record::Record,
+    report::{self, Narrator, Style, teller::wording},
     run::{self, Folder},
     runtime::{LabState, Runtime},
     timeline::Event,
@@ -41,6 +43,9 @@ pub struct Args {
     /// Also give the answer to what the section asks, and the evidence that carries it.
     #[arg(long)]
     explain: bool,
+    /// Show everything: all rows of all tables at each look, and what clients do that is like what others did.
+    #[arg(short, long, conflicts_with = "json")]
+    verbose: bool,
     /// A folder with exercises of your own; a file named as a compiled-in one takes its place.
     #[arg(long, value_name = "DIR", env = "NETLAB_EXERCISES")]
     exercises: Option<PathBuf>,
@@ -72,7 +77,7 @@ impl Args {
                 match self.perform(template, runtime.as_ref(), &lab, stop.as_mut()).await {
                     Ok(outcome) => {
                         if !self.json {
-                            sum_up(&template.exercise.explain, &outcome, self.explain);
+                            sum_up(&template.exercise.explain, &outcome, self.explain, 1);
                         }
                         outcomes.push(outcome);
                     }
@@ -114,9 +119,8 @@ impl Args {
         stop: impl Future<Output = ()>,
     ) -> Result<Outcome> {
         let folder = Folder::create(&self.captures, &template.exercise.id)?;
-        let options = Options { port: self.port, step: self.step, ..Options::default() };
-        let hosts = lab.plan.hosts.iter().map(|h| h.name.clone()).collect();
-        let mut narrator = Narrator::new(style(), &lab.plan.lab, hosts);
+        let options = Options { port: self.port, step: self.step, origin: origin(), ..Options::default() };
+        let mut narrator = None;
         if !self.json {
             println!(
                 "Exercise {}: {}\n\n{}",
@@ -125,7 +129,8 @@ impl Args {
                 printable(&template.exercise.asks)
             );
         }
-        let mut tell = |event: &Event| {
+        let mut tell = |record: &Record, event: &Event| {
+            let narrator = narrator.get_or_insert_with(|| Narrator::live(record, style(), self.verbose));
             if !self.json
                 && let Some(text) = narrator.tell(event)
             {
@@ -133,6 +138,9 @@ impl Args {
             }
         };
         let record = run::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?;
+        if let Some(text) = narrator.as_mut().and_then(Narrator::finish).filter(|_| !self.json) {
+            println!("{text}");
+        }
         Ok(report::conclude(&record, &folder)?)
     }
 
@@ -156,16 +164,16 @@ impl Args {
 }
 
 /// Each check's verdict, and with the answer also what carries those that passed.
-pub(super) fn sum_up(answer: &str, outcome: &Outcome, explain: bool) {
+///
+/// Of each check that failed, the first `hints` hints are given.
+pub(super) fn sum_up(answer: &str, outcome: &Outcome, explain: bool, hints: usize) {
     println!();
     for check in &outcome.checks {
         println!("{} {}: {}", mark(check.verdict), visible(&check.id), visible(&check.expected));
         if check.verdict != Verdict::Pass || explain {
             print!("{}", evidence(check));
         }
-        if check.verdict != Verdict::Pass
-            && let Some(hint) = check.hints.first()
-        {
+        for hint in check.hints.iter().take(hints).filter(|_| check.verdict != Verdict::Pass) {
             println!("      {} {}", style().paint("36", "hint:"), visible(hint));
         }
     }
@@ -229,7 +237,24 @@ pub(super) fn style() -> Style {
 /// So many rows of evidence are shown here; the report has them all.
 const ROWS: usize = 12;
 
-/// What was observed, and the rows, packets or lines that show it.
+/// Whose run it is: the user, and the command line as it was typed.
+pub(super) fn origin() -> Origin {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let user = named.filter(|user| !user.is_empty()).or_else(user_of_this_machine);
+    let words = std::env::args_os().skip(1).map(|argument| commandline::word(&argument.to_string_lossy()));
+    let line: Vec<String> = ["netlab".to_owned()].into_iter().chain(words).collect();
+    Origin { by: user, command: Some(line.join(" ")) }
+}
+
+/// The name of whoever runs this, as passwd(5) has it.
+fn user_of_this_machine() -> Option<String> {
+    let uid = nix::unistd::getuid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let user = users.lines().find(|line| line.split(':').nth(2) == Some(&uid))?;
+    user.split(':').next().map(str::to_owned)
+}
+
+/// What was observed, the rows, packets or lines that show it, and where in the run to look.
 pub(super) fn evidence(check: &CheckResult) -> String {
     let mut text = format!("      observed: {}\n", printable(&check.observed).replace('\n', "\n      "));
     for row in check.evidence.iter().take(ROWS) {
@@ -237,6 +262,11 @@ pub(super) fn evidence(check: &CheckResult) -> String {
     }
     if check.evidence.len() > ROWS {
         text += &format!("        … and {} more\n", check.evidence.len() - ROWS);
+    }
+    if let Some(moment) = check.moment.as_ref().filter(|_| check.verdict != Verdict::Pass) {
+        let places: Vec<String> =
+            wording::places(moment).into_iter().map(|place| place.to_string()).collect();
+        text += &format!("      see: {}\n", places.join(", "));
     }
     text
 }

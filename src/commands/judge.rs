@@ -52,7 +52,7 @@ impl Args {
         if self.json {
             println!("{}", to_json(&outcome));
         } else {
-            self.show(&exercise, &before, &outcome);
+            self.show(&exercise, &before, &outcome, usize::from(record.judged.is_none()));
         }
         if self.save {
             record.exercise = exercise;
@@ -61,8 +61,9 @@ impl Args {
         Ok(ExitCode::from(outcome.verdict.exit_code()))
     }
 
-    fn show(&self, exercise: &Exercise, before: &Outcome, outcome: &Outcome) {
-        sum_up(&exercise.explain, outcome, self.explain);
+    /// Whose own program was judged asks for hints.
+    fn show(&self, exercise: &Exercise, before: &Outcome, outcome: &Outcome, hints: usize) {
+        sum_up(&exercise.explain, outcome, self.explain, hints);
         for check in &outcome.checks {
             match before.checks.iter().find(|old| old.id == check.id) {
                 Some(old) if old.verdict == check.verdict => {}

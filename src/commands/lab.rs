@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::ValueEnum;
 use netlab::{
     Error,
+    commandline::in_lab,
     error::Context,
-    report::in_lab,
     runtime::{self, LabState, Runtime, RuntimeKind},
     suggest::nearest,
 };

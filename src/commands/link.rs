@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use netlab::{
+    commandline::in_lab,
     link::{self, Change},
-    report::in_lab,
 };
 use serde_json::json;
 

@@ -11,7 +11,7 @@ use std::{
 use anyhow::Result;
 use netlab::{
     Error,
-    report::in_lab,
+    commandline::in_lab,
     runtime::{self, LabState, Runtime},
     topology::{self, Topology},
     workspace,

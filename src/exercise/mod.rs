@@ -12,7 +12,7 @@ mod steps;
 
 pub use bind::{bind, in_words};
 pub use library::{Template, all, find, from_document, parse, schema};
-pub use options::Options;
+pub use options::{Options, Origin};
 pub use roles::{Roles, assign_roles};
 
 #[cfg(test)]

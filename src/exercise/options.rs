@@ -1,6 +1,7 @@
 //! What may be chosen about a run.
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 /// What may be chosen about a run.
 #[derive(Clone, Debug, Default)]
@@ -13,4 +14,17 @@ pub struct Options {
     pub judged: Option<String>,
     /// Whether each step waits for the Enter key.
     pub step: bool,
+    /// Whose run it is.
+    pub origin: Origin,
+}
+
+/// Whose run it is and what made it, as far as that is known.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Origin {
+    /// A user of the machine, or a submission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The command line that was typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }

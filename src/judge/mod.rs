@@ -1,5 +1,6 @@
 //! What a record proves: a pure function of what was done and seen. It needs no lab.
 
+pub mod by_hand;
 mod facts;
 mod outcome;
 pub mod snapshot;

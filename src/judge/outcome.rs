@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     snapshot::Snapshot,
     submitted::Borrowed,
-    verdict::{CheckResult, Verdict},
+    verdict::{Asked, CheckResult, Verdict},
 };
 use crate::{
     exercise::model::{Check, Exercise},
@@ -92,8 +92,16 @@ pub fn judge(exercise: &Exercise, record: &Record, artifacts: Artifacts) -> Outc
 
 /// The moments of a run that checks ask about.
 struct Moments {
-    looks: Vec<(String, Snapshot)>,
+    looks: Vec<Look>,
     end: Snapshot,
+}
+
+/// A look that some check asks about.
+struct Look {
+    name: String,
+    snapshot: Snapshot,
+    /// How many events there were up to it.
+    events: usize,
 }
 
 impl Moments {
@@ -101,12 +109,12 @@ impl Moments {
     fn of(record: &Record, exercise: &Exercise) -> Self {
         let is_asked = |name: &String| exercise.checks.iter().any(|check| check.at.as_ref() == Some(name));
         let (mut end, mut looks) = (Snapshot::before(record), Vec::new());
-        for event in record.timeline.events() {
+        for (n, event) in record.timeline.events().iter().enumerate() {
             end.apply(event);
             if let What::Look { name } = &event.what
                 && is_asked(name)
             {
-                looks.push((name.clone(), end.clone()));
+                looks.push(Look { name: name.clone(), snapshot: end.clone(), events: n + 1 });
             }
         }
         Self { looks, end }
@@ -118,18 +126,22 @@ impl Moments {
             (Some(broken), Some(excess)) => Some(format!("{excess}; {broken}")),
             (broken, _) => broken.clone(),
         };
+        let all = record.timeline.events();
+        let asked =
+            |snapshot, events| Asked { snapshot, events, lab: &record.plan.lab, capture: &artifacts.capture };
         let moment = match &check.at {
-            None => broken.as_deref().map_or(Ok(&self.end), Err),
+            None => broken.as_deref().map_or(Ok(asked(&self.end, all)), Err),
             Some(name) => {
-                let look = self.looks.iter().rev().find(|(look, _)| look == name);
-                look.map(|(_, moment)| moment)
+                let look = self.looks.iter().rev().find(|look| look.name == *name);
+                look.map(|look| asked(&look.snapshot, &all[..look.events]))
                     .ok_or(broken.as_deref().unwrap_or("the exercise took no look by that name"))
             }
         };
-        let result = CheckResult::of(check, moment, &artifacts.capture);
         let result = match moment {
-            Ok(snapshot) => result.at(check, snapshot, &record.timeline),
-            Err(_) => result,
+            Ok(Asked { snapshot, .. }) => {
+                CheckResult::of(check, moment).at(check, snapshot, &record.timeline)
+            }
+            Err(_) => CheckResult::of(check, moment),
         };
         result.doubted(ending.disturbed.as_deref().filter(|_| ending.excess.is_none()))
     }

@@ -6,10 +6,14 @@ use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    by_hand,
     facts::{Finding, Subject},
     snapshot::Snapshot,
 };
-use crate::{exercise::model::Check, timeline::Timeline};
+use crate::{
+    exercise::model::Check,
+    timeline::{Event, Timeline},
+};
 
 /// So many rows are shown for a verdict.
 const MOST_ROWS: usize = 200;
@@ -75,7 +79,7 @@ pub struct CheckResult {
     pub moment: Option<Moment>,
     /// Hints in stages.
     pub hints: Vec<String>,
-    /// Commands that show the same by hand.
+    /// Commands that show the same by hand, in their order, for the run's lab.
     #[serde(default)]
     pub by_hand: Vec<String>,
 }
@@ -103,22 +107,36 @@ pub struct ProcessId {
     pub pid: i32,
 }
 
+/// What a check is asked of.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'r> {
+    /// What everything up to the moment comes to.
+    pub snapshot: &'r Snapshot,
+    /// Everything up to the moment.
+    pub events: &'r [Event],
+    /// The run's lab.
+    pub lab: &'r str,
+    /// The run's capture.
+    pub capture: &'r Path,
+}
+
 impl CheckResult {
     /// Asks what the check asks of its moment; `moment` says why it cannot be asked.
-    pub fn of(check: &Check, moment: Result<&Snapshot, &str>, capture: &Path) -> Self {
-        let findings = moment.map(|snapshot| check.show.findings(snapshot));
-        let (verdict, observed, evidence) = match findings {
+    pub(super) fn of(check: &Check, moment: Result<Asked<'_>, &str>) -> Self {
+        let Asked { snapshot, events, lab, capture } = match moment {
             Err(why) => return Self::unknown(check, why),
-            Ok(findings) if findings.iter().all(|f| f.holds) => {
-                (Verdict::Pass, words(&findings), rows(&findings))
-            }
-            Ok(mut findings) => {
-                findings.retain(|f| !f.holds);
-                (Verdict::Fail, words(&findings), rows(&findings))
-            }
+            Ok(asked) => asked,
         };
-        let by_hand = moment.map(|snapshot| check.show.by_hand(snapshot, capture)).unwrap_or_default();
-        Self { verdict, observed, evidence, by_hand, ..Self::unknown(check, "") }
+        let mut findings = check.show.findings(snapshot);
+        let holds = findings.iter().all(|f| f.holds);
+        findings.retain(|f| f.holds == holds);
+        Self {
+            verdict: if holds { Verdict::Pass } else { Verdict::Fail },
+            observed: words(&findings),
+            evidence: rows(&findings),
+            by_hand: by_hand::lines(&check.show, snapshot, events, lab, capture),
+            ..Self::unknown(check, "")
+        }
     }
 
     /// The same with its moment: the check's look, and what shows there that it failed.

@@ -95,6 +95,9 @@ fn folded(evidence: &Evidence, room: Room) -> Result<Evidence> {
         programs: evidence.programs.iter().map(|(name, line)| (name.clone(), shortened(line))).collect(),
         conversations: evidence.conversations[..kept].to_vec(),
         more_conversations: evidence.more_conversations + evidence.conversations.len() - kept,
+        origin: with_short_texts(&evidence.origin, room.text)?,
+        judged: evidence.judged.as_deref().map(shortened),
+        focus: evidence.focus.clone(),
         timeline: with_short_texts(&timeline(evidence, room), room.text)?,
     })
 }

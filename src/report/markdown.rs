@@ -1,18 +1,29 @@
-//! A run as Markdown: the verdicts, and the run as it went.
+//! A run as Markdown: the verdicts, and the run as it went, in brief.
 
 use std::fmt::Write;
 
-use super::{Evidence, Narrator, Style};
-use crate::printable::{printable, visible};
+use super::{Evidence, Narrator, provenance::Phrase, teller::wording};
+use crate::{
+    judge::{CheckResult, Verdict},
+    printable::{printable, visible},
+};
 
 /// The report of a run.
 pub fn render(evidence: &Evidence) -> String {
     let outcome = &evidence.outcome;
+    let passed = outcome.checks.iter().filter(|check| check.verdict == Verdict::Pass).count();
     let mut text = format!(
-        "# {}: {}\n\n{}\n\nVerdict: **{}**, on {}, in {} ms.\n\n| check | verdict | expected | observed |\n|---|---|---|---|\n",
-        outcome.exercise, outcome.title, evidence.asks, outcome.verdict, outcome.runtime, outcome.elapsed_ms
+        "# {}: {}\n\n{}\n\nVerdict: **{}**, {passed} of {} checks pass.\n\n{}.\n\n\
+         | check | verdict | expected | observed |\n|---|---|---|---|\n",
+        outcome.exercise,
+        outcome.title,
+        evidence.asks,
+        outcome.verdict,
+        outcome.checks.len(),
+        provenance(evidence),
     );
     for check in &outcome.checks {
+        let observed = [check.observed.clone(), places(check)].concat();
         // A String can always be written to; here and below.
         let _ = writeln!(
             text,
@@ -20,19 +31,47 @@ pub fn render(evidence: &Evidence) -> String {
             cell(&check.id),
             check.verdict,
             cell(&check.expected),
-            cell(&check.observed)
+            cell(&observed)
         );
     }
-    let _ = writeln!(text, "\n## Why\n\n{}\n\n## The run\n\n```text", evidence.explain);
-    let hosts = evidence.plan.hosts.iter().map(|h| h.name.clone()).collect();
-    let mut narrator = Narrator::new(Style::Plain, &evidence.plan.lab, hosts);
-    for event in evidence.timeline.events() {
-        if let Some(said) = narrator.tell(event) {
-            let _ = writeln!(text, "{}", said.replace("```", "'''"));
-        }
+    if !evidence.explain.is_empty() {
+        let _ = writeln!(text, "\n## Why\n\n{}", evidence.explain);
     }
-    // Nothing of this steers a terminal, so whatever does is of others.
+    text += "\n## The run\n\n```text\n";
+    let mut narrator = Narrator::of(evidence);
+    let mut write = |shown: Option<String>| {
+        if let Some(shown) = shown {
+            let _ = writeln!(text, "{}", shown.replace("```", "'''"));
+        }
+    };
+    for event in evidence.timeline.events() {
+        write(narrator.tell(event));
+    }
+    write(narrator.finish());
+    // Nothing of this steers a terminal, so whatever does comes from others.
     printable(&text) + "\n```\n"
+}
+
+/// Whose run it is, as a sentence.
+fn provenance(evidence: &Evidence) -> String {
+    let phrases = evidence.provenance().into_iter().map(|phrase| match phrase {
+        Phrase::Words(words) => words,
+        Phrase::Command(what, line) => format!("{what} `{line}`"),
+        Phrase::Program(name, line) => format!("{name} is `{line}`"),
+    });
+    phrases.collect::<Vec<_>>().join(", ")
+}
+
+/// Where to look, if the check did not pass.
+fn places(check: &CheckResult) -> String {
+    match &check.moment {
+        Some(moment) if check.verdict != Verdict::Pass => {
+            let places: Vec<String> =
+                wording::places(moment).into_iter().map(|place| place.to_string()).collect();
+            format!(" (see {})", places.join(", "))
+        }
+        _ => String::new(),
+    }
 }
 
 fn cell(text: &str) -> String {

@@ -5,7 +5,9 @@ pub mod html;
 pub mod junit;
 pub mod ladder;
 pub mod markdown;
-mod narrative;
+mod provenance;
+pub mod teller;
+mod text;
 
 use std::path::Path;
 
@@ -16,7 +18,8 @@ use crate::{
     Error, Result,
     capture::Conversation,
     error::{Context, FileContext},
-    judge::{self, Outcome, Snapshot},
+    exercise::Origin,
+    judge::{self, CheckResult, Outcome, Snapshot, Verdict},
     own,
     record::Record,
     run::{EVIDENCE, Folder},
@@ -24,7 +27,9 @@ use crate::{
     topology::Plan,
 };
 
-pub use narrative::{Narrator, Style, in_lab};
+use teller::{Focus, Teller};
+
+pub use text::{Narrator, Style};
 
 /// Everything that was done and seen in a run: what `evidence.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,7 +39,7 @@ pub struct Evidence {
     pub outcome: Outcome,
     /// What the assignment asks.
     pub asks: String,
-    /// The answer.
+    /// The answer; a run that judges somebody's program does not give it.
     pub explain: String,
     /// The lab it ran on.
     pub plan: Plan,
@@ -47,6 +52,15 @@ pub struct Evidence {
     /// How many conversations more there were.
     #[serde(default, skip_serializing_if = "is_none")]
     pub more_conversations: usize,
+    /// Whose run it is.
+    #[serde(default)]
+    pub origin: Origin,
+    /// The program of somebody's own that was judged, by the exercise's name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<String>,
+    /// What the checks ask about.
+    #[serde(default)]
+    pub focus: Focus,
     /// Everything, in order.
     pub timeline: Timeline,
 }
@@ -59,14 +73,29 @@ impl Evidence {
         Self {
             outcome: outcome.clone(),
             asks: exercise.asks.clone(),
-            explain: exercise.explain.clone(),
+            explain: if record.judged.is_none() { exercise.explain.clone() } else { String::new() },
             plan: record.plan.clone(),
             ports: record.ports.clone(),
             programs: exercise.programs.clone(),
             conversations: end.ports.values().flat_map(|port| end.talks(*port)).collect(),
             more_conversations: 0,
+            origin: record.origin.clone(),
+            judged: record.judged.clone(),
+            focus: Focus::of(exercise, &record.roles, &record.ports),
             timeline: record.timeline.told(),
         }
+    }
+}
+
+impl Evidence {
+    /// Who tells the run from its beginning.
+    pub fn teller(&self) -> Teller {
+        Teller::new(&self.plan, Snapshot::new(&self.plan, &self.ports), self.focus.clone())
+    }
+
+    /// The hints that a report gives for a check: none where somebody's program is judged, who asks for them.
+    pub(crate) fn hints<'c>(&self, check: &'c CheckResult) -> &'c [String] {
+        if self.judged.is_none() && check.verdict != Verdict::Pass { &check.hints } else { &[] }
     }
 }
 

@@ -65,11 +65,11 @@ pub struct Run<'r> {
     by_hand: bool,
     recorder: Recorder,
     decoder: Decoder,
-    tell: &'r mut (dyn FnMut(&Event) + Send),
+    tell: &'r mut (dyn FnMut(&Record, &Event) + Send),
 }
 
-/// Runs an exercise on a lab; gives the record of it, which is in the folder, too. `tell` hears of every event as it
-/// comes. When `stop` ends, so does the run; what it started is ended in any case.
+/// Runs an exercise on a lab; gives the record of it, which is in the folder, too. `tell` gets every event as it
+/// comes, with the record so far. When `stop` ends, so does the run; what it started is ended in any case.
 pub async fn run(
     template: &Template,
     runtime: &dyn Runtime,
@@ -77,7 +77,7 @@ pub async fn run(
     options: &Options,
     folder: &Folder,
     stop: impl Future<Output = ()>,
-    tell: &mut (dyn FnMut(&Event) + Send),
+    tell: &mut (dyn FnMut(&Record, &Event) + Send),
 ) -> Result<Record> {
     let started = Instant::now();
     let mut stop = pin!(stop);
@@ -105,6 +105,7 @@ pub async fn run(
     record.workspace = workspace.map(str::to_owned);
     record.programs = options.programs.clone();
     record.judged.clone_from(&options.judged);
+    record.origin.clone_from(&options.origin);
     let mut run = Run::new(runtime, lab, session, record, &folder.artifacts().capture, tell)?;
     run.by_hand = options.step;
     let finished = tokio::select! {
@@ -134,7 +135,7 @@ impl<'r> Run<'r> {
         session: Session,
         record: Record,
         capture: &Path,
-        tell: &'r mut (dyn FnMut(&Event) + Send),
+        tell: &'r mut (dyn FnMut(&Record, &Event) + Send),
     ) -> Result<Self> {
         let recorder = Recorder::create(capture, &session.watch.segments, lab.plan.addresses())?;
         let recorder = recorder.bounded(bounds::MOST_CAPTURED);
@@ -340,7 +341,7 @@ impl<'r> Run<'r> {
         let place = self.record.timeline.add(event);
         if place < self.told {
             // Too late for its place, but not lost.
-            (self.tell)(&self.record.timeline.events()[place]);
+            (self.tell)(&self.record, &self.record.timeline.events()[place]);
             self.told += 1;
         }
         self.tell_settled(now().saturating_sub(SETTLE));
@@ -368,7 +369,7 @@ impl<'r> Run<'r> {
         while let Some(event) = self.record.timeline.events().get(self.told)
             && event.at <= until
         {
-            (self.tell)(event);
+            (self.tell)(&self.record, event);
             self.told += 1;
         }
     }

@@ -56,7 +56,7 @@ impl Run<'_> {
         let outer = self.programs.start(name, self.runtime, &self.plan.lab, &host, &launched).await?;
         // One that has ended already has no number any more.
         let pid = self.session.observer.resolve(outer).await.ok();
-        let redo = format!("netlab exec {host} -- {command}");
+        let redo = crate::commandline::on_host(&host, command);
         let (program, command) = (name.to_owned(), command.to_owned());
         self.add(at, What::Started { program, host, command, pid, redo, own: is_own });
         Ok(())

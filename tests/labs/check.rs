@@ -3,7 +3,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Seek},
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use crate::support::{Lab, block_on, engine::PassedOn, trials::On, unique};
 use libtest_mimic::Trial;
 use netlab::{
     check::{self, Progress, Report, Request},
-    exercise,
+    exercise::{self, Origin},
     judge::Verdict,
     runtime::RuntimeKind,
     timeline::What,
@@ -29,8 +30,10 @@ use tokio::sync::mpsc;
 
 type Case = fn(RuntimeKind);
 
-const CASES: [(&str, Case); 9] = [
+const CASES: [(&str, Case); 11] = [
     ("the_starter_is_right_but_for_its_gaps", the_starter_is_right_but_for_its_gaps),
+    ("commands_by_hand_work_as_they_stand", commands_by_hand_work_as_they_stand),
+    ("all_sections_end_with_one_verdict_and_one_page", all_sections_end_with_one_verdict_and_one_page),
     ("what_does_not_compile_or_start_is_an_error", what_does_not_compile_or_start_is_an_error),
     ("a_change_is_checked_again", a_change_is_checked_again),
     ("a_host_that_dies_marks_nobody_wrong", a_host_that_dies_marks_nobody_wrong),
@@ -62,8 +65,12 @@ fn the_starter_is_right_but_for_its_gaps(kind: RuntimeKind) {
     assert_eq!(report["sections"][0]["exercise"], "2");
 
     let told = room.check(1, &["5"]);
-    let by_hand = format!("by hand: netlab exec --lab {} server -- ps", room.lab);
-    for word in ["fail  no-zombies-with-reaper", "<defunct>", &by_hand, "--hint gives"] {
+    let by_hand =
+        format!("by hand: netlab exec --lab {} server -- /lab/TCPEchod 8105 </dev/null &", room.lab);
+    let seen = "see: look “with-reaper”, process ";
+    for word in
+        ["fail  no-zombies-with-reaper", "<defunct>", seen, &by_hand, "--hint gives", "of 6 checks pass"]
+    {
         assert!(told.contains(word), "{word} is not in:\n{told}");
     }
     assert!(told.contains("pass  zombies-without-reaper"), "its other build is judged, too:\n{told}");
@@ -75,6 +82,52 @@ fn the_starter_is_right_but_for_its_gaps(kind: RuntimeKind) {
     let refused = room.netlab(&["check", "5", "--build", "without_reper=x"]).output().unwrap();
     let told = String::from_utf8_lossy(&refused.stderr);
     assert!(told.contains("did you mean without_reaper"), "{told}");
+}
+
+/// The programs of a run are gone when somebody reads its report: what is shown to type starts them, too.
+fn commands_by_hand_work_as_they_stand(kind: RuntimeKind) {
+    let room = Room::new(kind);
+    // A student's server.
+    let report: Value = serde_json::from_str(&room.check(1, &["5", "--json"])).unwrap();
+    let typed = room.by_hand(&report["sections"][0]["checks"], "no-zombies-with-reaper");
+    assert_eq!(typed.matches("[TCPEchod] <defunct>").count(), 3, "{typed}");
+
+    // The lab's own: connected clients, and what one that was interrupted leaves.
+    let run = room.netlab(&["exercise", "2"]).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let runs = fs::read_dir(room.folder.path().join("captures")).unwrap().flatten().map(|entry| entry.path());
+    let run = runs.filter(|run| run.to_string_lossy().contains("exercise-2-")).max().unwrap();
+    let evidence: Value = serde_json::from_slice(&fs::read(run.join("evidence.json")).unwrap()).unwrap();
+    let typed = room.by_hand(&evidence["checks"], "connection-owned-by-child");
+    let held = typed
+        .lines()
+        .filter(|l| l.contains(":8102 ") && l.contains("ESTABLISHED") && l.contains("/tcpechod"));
+    assert_eq!(held.count(), 2, "{typed}");
+    let typed = room.by_hand(&evidence["checks"], "time-wait-on-clients");
+    assert!(typed.contains("TIME_WAIT   -"), "{typed}");
+    let typed = room.by_hand(&evidence["checks"], "handshake-per-client");
+    assert!(typed.contains("client1"), "{typed}");
+}
+
+fn all_sections_end_with_one_verdict_and_one_page(kind: RuntimeKind) {
+    let room = Room::new(kind);
+    let report: Value = serde_json::from_str(&room.check(1, &["all", "--json"])).unwrap();
+    let sections = report["sections"].as_array().unwrap();
+    assert_eq!((&report["verdict"], sections.len()), (&"fail".into(), 6), "{report}");
+    let page = room.folder.path().join(report["page"].as_str().unwrap());
+    let text = fs::read_to_string(&page).unwrap();
+    for section in sections {
+        let id = section["exercise"].as_str().unwrap();
+        assert!(text.contains(&format!("href=\"#section-{id}\"")), "section {id} is in the navigation");
+    }
+    let links: Vec<&str> =
+        text.split("href=\"../").skip(1).map(|link| link.split('"').next().unwrap()).collect();
+    for link in &links {
+        let (file, id) = link.split_once('#').unwrap_or((link, ""));
+        let run = fs::read_to_string(page.parent().unwrap().parent().unwrap().join(file)).unwrap();
+        assert!(id.is_empty() || run.contains(&format!("id=\"{id}\"")), "{link}");
+    }
+    assert!(links.iter().any(|link| link.ends_with("#check-no-zombies-with-reaper")), "{links:?}");
 }
 
 fn what_does_not_compile_or_start_is_an_error(kind: RuntimeKind) {
@@ -263,10 +316,11 @@ async fn check_of(
         programs: [("server".to_owned(), server.to_owned())].into(),
         sections: vec![exercise::find("1", None).unwrap()],
         captures: captures.path().to_owned(),
+        origin: Origin::default(),
     };
     let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
     let mut tell = |news: Progress<'_>| {
-        if let Progress::Event(event) = news {
+        if let Progress::Event(_, event) = news {
             hear(&event.what);
         }
     };
@@ -299,6 +353,25 @@ impl Room {
         command.args(arguments).current_dir(self.folder.path()).stdout(Stdio::null());
         command.env("NETLAB_LAB", &self.lab).env("NETLAB_RUNTIME", self.kind.to_string());
         command
+    }
+
+    /// What comes of typing what a check says to type, at a shell in the workspace.
+    fn by_hand(&self, checks: &Value, id: &str) -> String {
+        let check = checks.as_array().unwrap().iter().find(|check| check["id"] == id).unwrap();
+        let lines = check["by_hand"].as_array().unwrap().iter().map(|line| line.as_str().unwrap());
+        let netlab = Path::new(env!("CARGO_BIN_EXE_netlab")).parent().unwrap().display();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &lines.collect::<Vec<_>>().join("\n")]).current_dir(self.folder.path());
+        shell.env("PATH", format!("{netlab}:{}", std::env::var("PATH").unwrap()));
+        // What it leaves in the background keeps a pipe open.
+        let mut output = tempfile::tempfile().unwrap();
+        shell.stdout(output.try_clone().unwrap()).stderr(output.try_clone().unwrap()).stdin(Stdio::null());
+        shell.env("NETLAB_RUNTIME", self.kind.to_string());
+        let status = shell.status().unwrap();
+        output.rewind().unwrap();
+        let typed = std::io::read_to_string(output).unwrap();
+        assert!(status.success(), "{id}: {status}: {typed}");
+        typed
     }
 
     /// What a check prints that is to end with that code.

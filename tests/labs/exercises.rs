@@ -69,7 +69,7 @@ fn run_on(lab: &Lab, template: &Template) -> Vec<CheckResult> {
     let record = block_on(async {
         let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
         let (options, too_long) = (Options::default(), tokio::time::sleep(LIMIT));
-        run::run(template, lab.runtime.as_ref(), &state, &options, &folder, too_long, &mut |_| ()).await
+        run::run(template, lab.runtime.as_ref(), &state, &options, &folder, too_long, &mut |_, _| ()).await
     });
     let outcome = report::conclude(&record.unwrap(), &folder).unwrap();
     for artifact in [&outcome.artifacts.capture, &outcome.artifacts.evidence, &outcome.artifacts.report] {

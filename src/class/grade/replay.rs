@@ -19,6 +19,7 @@ use crate::{
         submission::Sources,
     },
     error::FileContext,
+    exercise::Origin,
     judge::Verdict,
     observer::Session,
     own,
@@ -242,6 +243,7 @@ impl Replay {
             programs: self.programs(),
             sections: vec![rule.template.clone()],
             captures: self.folder.clone(),
+            origin: Origin { by: Some(self.key.clone()), command: None },
         }
     }
 
@@ -268,7 +270,7 @@ impl Replay {
 
 /// Whether something of the submission's own is under way from now on.
 fn is_theirs(news: &Progress<'_>) -> bool {
-    matches!(news, Progress::Building(_) | Progress::Event(Event { what: What::Started { .. }, .. }))
+    matches!(news, Progress::Building(_) | Progress::Event(_, Event { what: What::Started { .. }, .. }))
 }
 
 /// Whether something was not told. Where that is known to be the program's fault, another lab tells no more.

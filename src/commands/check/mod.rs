@@ -23,6 +23,7 @@ use netlab::{
 use self::{show::Show, watch::Watch};
 use super::{
     exec::say_what_was_met,
+    exercise::origin,
     lab::{LabArgs, block_on, interrupted},
     up,
 };
@@ -52,7 +53,7 @@ pub struct Args {
     /// Check again whenever a file of the workspace changes.
     #[arg(long)]
     watch: bool,
-    /// Print JSON: {"verdict","build","sections":[{"exercise","title","verdict","checks":[…],"runs":[…]}]}.
+    /// Print JSON: {"verdict","build","sections":[{"exercise","title","verdict","checks":[…],"runs":[…]}],"page"}.
     #[arg(long)]
     json: bool,
     /// A folder with exercises of your own; a file named as a compiled-in one takes its place.
@@ -124,6 +125,7 @@ impl Args {
             programs,
             sections,
             captures: self.captures.clone(),
+            origin: origin(),
         })
     }
 
@@ -134,11 +136,14 @@ impl Args {
         lab: &LabState,
         stop: impl Future<Output = ()>,
     ) -> Result<Report> {
-        let show = Show { lab: &lab.plan.lab, json: self.json, hints: usize::from(self.hint) };
+        let show = Show { json: self.json, hints: usize::from(self.hint) };
         let met = runtime.limits_reached(&lab.plan).await;
         let report = check::run(request, runtime, lab, stop, &mut |news| show.news(&news)).await;
         say_what_was_met(runtime, &lab.plan, &met).await;
-        let report = report?;
+        let mut report = report?;
+        if report.sections.len() > 1 {
+            report.page = Some(check::page::write(&report, &request.origin, &self.captures)?);
+        }
         show.report(&report)?;
         Ok(report)
     }

@@ -7,7 +7,6 @@ use netlab::{
     check::{Progress, Report, Section},
     judge::{CheckResult, Verdict},
     printable::{printable, visible},
-    report::in_lab,
     timeline::What,
 };
 
@@ -18,15 +17,13 @@ use crate::{
 
 /// How to show it.
 #[derive(Clone, Copy)]
-pub struct Show<'l> {
-    /// The lab that the programs run on.
-    pub lab: &'l str,
+pub struct Show {
     pub json: bool,
     /// How many hints to give for a check that failed.
     pub hints: usize,
 }
 
-impl Show<'_> {
+impl Show {
     /// Tells what is being done, on stderr.
     pub fn news(self, news: &Progress<'_>) {
         match news {
@@ -36,7 +33,7 @@ impl Show<'_> {
                 let exercise = &template.exercise;
                 eprintln!("section {}, {}: {}", exercise.id, visible(&exercise.title), visible(command));
             }
-            Progress::Event(event) => {
+            Progress::Event(_, event) => {
                 if let What::Say { text } = &event.what {
                     eprintln!("  {}", visible(text));
                 }
@@ -56,40 +53,48 @@ impl Show<'_> {
         if let Some(why) = unbuilt {
             return format!("\n{} {}\n", mark(Verdict::Error), printable(&why));
         }
-        let mut text = String::new();
-        for section in &report.sections {
-            let title = style().paint("1", &format!("{}. {}", section.exercise, section.title));
-            let _ = writeln!(text, "\n{title}");
-            section.checks.iter().for_each(|check| self.check(check, &mut text));
-            for (name, what) in &section.borrowed {
-                let _ = writeln!(text, "note: what ran as {name} is not your own program: {what}");
-            }
-            for run in &section.runs {
-                let _ = writeln!(text, "report: {}", visible(&run.report.to_string_lossy()));
-            }
-        }
-        if let [section] = report.sections.as_slice() {
-            let of = section.checks.len();
-            let _ = writeln!(text, "\n{} {} of {of} checks pass", mark(section.verdict), passed(section));
-        }
         if report.sections.is_empty() {
-            text += "no check of this section is about these programs\n";
+            return "no check of this section is about these programs\n".into();
         }
+        let mut text = String::new();
+        report.sections.iter().for_each(|section| self.section(section, &mut text));
         if report.sections.len() > 1 {
             let _ = write!(text, "\n{}", ui::table(["section", "verdict", "checks", "took"], rows(report)));
+        }
+        let (passed, all) = report.passed();
+        let _ = writeln!(text, "\n{} {passed} of {all} checks pass", mark(report.verdict));
+        if let Some(page) = &report.page {
+            let _ = writeln!(text, "report: {}", visible(&page.to_string_lossy()));
         }
         text
     }
 
-    fn check(self, check: &CheckResult, text: &mut String) {
+    fn section(self, section: &Section, text: &mut String) {
+        let title = style().paint("1", &format!("{}. {}", section.exercise, section.title));
+        let _ = writeln!(text, "\n{title}");
+        let mut before: Option<&CheckResult> = None;
+        for check in &section.checks {
+            self.check(check, before, text);
+            if check.verdict != Verdict::Pass {
+                before = Some(check);
+            }
+        }
+        for (name, what) in &section.borrowed {
+            let _ = writeln!(text, "note: what ran as {name} is not your own program: {what}");
+        }
+        for run in &section.runs {
+            let _ = writeln!(text, "report: {}", visible(&run.report.to_string_lossy()));
+        }
+    }
+
+    /// A check; `before` is the one before that did not pass, either.
+    fn check(self, check: &CheckResult, before: Option<&CheckResult>, text: &mut String) {
         let _ = writeln!(text, "{} {}: {}", mark(check.verdict), check.id, visible(&check.expected));
         if check.verdict == Verdict::Pass {
             return;
         }
         *text += &evidence(check);
-        for command in &check.by_hand {
-            let _ = writeln!(text, "      by hand: {}", visible(&in_lab(command, self.lab)));
-        }
+        by_hand(check, before, text);
         if check.verdict != Verdict::Fail {
             return;
         }
@@ -105,8 +110,19 @@ impl Show<'_> {
     }
 }
 
-fn passed(section: &Section) -> usize {
-    section.checks.iter().filter(|c| c.verdict == Verdict::Pass).count()
+/// The commands that show the same by hand, unless they are the ones that stand above already.
+fn by_hand(check: &CheckResult, before: Option<&CheckResult>, text: &mut String) {
+    match before.filter(|before| before.by_hand == check.by_hand && !check.by_hand.is_empty()) {
+        Some(before) => {
+            let _ = writeln!(text, "      by hand: as for {}", before.id);
+        }
+        None => {
+            for (n, command) in check.by_hand.iter().enumerate() {
+                let label = if n == 0 { "by hand: " } else { "         " };
+                let _ = writeln!(text, "      {label}{}", visible(command));
+            }
+        }
+    }
 }
 
 /// A line a section.
@@ -115,7 +131,7 @@ fn rows(report: &Report) -> impl Iterator<Item = [String; 4]> {
         [
             section.exercise.clone(),
             section.verdict.to_string(),
-            format!("{} of {}", passed(section), section.checks.len()),
+            format!("{} of {}", section.passed(), section.checks.len()),
             format!("{} ms", section.elapsed_ms),
         ]
     })

@@ -7,13 +7,11 @@ mod signaled;
 mod sockets;
 mod usage;
 
-use std::{net::SocketAddr, path::Path, slice};
-
-use indexmap::IndexSet;
+use std::{net::SocketAddr, slice};
 
 use super::snapshot::Snapshot;
 use crate::{
-    exercise::facts::{Cpu, Fact, Facts, Processes},
+    exercise::facts::{Cpu, Descriptors, Fact, Facts, Signaled},
     kernel::SocketRow,
     observer::{ProcessRow, render},
     time::Nanos,
@@ -65,13 +63,6 @@ impl Facts {
         let mut failed = self.each().filter(|fact| !fact.find(snapshot).holds);
         failed.find_map(|fact| fact.subject(snapshot))
     }
-
-    /// What a person types to see the same; `capture` is the run's.
-    pub fn by_hand(&self, snapshot: &Snapshot, capture: &Path) -> Vec<String> {
-        let commands: IndexSet<String> =
-            self.each().flat_map(|fact| fact.by_hand(snapshot, capture)).collect();
-        commands.into_iter().collect()
-    }
 }
 
 impl Fact<'_> {
@@ -92,9 +83,15 @@ impl Fact<'_> {
     /// What of the run shows that it does not hold, if it is one thing.
     fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
         match *self {
+            Self::Listens(program) => first_process(program, snapshot),
+            Self::Sockets(fact) => fact.subject(snapshot),
             Self::Processes(fact) => fact.subject(snapshot),
             Self::Conversations(fact) => fact.subject(snapshot),
-            _ => None,
+            Self::Cpu(Cpu { of, .. })
+            | Self::Descriptors(Descriptors { of, .. })
+            | Self::Signaled(Signaled { of, .. }) => parent(of, snapshot),
+            Self::Program(fact) => first_process(&fact.name, snapshot),
+            Self::Outputs(fact) => fact.of.iter().find_map(|name| first_process(name, snapshot)),
         }
     }
 
@@ -111,27 +108,18 @@ impl Fact<'_> {
     fn must_be_polled(&self) -> bool {
         matches!(*self, Self::Cpu(_) | Self::Descriptors(_))
     }
+}
 
-    fn by_hand(&self, snapshot: &Snapshot, capture: &Path) -> Vec<String> {
-        let on = |program: &String, command: &str| {
-            let program = snapshot.programs.get(program);
-            program.map(|program| format!("netlab exec {} -- {command}", program.host))
-        };
-        let again =
-            |name: &String| snapshot.programs.get(name).and_then(|program| on(name, &program.command));
-        match *self {
-            Self::Listens(program) => on(program, "netstat -tlnp").into_iter().collect(),
-            Self::Sockets(fact) => vec![format!("netlab exec {} -- netstat -putan", snapshot.host(&fact.on))],
-            Self::Processes(Processes { of, .. }) | Self::Cpu(Cpu { of, .. }) => {
-                on(of, "ps -eo pid,ppid,stat,time,args").into_iter().collect()
-            }
-            Self::Conversations(_) => vec![format!("netlab capture show {}", capture.display())],
-            Self::Descriptors(fact) => on(&fact.of, "ls -l /proc/PID/fd").into_iter().collect(),
-            Self::Program(fact) => again(&fact.name).into_iter().collect(),
-            Self::Outputs(fact) => fact.of.iter().filter_map(again).collect(),
-            Self::Signaled(_) => Vec::new(),
-        }
-    }
+/// The first process of a program.
+fn first_process(name: &str, snapshot: &Snapshot) -> Option<Subject> {
+    let program = snapshot.programs.get(name)?;
+    Some(Subject::Process(program.host.clone(), program.pid?))
+}
+
+/// The process of a program that listens.
+fn parent(name: &str, snapshot: &Snapshot) -> Option<Subject> {
+    let program = snapshot.programs.get(name)?;
+    Some(Subject::Process(program.host.clone(), program.parent?))
 }
 
 /// A socket as netstat shows it.

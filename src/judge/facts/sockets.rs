@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, socket_line};
+use super::{Finding, Subject, socket_line};
 use crate::{
     capture::TcpState,
     exercise::facts::{Owner, Sockets},
@@ -55,15 +55,7 @@ impl Sockets {
     pub(super) fn find(&self, snapshot: &Snapshot) -> Finding {
         let host = snapshot.host(&self.on);
         let port = snapshot.port(self.port.as_deref());
-        let is_ephemeral = |s: &SocketRow| snapshot.ports.values().all(|port| *port != s.local.port());
-        let mut holders = BTreeSet::new();
-        let matching: Vec<&SocketRow> = snapshot
-            .sockets(host, port)
-            .filter(|s| self.state.is_none_or(|state| s.state == state))
-            .filter(|s| self.ephemeral.is_none_or(|wanted| is_ephemeral(s) == wanted))
-            .filter(|s| self.recv_q.is_none_or(|wanted| wanted.admits(u64::from(s.recv_q))))
-            .filter(|s| self.owner.is_none_or(|owner| is_owned(s, owner, snapshot, host, &mut holders)))
-            .collect();
+        let matching = self.matching(host, snapshot);
         let processes = snapshot.tables.processes(host);
         let evidence: Vec<String> = snapshot.sockets(host, port).map(|s| socket_line(s, processes)).collect();
         let n = matching.len() as u64;
@@ -73,9 +65,31 @@ impl Sockets {
             evidence,
         }
     }
+
+    pub(super) fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
+        let host = snapshot.host(&self.on);
+        let all = snapshot.sockets(host, snapshot.port(self.port.as_deref()));
+        let mut owners =
+            self.matching(host, snapshot).into_iter().chain(all).flat_map(|socket| &socket.owners);
+        owners.next().map(|pid| Subject::Process(host.to_owned(), *pid))
+    }
 }
 
 impl Sockets {
+    /// The sockets that are as it asks.
+    fn matching<'s>(&self, host: &'s str, snapshot: &'s Snapshot) -> Vec<&'s SocketRow> {
+        let port = snapshot.port(self.port.as_deref());
+        let is_ephemeral = |s: &SocketRow| snapshot.ports.values().all(|port| *port != s.local.port());
+        let mut holders = BTreeSet::new();
+        snapshot
+            .sockets(host, port)
+            .filter(|s| self.state.is_none_or(|state| s.state == state))
+            .filter(|s| self.ephemeral.is_none_or(|wanted| is_ephemeral(s) == wanted))
+            .filter(|s| self.recv_q.is_none_or(|wanted| wanted.admits(u64::from(s.recv_q))))
+            .filter(|s| self.owner.is_none_or(|owner| is_owned(s, owner, snapshot, host, &mut holders)))
+            .collect()
+    }
+
     /// As `ESTABLISHED owned by a child of its own`.
     fn words(&self) -> String {
         let mut words = self.state.map_or("sockets".to_owned(), |state| state.to_string());

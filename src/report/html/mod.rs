@@ -15,9 +15,10 @@ mod tests;
 
 use std::path::Path;
 
+pub(crate) use anchors::check_id;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::Evidence;
+use super::{Evidence, provenance::Phrase, teller::wording::Place};
 use crate::{judge::Verdict, printable::steers};
 
 const STYLE: &str = include_str!("style.css");
@@ -28,6 +29,8 @@ pub fn render(evidence: &Evidence) -> String {
     let outcome = &evidence.outcome;
     let title = format!("Exercise {}: {}", outcome.exercise, outcome.title);
     let verdict = format!("{title} ({})", outcome.verdict);
+    let figure = figure::section(evidence).into_string();
+    let link = |place: &Place| link(place, &figure);
     let body = html! {
         header {
             p.eyebrow { "Exercise " (outcome.exercise) }
@@ -39,8 +42,8 @@ pub fn render(evidence: &Evidence) -> String {
                 h2 #asks { "What is asked" }
                 (prose(&evidence.asks))
             }
-            (checks::section(&outcome.checks))
-            (figure::section(evidence))
+            (checks::section(evidence, &link))
+            (PreEscaped(&figure))
             @if !evidence.explain.is_empty() {
                 section aria-labelledby="answer" {
                     h2 #answer { "The answer" }
@@ -52,6 +55,22 @@ pub fn render(evidence: &Evidence) -> String {
         footer { (files(evidence)) }
     };
     page(&verdict, &body)
+}
+
+/// Where in the page a place is: in the figure; a look that is not there, in the step-by-step account.
+fn link(place: &Place, figure: &str) -> Option<String> {
+    let id = match place {
+        Place::Look(name) => anchors::look_id(name),
+        Place::Packet(number) => anchors::packet_id(*number),
+        Place::Process(process) => anchors::process_id(&process.host, process.pid),
+        Place::End => return None,
+    };
+    let attribute = html! { i id=(id) {} }.into_string();
+    let attribute = attribute.trim_start_matches("<i").trim_end_matches("></i>");
+    if figure.contains(attribute) {
+        return Some(id);
+    }
+    matches!(place, Place::Look(_)).then(|| steps::step_id(&id))
 }
 
 /// A page with that title and nothing from outside.
@@ -77,16 +96,18 @@ pub(crate) fn page(title: &str, body: &Markup) -> String {
 fn summary(evidence: &Evidence) -> Markup {
     let outcome = &evidence.outcome;
     let passed = outcome.checks.iter().filter(|c| c.verdict == Verdict::Pass).count();
-    let begun =
-        evidence.timeline.events().first().and_then(|e| jiff::Timestamp::from_nanosecond(e.at.into()).ok());
     html! {
         p.summary {
             (badge(outcome.verdict)) " "
             span { (passed) " of " (outcome.checks.len()) " checks pass" }
-            span { "on " (outcome.runtime) }
-            span { "in " (seconds(outcome.elapsed_ms)) }
-            @if let Some(begun) = begun {
-                span { time datetime=(begun.strftime("%Y-%m-%dT%H:%M:%SZ")) { (begun.strftime("%Y-%m-%d %H:%M UTC")) } }
+            @for phrase in evidence.provenance() {
+                span {
+                    @match phrase {
+                        Phrase::Words(words) => (words),
+                        Phrase::Command(what, line) => { (what) " " code { (line) } },
+                        Phrase::Program(name, line) => { (name) " is " code { (line) } },
+                    }
+                }
             }
         }
     }

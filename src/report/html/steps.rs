@@ -1,168 +1,185 @@
-//! The run as it went, step by step: the command that redoes each thing, what was typed and printed,
-//! and, folded away, the packets as tcpdump shows them and the tables as netstat and ps do.
+//! The run as it went, step by step: the command that does the same by hand, what was typed and printed, and, folded
+//! away, the packets as tcpdump shows them, the tables as netstat and ps do, and what clients did that was like what
+//! others did.
 
 use maud::{Markup, html};
 
-use super::labels::clock;
+use super::{anchors, labels::clock};
 use crate::{
-    observer::{Seen, Tables, render},
-    printable::{printable, visible},
-    report::{Evidence, in_lab, narrative::capture_full},
-    time::Nanos,
-    timeline::{Event, Packet, What},
+    printable::printable,
+    report::{
+        Evidence,
+        teller::{Brief, HostTables, Kind, Line, Teller, wording},
+    },
 };
 
-/// What is told between two sayings.
+/// What happens from one thing that the exercise says to the next.
 #[derive(Default)]
-struct Step<'e> {
-    says: Option<&'e str>,
-    events: Vec<&'e Event>,
+struct Step {
+    says: Option<String>,
+    parts: Vec<Part>,
+    packets: Vec<Line>,
+}
+
+/// A part of a step.
+enum Part {
+    Line(Line),
+    /// What is like the lines before, and how much of it there is.
+    More(String, Vec<Line>),
 }
 
 /// Every step.
 pub fn section(evidence: &Evidence) -> Markup {
-    let events = evidence.timeline.events();
-    let start = events.first().map_or(0, |e| e.at);
-    let mut steps = vec![Step::default()];
-    for event in events {
-        match &event.what {
-            What::Say { text } => steps.push(Step { says: Some(text), events: Vec::new() }),
-            _ => steps.last_mut().unwrap_or_else(|| unreachable!("there is a first step")).events.push(event),
-        }
-    }
-    let mut teller = Teller { evidence, start, tables: Tables::default() };
+    let (steps, teller) = read(evidence);
+    let shows = Shows { evidence, teller };
+    let says = |step: &Step| step.says.is_some() || !step.parts.is_empty() || !step.packets.is_empty();
     html! {
         section aria-labelledby="steps" {
             h2 #steps { "Step by step" }
             p { "The commands do the same by hand. What is typed goes to the program's own terminal." }
-            @for (number, step) in steps.iter().enumerate() {
-                @let told = teller.step(step);
-                @if let Some(says) = step.says {
-                    section.step {
-                        h3 { span.number { (number) "." } " " (visible(says)) }
-                        (told)
+            @for (number, step) in steps.iter().enumerate().filter(|(_, step)| says(step)) {
+                section.step {
+                    @if let Some(says) = &step.says {
+                        h3 { span.number { (number) "." } " " (says) }
                     }
-                } @else if !told.0.is_empty() {
-                    section.step { (told) }
+                    (shows.step(step))
                 }
             }
         }
     }
 }
 
-struct Teller<'e> {
+/// The run in steps, and who has told it.
+fn read(evidence: &Evidence) -> (Vec<Step>, Teller) {
+    let (mut teller, mut brief) = (evidence.teller(), Brief::new(evidence.focus.clone()));
+    let (mut steps, mut step) = (Vec::new(), Step::default());
+    let mut counted: Vec<Line> = Vec::new();
+    for event in evidence.timeline.events() {
+        let is_counted = brief.counts(event);
+        let lines = teller.tell(event);
+        if is_counted {
+            counted.extend(lines);
+            continue;
+        }
+        if let Some(text) = brief.sum_up(Some(event)) {
+            step.parts.push(Part::More(text, std::mem::take(&mut counted)));
+        }
+        for line in lines {
+            match line.kind {
+                Kind::Step => {
+                    let next = Step { says: Some(line.text), ..Step::default() };
+                    steps.push(std::mem::replace(&mut step, next));
+                }
+                Kind::Packet => step.packets.push(line),
+                _ => step.parts.push(Part::Line(line)),
+            }
+        }
+    }
+    step.parts.extend(brief.sum_up(None).map(|text| Part::More(text, counted)));
+    steps.push(step);
+    (steps, teller)
+}
+
+struct Shows<'e> {
     evidence: &'e Evidence,
-    start: Nanos,
-    tables: Tables,
+    teller: Teller,
 }
 
-impl Teller<'_> {
-    fn step(&mut self, step: &Step) -> Markup {
-        let packets: Vec<(Nanos, &Packet)> = step
-            .events
-            .iter()
-            .filter_map(|e| if let What::Packet(packet) = &e.what { Some((e.at, packet)) } else { None })
-            .collect();
+impl Shows<'_> {
+    fn step(&self, step: &Step) -> Markup {
         html! {
-            @for event in &step.events { (self.event(event)) }
-            @if !packets.is_empty() {
+            @for part in &step.parts {
+                @match part {
+                    Part::Line(line) => (self.line(line)),
+                    Part::More(text, lines) => details.more {
+                        summary { (text) }
+                        @for line in lines { (self.line(line)) }
+                    },
+                }
+            }
+            @if !step.packets.is_empty() {
                 details {
-                    summary { (packets.len()) @if packets.len() == 1 { " packet" } @else { " packets" } ", as tcpdump shows them" }
-                    pre { @for (at, packet) in &packets { (format!("{:>9}  ", self.clock(*at))) (visible(&packet.line)) "\n" } }
+                    summary { (wording::count(step.packets.len(), "packet", "packets")) ", as tcpdump shows them" }
+                    pre { @for packet in &step.packets { (format!("{:>9}  {}\n", self.clock(packet), packet.text)) } }
                 }
             }
         }
     }
 
-    fn clock(&self, at: Nanos) -> String {
-        clock(at.saturating_sub(self.start))
+    fn clock(&self, line: &Line) -> String {
+        clock(self.teller.since_begin(line.at))
     }
 
-    fn event(&mut self, event: &Event) -> Markup {
-        let told = |who: &str, sign: &str, what: String, class: &str| {
-            html! {
-                p class={ "event " (class) } {
-                    span.clock { (self.clock(event.at)) " ms" } " " b { (who) } " " span.sign { (sign) } " " code { (what) }
+    fn line(&self, line: &Line) -> Markup {
+        let (verb, class) = match line.kind {
+            Kind::Command => return command(line.by_hand.as_deref().unwrap_or_default(), &line.text),
+            Kind::Look => return self.look(line),
+            Kind::Step => return html! {},
+            Kind::Input => ("reads", "input"),
+            Kind::Output => ("prints", "output"),
+            Kind::Ended => ("", "output"),
+            Kind::Packet => ("packet", "output"),
+            Kind::TimedOut | Kind::ObservationLost | Kind::CaptureFull | Kind::LeftOut => ("", "trouble"),
+        };
+        html! {
+            p class={ "event " (class) } {
+                span.clock { (self.clock(line)) " ms" } " "
+                @if class == "trouble" {
+                    span.sign { (line.text) }
+                } @else {
+                    b { (line.who) } " " span.sign { (verb) } " " code { (line.text) }
                 }
             }
-        };
-        match &event.what {
-            What::Started { redo, pid, .. } => self.command(redo, pid.map(|pid| format!("pid {pid}"))),
-            What::Signaled { redo, host, name, pid, signal, .. } => {
-                self.command(redo, Some(format!("{signal} → {} (pid {pid}) on {host}", visible(name))))
-            }
-            What::Switched { redo, host, text, .. } => self.command(redo, Some(format!("{host}: {text}"))),
-            What::Typed { program, text } => told(program, "reads", shortened(text), "input"),
-            What::EndOfFile { program } => told(program, "reads", "^D (end of file)".into(), "input"),
-            What::Printed { program, text, .. } => html! {
-                @for line in text.lines() { (told(program, "prints", shortened(line), "output")) }
-            },
-            What::Ended { program, status, .. } => told(program, "ends:", status.to_string(), "output"),
-            What::TimedOut { waited_ms, observed } => told(
-                "",
-                "waited in vain",
-                format!("{waited_ms} ms: {}", visible(&observed.join("; "))),
-                "vain",
-            ),
-            What::ObservationLost { why } => told("", "out of sight", visible(why), "vain"),
-            What::CaptureFull { bytes } => told("", "the capture is full", capture_full(*bytes), "vain"),
-            What::LeftOut(left) => told("", "not shown here", left.to_string(), "vain"),
-            What::Sockets { host, rows } => {
-                self.tables.apply(&Seen::Sockets { at: event.at, host: host.clone(), rows: rows.clone() });
-                html! {}
-            }
-            What::Processes { host, rows } => {
-                self.tables.apply(&Seen::Processes { at: event.at, host: host.clone(), rows: rows.clone() });
-                html! {}
-            }
-            What::Look { name } => self.look(name),
-            What::Say { .. } | What::Packet(_) | What::Silent { .. } | What::Begun => html! {},
         }
     }
 
-    /// A command as one types it for the lab of the run.
-    fn command(&self, redo: &str, comment: Option<String>) -> Markup {
-        let redo = in_lab(redo, &self.evidence.plan.lab);
-        html! {
-            pre.command {
-                code { (visible(&redo)) }
-                @if let Some(comment) = comment { span.comment { "  # " (comment) } }
-            }
-        }
-    }
-
-    /// What netstat and ps show on each host.
-    fn look(&self, name: &str) -> Markup {
-        let shown = |host: &str| {
-            let (sockets, processes) = (self.tables.sockets(host), self.tables.processes(host));
-            [
-                ("netstat -tn", render::netstat_tn(sockets)),
-                ("netstat -putan", render::netstat_putan(sockets, processes)),
-                ("ps -eo pid,ppid,s,time,args", render::ps(processes)),
-            ]
+    /// What netstat and ps show on each host, and which checks ask about it.
+    fn look(&self, line: &Line) -> Markup {
+        let asks = |check: &&crate::judge::CheckResult| {
+            check.moment.as_ref().is_some_and(|moment| moment.look.as_ref() == Some(&line.text))
         };
+        let checks: Vec<_> = self.evidence.outcome.checks.iter().filter(asks).collect();
         html! {
-            div.look {
-                p { "A look at every host, “" (visible(name)) "”:" }
-                @for host in self.evidence.plan.hosts.iter().map(|h| h.name.as_str()) {
-                    details {
-                        summary { "netstat and ps on " b { (host) } }
-                        @for (line, output) in shown(host) {
-                            (self.command(&format!("netlab exec {host} -- {line}"), None))
-                            pre { (printable(&output)) }
-                        }
+            div.look id=(step_id(&anchors::look_id(&line.text))) {
+                p {
+                    "A look at every host, “" (line.text) "”"
+                    @for (n, check) in checks.iter().enumerate() {
+                        @if n == 0 { ", for " } @else { ", " }
+                        a href={ "#" (anchors::check_id(&check.id)) } { (check.id) }
                     }
+                    ":"
                 }
+                @for host in &line.tables { (tables(host)) }
             }
         }
     }
 }
 
-/// A text without its line feed; a long one with its length instead of its end.
-fn shortened(text: &str) -> String {
-    let line = visible(text.trim_end_matches('\n'));
-    match line.char_indices().nth(200) {
-        Some((at, _)) => format!("{}… ({} bytes)", &line[..at], text.len()),
-        None => line,
+/// The id in the step-by-step account of what has `id` in the figure.
+pub fn step_id(id: &str) -> String {
+    format!("step-{id}")
+}
+
+/// What the tools show of a host.
+fn tables(host: &HostTables) -> Markup {
+    let has_changed = host.views.iter().any(|view| view.brief().is_some());
+    html! {
+        details {
+            summary { "netstat and ps on " b { (host.host) } @if !has_changed { " (as before)" } }
+            @for view in &host.views {
+                (command(&view.by_hand, ""))
+                pre { (printable(&view.full())) }
+            }
+        }
+    }
+}
+
+/// A command as one types it for the lab of the run.
+fn command(line: &str, comment: &str) -> Markup {
+    html! {
+        pre.command {
+            code { (line) }
+            @if !comment.is_empty() { span.comment { "  # " (comment) } }
+        }
     }
 }

@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 use libtest_mimic::Trial;
 use netlab::{
     check::{self, Report, Request},
-    exercise,
+    exercise::{self, Origin},
     judge::{self, CheckResult, Verdict},
     record::Record,
     runtime::RuntimeKind,
@@ -80,6 +80,7 @@ async fn check(lab: &Lab, name: &str, server: &Server) -> Report {
         programs: [("server".to_owned(), command)].into(),
         sections: sections.into_iter().filter(|t| wanted(&t.exercise.id)).collect(),
         captures: captures.path().to_owned(),
+        origin: Origin::default(),
     };
     let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
     let report =

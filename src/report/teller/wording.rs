@@ -1,0 +1,104 @@
+//! How things are said, wherever they are said: in the step-by-step account and in the figure.
+
+use std::fmt;
+
+use crate::{
+    judge::{Moment, ProcessId},
+    kernel::ExitStatus,
+    printable::visible,
+};
+
+/// A text of a program is shown up to this length, in characters.
+const LONGEST: usize = 120;
+
+/// The end of a program's input, as the key that makes it.
+pub const END_OF_FILE: &str = "^D (end of file)";
+
+/// Something happened that the lab did not see.
+pub const OBSERVATION_LOST: &str = "observation lost";
+
+/// The capture has reached its limit.
+pub const CAPTURE_FULL: &str = "the capture is full";
+
+/// What was waited for did not come.
+pub fn timed_out(waited_ms: u64) -> String {
+    format!("gave up after {}", duration(waited_ms))
+}
+
+/// `350 ms`, `2 s`, `2.5 s`.
+pub fn duration(ms: u64) -> String {
+    match (ms / 1000, ms % 1000 / 100) {
+        (0, _) => format!("{ms} ms"),
+        (s, 0) => format!("{s} s"),
+        (s, tenths) => format!("{s}.{tenths} s"),
+    }
+}
+
+/// How a program ended.
+pub fn ended(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Exited(code) => format!("exited with code {code}"),
+        ExitStatus::Signaled(_) => status.to_string(),
+    }
+}
+
+/// A signal that was sent, and to whom.
+pub fn signaled(signal: &str, name: &str, pid: i32, host: &str) -> String {
+    format!("{signal} → {name} (pid {pid}) on {host}")
+}
+
+/// How much of a full capture there is.
+pub fn kept(bytes: u64) -> String {
+    format!("it keeps the first {} MiB", bytes >> 20)
+}
+
+/// How many there are of something, e.g. `1 packet` and `2 packets`.
+pub fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// A text of a program on one line.
+pub fn excerpt(text: &str) -> String {
+    shortened(text, LONGEST)
+}
+
+/// A text on one line, without its line feed; one of more than `most` characters with its length in place of its end.
+pub fn shortened(text: &str, most: usize) -> String {
+    let line = visible(text.trim_end_matches('\n'));
+    match line.char_indices().nth(most) {
+        Some((at, _)) => format!("{}… ({} bytes)", &line[..at], text.len()),
+        None => line,
+    }
+}
+
+/// A place in a run that somebody should look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The look of that name.
+    Look(String),
+    /// After everything.
+    End,
+    /// The packet of that number in the capture.
+    Packet(u64),
+    /// A process.
+    Process(ProcessId),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Look(name) => write!(f, "look “{}”", visible(name)),
+            Self::End => f.write_str("the end of the run"),
+            Self::Packet(number) => write!(f, "packet {number}"),
+            Self::Process(process) => write!(f, "process {} on {}", process.pid, visible(&process.host)),
+        }
+    }
+}
+
+/// Where in a run a check's verdict shows: the look, then a packet or a process.
+pub fn places(moment: &Moment) -> Vec<Place> {
+    let look = moment.look.clone().map_or(Place::End, Place::Look);
+    let packet = moment.packet.map(Place::Packet);
+    let process = moment.process.clone().map(Place::Process);
+    [look].into_iter().chain(packet).chain(process).collect()
+}
