@@ -183,7 +183,7 @@ fn a_record_of_groups_ends_nothing_but_labs(ground: &Ground) {
     give(&state, ground.user(), 0o700);
     for command in ["down", "up"] {
         let said = run(ground, &state, &lab, &[command]);
-        assert!(said.code == 3 && said.stderr.contains("is no control group of a lab"), "{said:?}");
+        assert!(said.code == 3 && said.stderr.contains("is not a control group of a lab"), "{said:?}");
     }
     assert!(victim.lives() && group.exists());
 }
