@@ -40,7 +40,7 @@ pub enum What {
         host: String,
         /// The command line.
         command: String,
-        /// Its number on the host, where it is known.
+        /// Its pid on the host.
         pid: Option<i32>,
         /// The command that does the same by hand.
         redo: String,
@@ -90,7 +90,7 @@ pub enum What {
         program: String,
         /// The host.
         host: String,
-        /// Its number on the host, where it is known.
+        /// Its pid on the host.
         pid: i32,
         /// Its name.
         name: String,
