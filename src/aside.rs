@@ -1,20 +1,20 @@
-//! Work that may wait, on a thread of its own.
+//! Runs blocking work on its own thread.
 
 use std::{future::Future, io, thread};
 
 use tokio::sync::oneshot;
 
-/// Begins such work at once, and gives what comes of it. Where no thread can be had it is an error: tokio's own
-/// `spawn_blocking` panics there.
+/// Starts blocking work at once and returns a future for its result. If no thread can be created, this is an
+/// error, where tokio's `spawn_blocking` panics.
 pub fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> impl Future<Output = io::Result<T>> {
     let (tell, hear) = oneshot::channel();
-    // Whoever waited may have gone.
+    // The receiver may be gone.
     let begun = thread::Builder::new().spawn(move || drop(tell.send(work())));
     async move {
         begun?;
-        hear.await.map_err(|_| io::Error::other("it ended without a word"))
+        hear.await.map_err(|_| io::Error::other("the thread ended without a result"))
     }
 }
 
