@@ -143,14 +143,14 @@ fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(FILE) } else { path.to_owned() }
 }
 
-/// A step as a record keeps it. Those of an earlier netlab had every key that a file may have, also those that it did not
-/// use; they are passed over, for what was done is in the timeline.
+/// A step as stored in a record. Older versions of netlab wrote every key a step may have, including unused
+/// ones; those are ignored, since the timeline says what was done.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Kept {
     Action(Box<Action>),
     Earlier {
-        #[expect(dead_code, reason = "it tells them apart")]
+        #[expect(dead_code, reason = "it distinguishes them")]
         within_ms: u64,
     },
 }

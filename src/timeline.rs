@@ -129,7 +129,7 @@ pub enum What {
         /// The whole table.
         rows: Vec<ProcessRow>,
     },
-    /// The exercise took a snapshot, which checks refer to by this name.
+    /// A look: a named moment at which checks can be judged.
     Look {
         /// Its name.
         name: String,
@@ -307,15 +307,16 @@ impl Timeline {
 
     /// Returns the same for people, without what only a judge needs.
     #[must_use]
-    pub fn told(&self) -> Self {
-        let told = |event: &Event| match &event.what {
+    pub fn for_people(&self) -> Self {
+        let shown = |event: &Event| match &event.what {
             What::Silent { .. } | What::Begun => None,
             _ => Some(event.clone()),
         };
-        Self { events: self.events.iter().filter_map(told).collect() }
+        Self { events: self.events.iter().filter_map(shown).collect() }
     }
 
-    /// The number of the packet that passed at that time on the connection of that client, if it is in the capture.
+    /// Returns the number of the packet that passed at this time on this client's connection, if it is in the
+    /// capture.
     pub fn packet_of(&self, client: SocketAddr, at: Nanos) -> Option<u64> {
         let first = self.events.partition_point(|event| event.at < at);
         let then = self.events[first..].iter().take_while(|event| event.at == at);

@@ -130,11 +130,11 @@ impl Observer {
         tokio::spawn(reader.run(stdout, last_words, handle));
 
         let observer = Self { frames, shared, next_id: AtomicU64::new(0) };
-        let tell = async {
+        let watching = async {
             observer.send(watch).await;
             is_ready.await
         };
-        match timeout(READY, tell).await {
+        match timeout(READY, watching).await {
             Ok(Ok(())) => Ok((observer, to_read)),
             Ok(Err(_)) => Err(observer.lost()),
             Err(_) => Err(Error::lab(format!("the observer was not ready after {} s", READY.as_secs()))),

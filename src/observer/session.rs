@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// Watches a host that was started again, as [`Runtime::start_host`] returned it. What was seen meanwhile
-    /// is not lost: it comes with the next look.
+    /// is not lost: it comes with the next [`Self::look`].
     pub async fn watch_again(&mut self, host: &WatchedHost) -> Result<()> {
         self.watch.hosts.retain(|h| h.name != host.name);
         self.watch.hosts.push(host.clone());

@@ -65,7 +65,7 @@ impl Evidence {
             programs: exercise.programs.clone(),
             conversations: end.ports.values().flat_map(|port| end.talks(*port)).collect(),
             more_conversations: 0,
-            timeline: record.timeline.told(),
+            timeline: record.timeline.for_people(),
         }
     }
 }

@@ -66,7 +66,7 @@ fn fill(ground: &Ground, verb: &Verb, whose: Whose, nth: usize) -> bool {
             return Then::Go;
         }
         if writes == nth {
-            first = step.told();
+            first = step.text();
         }
         Then::Fail(Errno::ENOSPC)
     });

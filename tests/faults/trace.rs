@@ -317,7 +317,7 @@ impl Step {
     }
 
     /// Formats the call for messages.
-    pub fn told(&self) -> String {
+    pub fn text(&self) -> String {
         format!("call {} of {:?} {}", self.call, self.arguments, self.file(0))
     }
 }

@@ -60,7 +60,7 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
     let watch_host = |host| Watched::new(host, programs.clone());
     let mut watched: Vec<_> = hosts.iter().cloned().map(watch_host).collect();
     sampler::look(&mut watched, false, &output);
-    tell(&output, &Message::Ready { at: now() });
+    report(&output, &Message::Ready { at: now() });
 
     let (wake, wakes) = mpsc::sync_channel(WAKES);
     let (requester, requests) = Requests::new()?;
@@ -77,14 +77,14 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
             Request::Sample { id } => wake.send(Wake::Request(id)).or_lab(|| "the sampler has ended")?,
             Request::Signal { id, host, pid, signal } => {
                 let done = find(&hosts, &host).and_then(|host| control::signal(host, pid, signal));
-                tell(
+                report(
                     &output,
                     &done.map_or_else(|why| Message::Failed { id, why }, |()| Message::Done { id }),
                 );
             }
             Request::Resolve { id, outer } => {
                 let pid = control::resolve(hosts.iter().map(Arc::as_ref), outer);
-                tell(
+                report(
                     &output,
                     &pid.map_or_else(|why| Message::Failed { id, why }, |pid| Message::Pid { id, pid }),
                 );
@@ -97,7 +97,7 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
                     let watched = Box::new(watch_host(host));
                     wake.send(Wake::Watch(id, watched)).or_lab(|| "the sampler has ended")?;
                 }
-                None => tell(&output, &Message::Failed { id, why: format!("host {} is gone", host.name) }),
+                None => report(&output, &Message::Failed { id, why: format!("host {} is gone", host.name) }),
             },
         }
     }
@@ -117,7 +117,7 @@ fn open_hosts(watch: &Watch, output: &Output) -> Result<Vec<Arc<Host>>> {
         if let Some(host) = Host::open(watched)? {
             hosts.push(Arc::new(host));
         } else {
-            tell(output, &Message::Gone { at: now(), host: watched.name.clone() });
+            report(output, &Message::Gone { at: now(), host: watched.name.clone() });
         }
     }
     Ok(hosts)
@@ -131,7 +131,7 @@ fn next(input: &mut impl Read) -> Result<Option<Vec<u8>>> {
     read_frame(input).or_lab(|| "unreadable request to the observer")
 }
 
-fn tell(output: &Output, message: &Message) {
+fn report(output: &Output, message: &Message) {
     let mut frame = Vec::new();
     encode_json(message, &mut frame);
     output.send(&frame);

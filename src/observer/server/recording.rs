@@ -23,7 +23,7 @@ use super::{
     merge::Merger,
     next, now,
     output::Output,
-    tell,
+    report,
     wire::{Manner, open, readable, time},
 };
 use crate::{
@@ -58,7 +58,7 @@ pub fn serve(segments: &[Interface], mut input: impl Read, output: &Output) -> R
     let manner = Manner { immediate: false, collect: COLLECT.into(), ring: ring.max(RING) };
     let taps: Vec<Tap> = (0..).zip(segments).map(|(i, s)| Tap::open(i, s, &manner)).collect::<Result<_>>()?;
     let mut recording = Recording { taps, merger: Merger::default() };
-    tell(output, &Message::Ready { at: now() });
+    report(output, &Message::Ready { at: now() });
     let bell = Arc::new(EventFd::new().or_lab(|| "cannot make an event descriptor")?);
     let (end, out) = (bell.clone(), output.clone());
     let recording = thread::Builder::new().spawn(move || {
@@ -101,7 +101,7 @@ impl Recording {
         }
         self.send(Nanos::MAX, output);
         self.taps.iter_mut().for_each(|tap| tap.count(output, true));
-        tell(output, &Message::Done { id: 0 });
+        report(output, &Message::Done { id: 0 });
     }
 
     /// Waits for packets on an open segment, or for the bell.
@@ -186,7 +186,7 @@ impl Tap {
                 Err(error) => {
                     self.over = true;
                     let why = format!("segment {} can no longer be seen: {error}", self.name);
-                    tell(output, &Message::ObservationLost { at: now(), why });
+                    report(output, &Message::ObservationLost { at: now(), why });
                     return false;
                 }
             }

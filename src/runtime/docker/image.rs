@@ -85,7 +85,7 @@ impl Image {
 
     async fn build(&self, engine: &Docker, base: &str, progress: Progress<'_>) -> Result<()> {
         let what = || format!("cannot build the image {}", self.tag);
-        let tell = |line: &str, done, total| {
+        let report = |line: &str, done, total| {
             progress(Step {
                 what: format!("building the hosts' image: {line}"),
                 done,
@@ -93,7 +93,7 @@ impl Image {
                 ..Step::default()
             });
         };
-        tell("packing the programs", 0, None);
+        report("packing the programs", 0, None);
         let programs = self.programs.clone();
         let context = crate::aside(move || pack(&programs)).await.or_lab(what)?.or_lab(what)?;
         let options = BuildImageOptionsBuilder::default()
@@ -115,7 +115,7 @@ impl Image {
                 }
             };
             if let Some((done, total)) = steps(&said) {
-                tell(said.trim().split_once(" : ").map_or("", |(_, what)| what), done, Some(total));
+                report(said.trim().split_once(" : ").map_or("", |(_, what)| what), done, Some(total));
             }
             last.push(said);
             let surplus = last.len().saturating_sub(20);

@@ -127,15 +127,15 @@ impl Docker {
         };
         let (_, (), image) = tokio::try_join!(networks, volumes, image)?;
         let count = std::sync::atomic::AtomicU64::new(0);
-        let tell = |more| {
+        let advance = |more| {
             let done = count.fetch_add(more, std::sync::atomic::Ordering::Relaxed) + more;
             let total = Some(plan.hosts.len() as u64);
             progress(Step { what: "starting the hosts".into(), done, total, ..Step::default() });
         };
-        tell(0);
+        advance(0);
         let hosts = plan.hosts.iter().map(|host| async {
             self.make_host(turn, plan, host, &image.tag).await?;
-            tell(1);
+            advance(1);
             Ok(())
         });
         try_join_all(hosts).await.map(drop)

@@ -38,16 +38,16 @@ pub fn on_network(host: &WatchedHost, command: &Command) -> Vec<String> {
 pub async fn close(engine: &Engine, plan: &Plan, prepared: Result<Process>) -> Vec<Warning> {
     let hosts = plan.hosts.iter().collect();
     let closing = async { ask(prepared?, order(engine, plan, hosts, true).await?).await };
-    told(closing.await)
+    warnings(closing.await)
 }
 
 /// The same for one host that was restarted.
 pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, prepared: Result<Process>) -> Vec<Warning> {
     let locking = async { ask(prepared?, order(engine, plan, vec![host], false).await?).await };
-    told(locking.await)
+    warnings(locking.await)
 }
 
-fn told(outcome: Result<Outcome>) -> Vec<Warning> {
+fn warnings(outcome: Result<Outcome>) -> Vec<Warning> {
     let Outcome { open, lacking } =
         outcome.unwrap_or_else(|error| Outcome { open: vec![error.with_causes()], ..Outcome::default() });
     // One reason is enough; the others are mostly the same.

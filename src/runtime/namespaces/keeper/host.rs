@@ -196,8 +196,8 @@ pub fn probe(folder: &Path) -> Result<()> {
         ids.become_root().or_lab(|| "cannot become the host's root")?;
         let host = sys::clone(namespaces(), || {
             let entered = template.enter(&plan.hosts[0], 0).and_then(|()| network::configure(&plan.hosts[0]));
-            let told = entered.map_err(|error| eprintln!("{}", error.with_causes()));
-            isize::from(told.is_err())
+            let entered = entered.map_err(|error| eprintln!("{}", error.with_causes()));
+            isize::from(entered.is_err())
         });
         match host.and_then(|host| waitpid(host, None)) {
             Ok(WaitStatus::Exited(_, 0)) => Ok(((), None)),
