@@ -79,6 +79,6 @@ mod tests {
         out.clear();
         assert_eq!(merger.take(Nanos::MAX, &mut out), 3);
         assert_eq!(out, b"latesixseven");
-        assert!(merger.is_empty() && merger.len() == 0);
+        assert_eq!((merger.is_empty(), merger.len()), (true, 0));
     }
 }
