@@ -1,4 +1,4 @@
-//! A command as one types it: whether it takes a shell, what to execute, and for which lab it is.
+//! Command lines as people type them: whether one needs a shell, what to execute, and for which lab it is.
 
 use crate::topology;
 
@@ -33,11 +33,11 @@ pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// What to execute for a command line.
+/// Returns the arguments to execute for a command line.
 ///
-/// A shell stands between only where the line needs one, so that the process table shows the program alone. Where it
-/// needs one for its quotes, variables or redirections and runs a single program, that takes the shell's place: Debian's
-/// shell would stay and wait for it.
+/// A shell is used only if the line needs one, so that the process table shows the program alone. If it needs
+/// one for quotes, variables or redirections but runs a single program, that program replaces the shell:
+/// Debian's shell would stay and wait for it.
 pub fn argv(line: &str) -> Vec<String> {
     if is_plain(line) {
         return line.split_whitespace().map(str::to_owned).collect();
@@ -46,15 +46,16 @@ pub fn argv(line: &str) -> Vec<String> {
     ["sh", "-c", &script].map(str::to_owned).to_vec()
 }
 
-/// Whether splitting at blanks gives the words that a shell would.
+/// Returns whether splitting at blanks gives the same words as a shell.
 fn is_plain(line: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || " \t-_./:,+@%^=".contains(c);
     is_one_program(line) && line.chars().all(plain)
 }
 
-/// Whether the line runs a program and nothing besides: no list, no pipeline, no variable set, no word of the shell's own.
+/// Returns whether the line runs one program and nothing else: no list, pipeline, assignment or shell
+/// keyword.
 fn is_one_program(line: &str) -> bool {
-    // What a shell does itself (POSIX.1-2017, 2.14, and those of its utilities that need not be programs).
+    // Built-in commands (POSIX.1-2017, 2.14, and utilities that need not be programs).
     const BUILT_IN: [&str; 10] = ["!", ".", "cd", "eval", "exec", "exit", "export", "set", "trap", "ulimit"];
     let first = line.split_whitespace().next().unwrap_or_default();
     let several = line.replace(">&", ">").contains([';', '&', '|', '(', '{', '`', '\n']);

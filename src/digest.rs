@@ -1,13 +1,13 @@
-//! SHA-256, in hexadecimal as people and file names have it.
+//! SHA-256 in hexadecimal, for people and file names.
 
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of these bytes.
+/// Returns the SHA-256 of these bytes.
 pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Bytes in hexadecimal.
+/// Formats bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {

@@ -1,8 +1,8 @@
-//! Errors in the C library's words.
+//! Error messages in the C library's wording.
 
 use std::io;
 
-/// What strerror(3) says of an error: `Broken pipe`, without the number that Rust adds.
+/// Returns strerror(3)'s message, e.g. `Broken pipe`, without the number that Rust appends.
 pub fn strerror(error: impl Into<io::Error>) -> String {
     let mut words = error.into().to_string();
     if let Some(end) = words.rfind(" (os error ") {

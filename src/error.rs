@@ -11,20 +11,21 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Whose fault an error is; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Wrong arguments, or a file that is wrong: exit code 2.
+    /// Wrong arguments or a wrong file: exit code 2.
     Usage,
     /// The lab itself could not run; never scored as a wrong answer: exit code 3.
     Lab,
-    /// A program did more than can be looked at: nothing is known of it, by its own fault: exit code 3.
+    /// A program exceeded what can be observed: nothing is known about it, through its own fault: exit code
+    /// 3.
     Excess,
-    /// Somebody else took a subnet that the lab was to have; another one may be free: exit code 3.
+    /// Another lab or network took a subnet; another one may be free: exit code 3.
     SubnetTaken,
     /// The user interrupted: exit code 130.
     Interrupted,
 }
 
 impl Kind {
-    /// The process exit code for an error of this kind.
+    /// Returns the process's exit code for an error of this kind.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Usage => 2,
@@ -34,8 +35,8 @@ impl Kind {
     }
 }
 
-/// An error as a user meets it: a lower-case sentence without a full stop, with the name or path
-/// it is about, and a hint where there is something to do about it.
+/// An error as shown to a user: a lower-case sentence without a full stop, which names what it is about, and
+/// a hint if the user can do something about it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -60,12 +61,12 @@ impl Error {
         Self::new(Kind::Lab, message)
     }
 
-    /// A program did more than can be looked at.
+    /// A program exceeded what can be observed.
     pub fn excess(message: impl Display) -> Self {
         Self::new(Kind::Excess, message)
     }
 
-    /// The lab could not have a subnet, because somebody else has it.
+    /// The lab could not get a subnet, because it is in use.
     pub fn subnet_taken(message: impl Display) -> Self {
         Self::new(Kind::SubnetTaken, message)
     }
@@ -75,7 +76,7 @@ impl Error {
         Self::new(Kind::Interrupted, "interrupted")
     }
 
-    /// The error with all that led to it, as `cannot write x: no space left on device`.
+    /// Formats the error with its causes, e.g. `cannot write x: no space left on device`.
     pub fn with_causes(&self) -> String {
         let causes = std::iter::successors(Some(self as &dyn std::error::Error), |e| e.source());
         causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
@@ -85,7 +86,7 @@ impl Error {
         Self { kind, message: message.to_string(), hint: None, source: None }
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {
         self.hint = Some(hint.to_string());
@@ -102,9 +103,9 @@ impl Error {
 
 /// Turns any failure into a lab error that says what was being done.
 pub trait Context<T> {
-    /// The lab could not do `what`.
+    /// Reports that the lab could not do `what`.
     fn or_lab<M: Display>(self, what: impl FnOnce() -> M) -> Result<T>;
-    /// The user's input made `what` fail.
+    /// Reports that `what` failed because of the user's input.
     fn or_usage<M: Display>(self, what: impl FnOnce() -> M) -> Result<T>;
 }
 
@@ -117,9 +118,9 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Context<T> for Result
     }
 }
 
-/// The same of files that are written, where the kind of failure says whose fault it is.
+/// The same for writing files, where the error's kind decides whose fault it is.
 pub trait FileContext<T> {
-    /// A wrong name or place is the user's; a disk that is full, cannot be written or fails is nobody's.
+    /// A wrong name or place is the user's fault; a full, read-only or failing disk is nobody's.
     fn or_file<M: Display>(self, what: impl FnOnce() -> M) -> Result<T>;
 }
 

@@ -1,7 +1,6 @@
-//! netlab: a lab room on one machine.
+//! netlab: a networking lab on one machine.
 //!
-//! The data's way through the program is straight, and so is the order of the modules:
-//! [`topology`] → [`runtime`] → [`observer`] → [`timeline`] → [`record`] → [`judge`] → report.
+//! Data flows in one direction through the program, in the order of the modules:
 
 mod aside;
 pub mod capture;

@@ -1,7 +1,7 @@
-//! A host's link: cut it, mend it, make it bad.
+//! Changes a host's links: cuts, restores or degrades them.
 //!
-//! It is done on the host with the commands that anyone would type there, so that a student can see,
-//! repeat and undo it.
+//! This runs on the host the commands that anyone would type there, so that a student can see, repeat and
+//! undo it.
 
 use std::time::Duration;
 
@@ -14,28 +14,28 @@ use crate::{
     topology::HostPlan,
 };
 
-/// More than this of what a host's program says is not listened to, in bytes.
+/// Maximum number of bytes read from a host's program.
 const MOST_SAID: u64 = 64 << 10;
 
-/// How long the kernel may take to change a link.
+/// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is to become of a link.
+/// A change to a link.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// Up or down.
+    /// Whether to bring it up or down.
     pub up: Option<bool>,
-    /// Percent of the host's packets that get lost.
+    /// Percentage of the host's packets to drop.
     pub loss: Option<f64>,
-    /// How late the host's packets leave, as tc spells it: `100ms`.
+    /// Delay of the host's packets, in tc's syntax: `100ms`.
     pub delay: Option<String>,
-    /// How fast they leave at most, as tc spells it: `1mbit`.
+    /// Maximum rate of the host's packets, in tc's syntax: `1mbit`.
     pub rate: Option<String>,
-    /// No more loss, delay or rate.
+    /// Whether to remove loss, delay and rate.
     pub clear: bool,
 }
 
-/// Changes every link of a host. Returns the commands that did it.
+/// Changes every link of a host. Returns the commands used.
 pub async fn change(
     runtime: &dyn Runtime,
     lab: &str,
@@ -50,7 +50,7 @@ pub async fn change(
         }
     }
     if change.up == Some(true) {
-        // Routes through a router go with the link.
+        // Routes through a router disappear with the link.
         for route in &host.routes {
             let command = format!("ip route replace {} via {}", route.to, route.via);
             run(runtime, lab, &host.name, &command).await?;
@@ -93,19 +93,16 @@ async fn run(runtime: &dyn Runtime, lab: &str, host: &str, command: &str) -> Res
     let Process { mut stderr, mut handle, .. } = runtime.exec(lab, host, &words).await?;
     let mut why = String::new();
     let ending = async {
-        let heard = (&mut stderr).take(MOST_SAID).read_to_string(&mut why).await;
+        let output = (&mut stderr).take(MOST_SAID).read_to_string(&mut why).await;
         drop(stderr);
-        (handle.wait().await, heard)
+        (handle.wait().await, output)
     };
-    // Whoever is root of the host may have put another program in its place, which never ends.
-    let Ok((ended, heard)) = timeout(PATIENCE, ending).await else {
-        return Err(Error::lab(format!(
-            "`{command}` on {host} has not ended after {} s",
-            PATIENCE.as_secs()
-        ))
-        .hint("root of the host may have put another program in its place"));
+    // Root of the host may have replaced the program with one that never ends.
+    let Ok((ended, output)) = timeout(PATIENCE, ending).await else {
+        return Err(Error::lab(format!("`{command}` on {host} did not end within {} s", PATIENCE.as_secs()))
+            .hint("root of the host may have replaced the program"));
     };
-    match (ended?, heard) {
+    match (ended?, output) {
         (ExitStatus::Exited(0), Ok(_)) => Ok(()),
         (ExitStatus::Exited(127), _) => Err(Error::lab(format!("`{command}` on {host}: {}", why.trim()))
             .hint("the machine needs iproute2: `apt-get install iproute2`")),
@@ -114,7 +111,7 @@ async fn run(runtime: &dyn Runtime, lab: &str, host: &str, command: &str) -> Res
                 "the kernel lacks netem (sch_netem), which loss and delay need: {}",
                 why.trim()
             ))
-            .hint("`--rate` and `--down` need no netem"))
+            .hint("`--rate` and `--down` work without netem"))
         }
         _ => Err(Error::lab(format!("`{command}` on {host}: {}", why.trim()))),
     }

@@ -1,5 +1,5 @@
-//! Files and folders that this user alone can have made what they are: found by the one way to open them
-//! that follows no link, waits for nobody and reads no more than is asked for.
+//! Opens files and folders that only this user can have created or changed, and does so in the one way that
+//! follows no link, never blocks and reads no more than requested.
 
 use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
@@ -13,20 +13,20 @@ use tempfile::NamedTempFile;
 
 use crate::signals::Uninterrupted;
 
-/// Refuses what belongs to somebody else or what others may write to: also for root, whose programs would
-/// otherwise do what any user has written down for them.
+/// Refuses files that belong to another user or that others may write to. This also applies to root, whose
+/// programs would otherwise act on what any user has written for them.
 pub fn check(about: &Metadata) -> io::Result<()> {
     if about.uid() != geteuid().as_raw() {
         return Err(refused(&format!("it belongs to the user with id {}", about.uid())));
     }
-    // The mode of a socket is not who may speak to it: its folder's is, and the listener's own look.
+    // A socket's mode does not decide who may connect: its folder's mode does, and the listener's own check.
     if about.mode() & 0o022 != 0 && !about.file_type().is_socket() {
         return Err(refused("others may write to it"));
     }
     Ok(())
 }
 
-/// Opens a folder, if it is one and no link.
+/// Opens a folder that is not a link.
 pub fn any_folder(path: &Path) -> io::Result<File> {
     with(OFlag::O_DIRECTORY).read(true).open(path)
 }
@@ -38,22 +38,22 @@ pub fn folder(path: &Path) -> io::Result<File> {
     Ok(folder)
 }
 
-/// Opens a file of this user's own to read it.
+/// Opens a file of this user's own for reading.
 pub fn file(path: &Path) -> io::Result<File> {
     own(with(OFlag::O_NONBLOCK).read(true).open(path)?)
 }
 
-/// Opens a file of this user's own to write behind its end, and makes it if it is not there.
+/// Opens a file of this user's own for appending, creating it if it does not exist.
 pub fn append(path: &Path) -> io::Result<File> {
     own(with(OFlag::O_NONBLOCK).create(true).append(true).mode(0o600).open(path)?)
 }
 
-/// Makes a folder for this user's eyes, whatever the umask.
+/// Creates a folder that only this user can access, whatever the umask.
 pub fn new_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Sees to it that a folder is there, and is for this user's eyes.
+/// Ensures that a folder exists and that only this user can access it.
 pub fn make_private(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     match new_folder(path) {
@@ -64,22 +64,22 @@ pub fn make_private(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a file for this user's eyes in place of what has its name, which stays as it is until the new one is
-/// whole. A link there goes away, and is not followed.
+/// Writes a file that only this user can read, replacing any file of that name, which stays intact until the
+/// new one is complete. A link there is replaced, not followed.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let _whole = Uninterrupted::begin();
     beside(path, bytes, 0o600)?.persist(path).map(drop).map_err(Into::into)
 }
 
-/// Writes a file to where the user wants it, for whomever the umask lets read it: whole, or not at all. A link there
-/// is followed. What is no plain file, as a pipe, is written to.
+/// Writes a file to a path the user chose, readable as the umask permits: completely or not at all. A link
+/// there is followed. A special file, e.g. a pipe, is written to.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let is_plain = match fs::metadata(path) {
         Ok(about) => about.is_file(),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
-    // What is there belongs to whoever has opened it, as the shell for `>file`.
+    // Such a file belongs to the process that opened it, e.g. the shell for `>file`.
     if !is_plain || path.starts_with("/dev") || path.starts_with("/proc") {
         return fs::write(path, bytes);
     }
@@ -87,7 +87,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     beside(&place, bytes, 0o666)?.persist(&place).map(drop).map_err(Into::into)
 }
 
-/// The same of a file that must not be there: `AlreadyExists` if it is.
+/// The same for a file that must not exist yet: `AlreadyExists` if it does.
 pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if path.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
@@ -96,7 +96,7 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     beside(path, bytes, 0o666)?.persist_noclobber(path).map(drop).map_err(Into::into)
 }
 
-/// The file under a name of its own, which goes away with it.
+/// Writes to a temporary file, which is removed on drop.
 fn beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
@@ -104,34 +104,35 @@ fn beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// What is in a file of this user's own.
+/// Reads a file of this user's own.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     at_most(file(path)?, most)
 }
 
-/// What is in a plain file, whoever has made it.
+/// Reads a regular file of any owner.
 pub fn read_anybodys(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     at_most(open_anybodys(path)?, most)
 }
 
-/// Opens what a user names: a plain file, or what the shell has opened already, as for `<(command)`.
+/// Opens a file that a user names: a regular file, or one that the shell has already opened, e.g. for
+/// `<(command)`.
 pub fn open_named(path: &Path) -> io::Result<File> {
     let given = ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|given| path.starts_with(given));
     if given { File::open(path) } else { open_anybodys(path) }
 }
 
-/// Opens a plain file, whoever has made it.
+/// Opens a regular file of any owner.
 fn open_anybodys(path: &Path) -> io::Result<File> {
-    // A pipe that nobody writes to would be waited for.
+    // Opening a pipe without a writer would block.
     let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),
         kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
     }
 }
 
-/// All that comes; an error if that is too much.
+/// Reads to the end; an error if that is too much.
 fn at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -144,7 +145,7 @@ fn at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
 fn own(file: File) -> io::Result<File> {
     let about = file.metadata()?;
     if !about.is_file() {
-        return Err(refused("it is no plain file"));
+        return Err(refused("it is not a regular file"));
     }
     check(&about)?;
     Ok(file)

@@ -1,4 +1,4 @@
-//! Paths as JSON has them. A path need not be UTF-8, and JSON is.
+//! Paths in JSON. A path need not be UTF-8, but JSON is.
 
 use std::{
     ffi::OsString,
@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A path that is read again: text, or its bytes where it is not UTF-8.
+/// A path in JSON: text, or its bytes if it is not UTF-8.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -16,7 +16,7 @@ enum Written {
     Bytes(Vec<u8>),
 }
 
-/// For `serde(with)`, where the very same path must come back.
+/// For `serde(with)`, where exactly the same path must be read back.
 pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
     let written = match path.to_str() {
         Some(text) => Written::Text(text.to_owned()),
@@ -25,7 +25,7 @@ pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
     written.serialize(to)
 }
 
-/// The other half.
+/// The counterpart of [`serialize`].
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
     Ok(match Written::deserialize(from)? {
         Written::Text(text) => text.into(),
@@ -33,13 +33,13 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Err
     })
 }
 
-/// For `serde(serialize_with)`, where people and their scripts read it: always text.
+/// For `serde(serialize_with)`, for people and their scripts: always text.
 pub fn as_text<S: Serializer>(path: impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&path.as_ref().to_string_lossy())
 }
 
-/// The same of a path that may be missing.
-#[allow(clippy::ref_option, reason = "as serde calls it")]
+/// The same for a path that may be missing.
+#[allow(clippy::ref_option, reason = "serde's signature")]
 pub fn as_text_if_any<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(to)
 }

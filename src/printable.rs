@@ -1,29 +1,31 @@
-//! Texts that anybody may have written, for a terminal or a page: what would steer it is made visible.
+//! Makes text from untrusted sources safe for a terminal or a page: characters that would control it are made
+//! visible.
 
 use std::borrow::Cow;
 
-/// One line of text. A line feed in it is made visible, too, and so is what only looks like another character.
+/// Makes one line of text safe. Line feeds are made visible, too, and so are look-alike characters.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    for (c, deceives) in told_apart(text) {
+    for (c, deceives) in classified(text) {
         if deceives { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     shown
 }
 
-/// One line of a table of programs, which choose their own names: `?` for each character that would steer, as `ps` has it.
+/// Makes one line of a process table safe, since programs choose their own names: `?` for each control
+/// character, as `ps` does.
 pub fn as_ps_does(text: &str) -> String {
     text.replace(steers, "?")
 }
 
-/// A text in which the same bytes mean the same places, with something to see for each character that would steer or
-/// deceive. The ASCII ones among them are left to whoever shows it.
+/// Replaces control and deceptive characters by visible ones of the same length, so that byte offsets stay
+/// valid. ASCII control characters are left to the caller.
 pub fn same_length(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return text.into();
     }
     let mut same = String::with_capacity(text.len());
-    for (c, deceives) in told_apart(text) {
+    for (c, deceives) in classified(text) {
         match c.len_utf8() {
             1 => same.push(c),
             _ if !deceives => same.push(c),
@@ -35,16 +37,16 @@ pub fn same_length(text: &str) -> Cow<'_, str> {
     same.into()
 }
 
-/// Each character, and whether it would steer, or looks like another one than it is.
-fn told_apart(text: &str) -> impl Iterator<Item = (char, bool)> {
+/// Returns each character, and whether it is a control or look-alike character.
+fn classified(text: &str) -> impl Iterator<Item = (char, bool)> {
     text.split_inclusive(|c: char| !c.is_alphanumeric()).flat_map(|word| {
         let latin = word.contains(|c: char| c.is_ascii_alphabetic());
         word.chars().map(move |c| (c, steers(c) || looks_like_space(c) || latin && looks_latin(c)))
     })
 }
 
-/// Letters of scripts that share shapes with the Latin one, and Latin ones of another form. Nobody mixes them in a word
-/// but by a slip of the keyboard, or to deceive.
+/// Letters of scripts that share shapes with the Latin one, and variants of Latin letters. They are mixed
+/// with Latin letters within a word only by a slip of the keyboard, or to deceive.
 fn looks_latin(c: char) -> bool {
     matches!(
         c,
@@ -54,8 +56,8 @@ fn looks_latin(c: char) -> bool {
     )
 }
 
-/// Controls, what turns the direction of writing (Unicode's UAX 9) so that a name shows as another one, what nobody
-/// sees, and what ends a line for some programs and not for others.
+/// Controls, characters that change the direction of writing (Unicode's UAX 9) so that a name shows as
+/// another one, invisible characters, and those that end a line for some programs and not for others.
 pub(crate) fn steers(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -65,7 +67,7 @@ pub(crate) fn steers(c: char) -> bool {
         )
 }
 
-/// What nobody can tell from a space, and no format takes for one.
+/// Characters that look like a space, but that no format treats as one.
 pub(crate) fn looks_like_space(c: char) -> bool {
     matches!(
         c,
@@ -74,7 +76,7 @@ pub(crate) fn looks_like_space(c: char) -> bool {
     )
 }
 
-/// A text of several lines. Tabs become spaces.
+/// Makes a text of several lines safe. Tabs become spaces.
 pub fn printable(text: &str) -> String {
     text.lines().map(|line| visible(&line.replace('\t', "    "))).collect::<Vec<_>>().join("\n")
 }

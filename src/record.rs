@@ -1,4 +1,5 @@
-//! The record of a run: all that was done and seen, complete enough to judge it again and to draw it, without a lab.
+//! The record of a run: everything done and seen, complete enough to judge it again and to draw it without a
+//! lab.
 
 use std::{
     io::{self, Read, Write},
@@ -22,42 +23,42 @@ use crate::{
     topology::Plan,
 };
 
-/// What this netlab writes. A file of another version is refused.
+/// The format version that this netlab writes. Files of another version are refused.
 const VERSION: u32 = 1;
 
-/// The file that holds it in a run's folder: JSON, packed by gzip.
+/// The name of the record's file in a run's folder: gzip-compressed JSON.
 pub const FILE: &str = "record.json.gz";
 
-/// A record has at most so many bytes, unpacked; a run is bounded to less.
+/// Maximum size of an uncompressed record, in bytes; a run is limited to less.
 const MOST_READ: u64 = 512 << 20;
 
-/// A run as it was.
+/// A recorded run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
-    /// Of the file's form.
+    /// Version of the file format.
     version: u32,
-    /// What was run, with every placeholder filled in.
+    /// The exercise, with every placeholder filled in.
     #[serde(deserialize_with = "exercise")]
     pub exercise: Exercise,
     /// The lab it ran on.
     pub plan: Plan,
-    /// What that lab was made of.
+    /// The lab's runtime.
     pub runtime: RuntimeKind,
-    /// Which host played which part.
+    /// Which host had which role.
     #[serde(alias = "cast")]
     pub roles: Roles,
     /// The exercise's ports, by name.
     pub ports: IndexMap<String, u16>,
-    /// The folder of the assignment's sources on the server's host, where the exercise needs it.
+    /// The folder of the assignment's sources on the server's host, if the exercise needs it.
     pub workspace: Option<String>,
     /// The user's own programs, by the exercise's names for them.
     pub programs: IndexMap<String, String>,
-    /// The one of them that was judged.
+    /// The program under judgement.
     pub judged: Option<String>,
     /// Whose run it is.
     #[serde(default)]
     pub origin: Origin,
-    /// Everything that was done and seen, in one order.
+    /// Everything done and seen, in order.
     pub timeline: Timeline,
     /// How it ended.
     pub ending: Ending,
@@ -65,21 +66,21 @@ pub struct Record {
     pub elapsed_ms: u64,
 }
 
-/// What kept a run from being whole, if anything did.
+/// What kept a run from being complete, if anything.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ending {
-    /// Why nothing after some moment can be told.
+    /// Why nothing is known after some moment.
     pub broken: Option<String>,
-    /// Whether that is so because a program under examination has ended.
+    /// Whether that is because a program under judgement ended.
     pub by_program: bool,
-    /// What somebody else did to the run.
+    /// How somebody else disturbed the run.
     pub disturbed: Option<String>,
-    /// What a program under examination has taken all of.
+    /// The resource that a program under judgement exhausted.
     pub excess: Option<String>,
 }
 
 impl Record {
-    /// A record of a run that begins.
+    /// Creates the record of a run that begins.
     pub fn new(exercise: Exercise, plan: Plan, runtime: RuntimeKind, roles: Roles) -> Self {
         Self {
             version: VERSION,
@@ -98,8 +99,8 @@ impl Record {
         }
     }
 
-    /// The exercise as it is written now, bound as it was then; as it was then if there is none of its id any more.
-    /// `folder` holds exercises that take the place of compiled-in ones.
+    /// Returns the exercise as written now, bound as in the run; as in the run if its id no longer exists.
+    /// `folder` holds exercises that replace the compiled-in ones.
     pub fn exercise_now(&self, folder: Option<&Path>) -> Result<Exercise> {
         let all = exercise::all(folder)?;
         let Some(template) = all.iter().find(|template| template.exercise.id == self.exercise.id) else {
@@ -108,28 +109,28 @@ impl Record {
         self.bind(template)
     }
 
-    /// An exercise as written, bound as the run's was.
+    /// Binds an exercise as in the run.
     pub fn bind(&self, template: &Template) -> Result<Exercise> {
         let Self { roles, ports, workspace, programs, judged, .. } = self;
         exercise::bind(template, roles, ports, workspace.as_deref(), programs, judged.as_deref())
     }
 
-    /// As the bytes of a file.
+    /// Serialises it to the bytes of a file.
     pub fn pack(&self) -> Result<Vec<u8>> {
         let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-        serde_json::to_writer(&mut packer, self).or_lab(|| "cannot put the record in words")?;
-        packer.flush().and_then(|()| packer.finish()).or_lab(|| "cannot pack the record")
+        serde_json::to_writer(&mut packer, self).or_lab(|| "cannot serialise the record")?;
+        packer.flush().and_then(|()| packer.finish()).or_lab(|| "cannot compress the record")
     }
 
-    /// Reads a run's record, from its folder or from the file itself.
+    /// Reads a run's record, given its folder or the file itself.
     pub fn read(path: &Path) -> Result<Self> {
         let file = file_of(path);
-        let hint = format!("a run's folder holds {FILE}; `netlab exercise` and `netlab check` make one");
+        let hint = format!("a run's folder holds {FILE}; `netlab exercise` and `netlab check` write one");
         let wrong = |error: Error| error.hint(hint.clone());
         let bytes = own::read_anybodys(&file, MOST_READ)
             .or_usage(|| format!("cannot read {}", file.display()))
             .map_err(wrong)?;
-        let what = || format!("{} is not the record of a run", file.display());
+        let what = || format!("{} is not a run's record", file.display());
         let text = unpack(&bytes).or_usage(what).map_err(wrong)?;
         let Version { version } = serde_json::from_slice(&text).or_usage(what).map_err(wrong)?;
         if version != VERSION {
@@ -141,19 +142,19 @@ impl Record {
     }
 }
 
-/// Where a run's record is: in its folder, or this very file.
+/// Returns the path of a run's record, given its folder or the file itself.
 fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(FILE) } else { path.to_owned() }
 }
 
-/// A step as a record keeps it. Those of an earlier netlab had every key that a file may have, also those that it did not
-/// use; they are passed over, for what was done is in the timeline.
+/// A step as stored in a record. Older versions of netlab wrote every key a step may have, including unused
+/// ones; those are ignored, since the timeline says what was done.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Kept {
     Action(Box<Action>),
     Earlier {
-        #[expect(dead_code, reason = "it tells them apart")]
+        #[expect(dead_code, reason = "it distinguishes them")]
         within_ms: u64,
     },
 }

@@ -1,6 +1,6 @@
-//! Everything that was done in a lab and everything that was seen of it, in one order.
+//! Everything done in a lab and everything seen of it, in one order.
 //!
-//! Whatever judges or shows a run (terminal, JSON, HTML) reads this and nothing else.
+//! Everything that judges or shows a run (terminal, JSON, HTML) reads only this.
 
 use std::{borrow::Cow, fmt, net::SocketAddr, ops::AddAssign};
 
@@ -13,7 +13,7 @@ use crate::{
     time::Nanos,
 };
 
-/// One thing that was done or seen.
+/// One action or observation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// When, in nanoseconds since the epoch.
@@ -27,7 +27,7 @@ pub struct Event {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
 pub enum What {
-    /// The exercise says something.
+    /// A message from the exercise.
     Say {
         /// The text.
         text: String,
@@ -40,11 +40,11 @@ pub enum What {
         host: String,
         /// The command line.
         command: String,
-        /// Its number on the host, where it is known.
+        /// Its pid on the host, if known.
         pid: Option<i32>,
         /// The command that does the same by hand.
         redo: String,
-        /// Whether it is the user's own, in place of the exercise's.
+        /// Whether it is the user's own program, in place of the exercise's.
         #[serde(default)]
         own: bool,
     },
@@ -83,14 +83,14 @@ pub enum What {
         /// The exercise's name for the program.
         program: String,
     },
-    /// A process of a program got a signal from us.
+    /// netlab sent a signal to a process of a program.
     Signaled {
         /// The exercise's name for the program.
         #[serde(default)]
         program: String,
         /// The host.
         host: String,
-        /// Its number on the host, where it is known.
+        /// Its pid on the host.
         pid: i32,
         /// Its name.
         name: String,
@@ -107,11 +107,11 @@ pub enum What {
         text: String,
         /// The command that does the same by hand.
         redo: String,
-        /// Whether the host has power from now on, if that is what changed.
+        /// Whether the host has power now, if that is what changed.
         #[serde(default)]
         power: Option<bool>,
     },
-    /// How every host was at first is told; from now on something is done.
+    /// Every host's initial state is recorded; from now on steps are carried out.
     Begun,
     /// A TCP segment passed.
     Packet(Packet),
@@ -129,17 +129,17 @@ pub enum What {
         /// The whole table.
         rows: Vec<ProcessRow>,
     },
-    /// The exercise took a look, which checks ask about by this name.
+    /// A look: a named moment at which checks can be judged.
     Look {
         /// Its name.
         name: String,
     },
-    /// What was waited for did not come in time.
+    /// A wait was given up.
     #[serde(alias = "in_vain")]
     TimedOut {
         /// How long, in milliseconds.
         waited_ms: u64,
-        /// What there was instead.
+        /// What was observed instead.
         observed: Vec<String>,
     },
     /// Something could not be observed.
@@ -148,21 +148,21 @@ pub enum What {
         /// Why.
         why: String,
     },
-    /// The capture has the size that it may have: packets from now on are not in it.
+    /// The capture has reached its maximum size: later packets are not in it.
     CaptureFull {
-        /// How many bytes that is.
+        /// That size, in bytes.
         bytes: u64,
     },
-    /// In a report: what is not shown here, because it is too much.
+    /// In a report: what was left out to limit its size.
     LeftOut(LeftOut),
 }
 
-/// How much of what came by itself a report does not show.
+/// How many observations a report leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Packets; they are in the capture.
     pub packets: usize,
-    /// What programs printed, in pieces as they came.
+    /// Pieces of program output.
     pub prints: usize,
     /// Changes of hosts' tables.
     pub tables: usize,
@@ -171,7 +171,7 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// Whether all is shown.
+    /// Returns whether nothing was left out.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
@@ -203,7 +203,7 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// A number with a comma before every three digits.
+/// Formats a number with a comma before every three digits.
 fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -219,11 +219,11 @@ fn grouped(n: usize) -> String {
 /// A TCP segment that passed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Packet {
-    /// Its number in the capture, from 1; 0 if that was full.
+    /// Its number in the capture, from 1; 0 if the capture was full.
     pub number: u64,
-    /// The segment of the lab that it passed on.
+    /// The lab segment on which it passed.
     pub segment: String,
-    /// The sending host's name, or its address if it is no host of the lab.
+    /// The sending host's name, or its address if it is not a host of the lab.
     pub from: String,
     /// The sender's port.
     pub from_port: u16,
@@ -235,26 +235,26 @@ pub struct Packet {
     pub flags: Flags,
     /// Bytes of data.
     pub len: u32,
-    /// Whether it carries again what had passed before.
+    /// Whether it repeats data that was already sent.
     #[serde(alias = "again")]
     pub retransmission: bool,
-    /// tcpdump's view of it.
+    /// How tcpdump prints it.
     pub line: String,
     /// The rest of its header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Header>,
 }
 
-/// What of a TCP segment's header makes a conversation, besides its flags and its length.
+/// The fields of a TCP segment's header that describe a conversation, besides its flags and length.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Header {
     /// The sender's address and port.
     pub src: SocketAddr,
-    /// The receiver's.
+    /// The receiver's address and port.
     pub dst: SocketAddr,
-    /// Which of the capture's interfaces saw it.
+    /// The capture's interface that saw it.
     pub interface: u32,
-    /// How many tunnels it was in.
+    /// The number of tunnels around it.
     #[serde(default)]
     pub tunnels: u8,
     /// Sequence number.
@@ -275,7 +275,7 @@ impl From<&Segment<'_>> for Header {
 }
 
 impl Packet {
-    /// The segment without its data, as it passed then; none of a run that an earlier netlab recorded.
+    /// Returns the TCP segment without its data; `None` in a run that an older netlab recorded.
     pub fn segment(&self, at: Nanos) -> Option<Segment<'static>> {
         let Header { src, dst, interface, tunnels, seq, ack, window, frame_len } = self.header?;
         let Self { flags, len, .. } = *self;
@@ -284,7 +284,7 @@ impl Packet {
     }
 }
 
-/// Events in the order of their times.
+/// Events in order of time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timeline {
@@ -292,30 +292,31 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Of events that are in order.
+    /// Creates a timeline from events that are already in order.
     pub fn of(events: Vec<Event>) -> Self {
         Self { events }
     }
 
-    /// Adds an event. One that was seen late, after later ones, goes where its time says. Returns its
-    /// place.
+    /// Adds an event. One that was seen late, after later ones, is inserted according to its time. Returns
+    /// its index.
     pub fn add(&mut self, event: Event) -> usize {
         let place = self.events.partition_point(|e| e.at <= event.at);
         self.events.insert(place, event);
         place
     }
 
-    /// The same for people: without what only a judge needs.
+    /// Returns the same for people, without what only a judge needs.
     #[must_use]
-    pub fn told(&self) -> Self {
-        let told = |event: &Event| match &event.what {
+    pub fn for_people(&self) -> Self {
+        let shown = |event: &Event| match &event.what {
             What::Silent { .. } | What::Begun => None,
             _ => Some(event.clone()),
         };
-        Self { events: self.events.iter().filter_map(told).collect() }
+        Self { events: self.events.iter().filter_map(shown).collect() }
     }
 
-    /// The number of the packet that passed at that time on the connection of that client, if it is in the capture.
+    /// Returns the number of the packet that passed at this time on this client's connection, if it is in the
+    /// capture.
     pub fn packet_of(&self, client: SocketAddr, at: Nanos) -> Option<u64> {
         let first = self.events.partition_point(|event| event.at < at);
         let then = self.events[first..].iter().take_while(|event| event.at == at);
@@ -332,7 +333,7 @@ impl Timeline {
         numbers.next()
     }
 
-    /// The events so far.
+    /// Returns the events so far.
     pub fn events(&self) -> &[Event] {
         &self.events
     }

@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExitStatus {
-    /// By itself, with this code.
+    /// It exited with this code.
     Exited(u8),
-    /// By a signal of this number. Docker tells a signal only as code 128 + number, so there a
-    /// program that exits with such a code counts as killed.
+    /// It was killed by this signal. Docker reports a signal only as code 128 + number, so there a program
+    /// that exits with such a code counts as killed.
     Signaled(i32),
 }
 
 impl ExitStatus {
-    /// As a shell has it: the code, or 128 + the signal's number.
+    /// Returns the exit code as a shell does: the code, or 128 + the signal's number.
     pub fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
@@ -25,7 +25,7 @@ impl ExitStatus {
         }
     }
 
-    /// From a status as wait(2) gives it; none if the process has not ended.
+    /// Decodes a wait(2) status; `None` if the process has not ended.
     pub fn from_wait(status: i32) -> Option<Self> {
         if libc::WIFSIGNALED(status) {
             return Some(Self::Signaled(libc::WTERMSIG(status)));
@@ -34,7 +34,7 @@ impl ExitStatus {
         u8::try_from(code).ok().map(Self::Exited)
     }
 
-    /// The reverse of [`ExitStatus::code`].
+    /// The inverse of [`ExitStatus::code`].
     pub fn from_code(code: u8) -> Self {
         match code {
             129..=192 => Self::Signaled(i32::from(code) - 128),

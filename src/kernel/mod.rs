@@ -1,5 +1,5 @@
-//! What the kernel says and takes, where neither the standard library nor nix has words for it: system calls, netlink,
-//! socket tables, and how a program ended.
+//! Kernel interfaces for which neither the standard library nor nix suffices: system calls, netlink, socket
+//! tables, and exit statuses.
 
 mod exit;
 pub mod netlink;

@@ -1,4 +1,4 @@
-//! Route netlink, as much of it as labs need: many changes in one system call.
+//! Route netlink, as much as labs need: many changes in one system call.
 
 use std::{
     cell::Cell,
@@ -22,25 +22,25 @@ use nix::errno::Errno;
 
 use crate::{Result, error::Context};
 
-/// How many changes go to the kernel at once. Each is answered, and the answers must fit into the
+/// How many changes are sent to the kernel at once. Each is answered, and the answers must fit into the
 /// socket's buffer.
 const AT_ONCE: usize = 64;
 
-/// Room for what the kernel says in one go, in bytes; it fills no more than 32 KiB.
+/// Size of the receive buffer, in bytes; the kernel fills no more than 32 KiB.
 const RECEIVED: usize = 32 * 1024;
 
-/// A socket to the network namespace that it was opened in.
+/// A socket to the network namespace in which it was opened.
 pub struct Netlink {
     socket: Socket,
     /// The sequence number of the next request.
     next: Cell<u32>,
 }
 
-/// One change, and what it is to the user.
+/// One change, with a description for the user.
 pub struct Change {
     /// What it does, e.g. `attach server to lan`.
     pub what: String,
-    /// The change, as the kernel takes it.
+    /// The kernel's message for it.
     pub message: RouteNetlinkMessage,
 }
 
@@ -57,7 +57,7 @@ impl Netlink {
         open().or_lab(|| "cannot talk to the kernel about the network")
     }
 
-    /// Makes the changes in this order. Says which one failed, and how.
+    /// Makes the changes in this order. An error says which one failed, and why.
     pub fn apply(&self, changes: &[Change]) -> Result<()> {
         changes.chunks(AT_ONCE).try_for_each(|some| self.apply_at_once(some))
     }
@@ -65,7 +65,7 @@ impl Netlink {
     fn apply_at_once(&self, changes: &[Change]) -> Result<()> {
         let requests = changes
             .iter()
-            .map(|change| (NLM_F_REQUEST | NLM_F_ACK | manner(&change.message), change.message.clone()));
+            .map(|change| (NLM_F_REQUEST | NLM_F_ACK | flags(&change.message), change.message.clone()));
         let first = self.send(requests).or_lab(|| "cannot set up the network")?;
         let mut waiting = changes.len();
         self.answers(first, changes.len(), |request, answer| {
@@ -78,15 +78,15 @@ impl Netlink {
         })
     }
 
-    /// Removes an interface, and with it the other end of a pair. One that is not there, or goes by
-    /// itself meanwhile, is as good.
+    /// Removes an interface, and with it the other end of a pair. It is not an error if it does not exist or
+    /// disappears meanwhile.
     pub fn remove(&self, index: u32) -> Result<()> {
         let mut link = LinkMessage::default();
         link.header.index = index;
         self.delete("remove a link", RouteNetlinkMessage::DelLink(link), Errno::ENODEV)
     }
 
-    /// Removes something; what is not there, which the kernel tells by `absent`, is as good as removed.
+    /// Removes something. It is not an error if it does not exist, for which the kernel returns `absent`.
     pub fn delete(&self, what: &str, message: RouteNetlinkMessage, absent: Errno) -> Result<()> {
         let what = || format!("cannot {what}");
         let first = self.send([(NLM_F_REQUEST | NLM_F_ACK, message)].into_iter()).or_lab(what)?;
@@ -98,7 +98,7 @@ impl Netlink {
         })
     }
 
-    /// Every interface of the namespace.
+    /// Returns every interface of the namespace.
     pub fn links(&self) -> Result<Vec<LinkMessage>> {
         self.list(RouteNetlinkMessage::GetLink(LinkMessage::default()), |message| match message {
             RouteNetlinkMessage::NewLink(link) => Some(link),
@@ -106,7 +106,7 @@ impl Netlink {
         })
     }
 
-    /// Every IPv6 address of the namespace.
+    /// Returns every IPv6 address of the namespace.
     pub fn ipv6_addresses(&self) -> Result<Vec<AddressMessage>> {
         let mut wanted = AddressMessage::default();
         wanted.header.family = AddressFamily::Inet6;
@@ -136,7 +136,8 @@ impl Netlink {
         Ok(found)
     }
 
-    /// The number by which this namespace knows that of a process; none if it knows none.
+    /// Returns the number by which this namespace knows a process's network namespace; `None` if it has no
+    /// number for it.
     pub fn namespace_of(&self, process: i32) -> Result<Option<i32>> {
         let what = || format!("cannot find the network of process {process}");
         let mut request = NsidMessage::default();
@@ -155,7 +156,8 @@ impl Netlink {
         })
     }
 
-    /// Sends requests, given with their flags, in one go. Returns the first one's sequence number; the others' follow.
+    /// Sends requests, given with their flags, at once. Returns the sequence number of the first; the others'
+    /// follow.
     fn send(&self, requests: impl Iterator<Item = (u16, RouteNetlinkMessage)>) -> io::Result<u32> {
         let first = self.next.get();
         let mut bytes = Vec::new();
@@ -166,8 +168,9 @@ impl Netlink {
         self.socket.send(&bytes, 0).map(|_| first)
     }
 
-    /// Takes in answers until `take` has all that it wants. It is given which of the `count` requests from `first` on
-    /// each one answers. An answer to any other request is a late one, and nobody waits for it any more.
+    /// Receives answers until `take` has all it needs. It is passed the index, among the `count` requests
+    /// from `first` on, of the request that each one answers. Answers to any other request are late, and are
+    /// ignored.
     fn answers<T>(
         &self,
         first: u32,
@@ -188,15 +191,15 @@ impl Netlink {
 
     fn receive(&self) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
         let mut buffer = Vec::with_capacity(RECEIVED);
-        let what = || "the kernel's answer about the network makes no sense";
+        let what = || "cannot parse the kernel's answer about the network";
         self.socket.recv(&mut buffer, 0).or_lab(what)?;
         messages(&buffer).or_lab(what)
     }
 }
 
-/// How a change is made, as flags: what is added must be new, except that a route takes the place of one to the same
-/// subnet. What goes is not made: there the kernel takes the same bits for others.
-fn manner(change: &RouteNetlinkMessage) -> u16 {
+/// Returns the flags for a change: objects added must be new, except that a route replaces one to the same
+/// subnet. Removals get no flags: there the kernel uses the same bits for other purposes.
+fn flags(change: &RouteNetlinkMessage) -> u16 {
     match change {
         RouteNetlinkMessage::DelAddress(_) | RouteNetlinkMessage::DelRoute(_) => 0,
         RouteNetlinkMessage::NewRoute(_) => NLM_F_CREATE | NLM_F_REPLACE,
@@ -204,7 +207,7 @@ fn manner(change: &RouteNetlinkMessage) -> u16 {
     }
 }
 
-/// The messages of a datagram.
+/// Parses the messages of a datagram.
 pub(crate) fn messages(mut rest: &[u8]) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
     let mut messages = Vec::new();
     while !rest.is_empty() {
@@ -220,11 +223,11 @@ pub(crate) fn messages(mut rest: &[u8]) -> io::Result<Vec<NetlinkMessage<RouteNe
     Ok(messages)
 }
 
-/// Hears of every change to the interfaces of the namespace it was opened in.
+/// Notifies of every change to the interfaces of the namespace in which it was opened.
 pub struct LinkNews(Socket);
 
 impl LinkNews {
-    /// Listens from here on.
+    /// Starts listening.
     pub fn open() -> Result<Self> {
         const RTNLGRP_LINK: u32 = 1;
         let open = || {
@@ -237,10 +240,11 @@ impl LinkNews {
         open().or_lab(|| "cannot watch the interfaces")
     }
 
-    /// Forgets what it has heard so far.
+    /// Discards the notifications so far.
     pub fn drain(&self) {
         let mut buffer = Vec::with_capacity(RECEIVED);
-        // Also goes on over ENOBUFS, which says that news were lost: nothing relies on their number.
+        // Also continues after ENOBUFS, which means that notifications were lost: their number does not
+        // matter.
         loop {
             buffer.clear();
             match self.0.recv(&mut buffer, 0) {
@@ -254,7 +258,7 @@ impl LinkNews {
 impl AsFd for LinkNews {
     #[allow(unsafe_code)]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the socket is open for as long as `self` is borrowed.
+        // SAFETY: the socket stays open while `self` is borrowed.
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
     }
 }

@@ -12,7 +12,7 @@ use crate::capture::TcpState;
 /// One TCP socket of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketRow {
-    /// Its own end. An IPv4 connection of a dual-stack socket is shown as IPv4.
+    /// Its local end. An IPv4 connection of a dual-stack socket is shown as IPv4.
     pub local: SocketAddr,
     /// The other end; port 0 for a listening socket.
     pub remote: SocketAddr,
@@ -24,7 +24,7 @@ pub struct SocketRow {
     pub recv_q: u32,
     /// Bytes not yet acknowledged.
     pub send_q: u32,
-    /// Inode; 0 where no descriptor refers to it any more, or not yet.
+    /// Inode; 0 if no descriptor refers to it (any more, or yet).
     pub inode: u64,
     /// User id.
     pub uid: u32,
@@ -33,13 +33,13 @@ pub struct SocketRow {
 }
 
 impl SocketRow {
-    /// The memory that it takes, in bytes.
+    /// Returns its size in memory, in bytes.
     pub fn size(&self) -> usize {
         size_of::<Self>() + size_of_val(self.owners.as_slice())
     }
 }
 
-/// `/proc/PID/net/tcp` or, with `v6`, `tcp6`: a heading, then a line a socket.
+/// Parses `/proc/PID/net/tcp` or, with `v6`, `tcp6`: a heading, then one line per socket.
 pub fn read(bytes: &[u8], v6: bool) -> Vec<SocketRow> {
     String::from_utf8_lossy(bytes).lines().skip(1).filter_map(|line| socket(line, v6)).collect()
 }
@@ -60,7 +60,7 @@ fn socket(line: &str, v6: bool) -> Option<SocketRow> {
     })
 }
 
-/// `0100007F:1F48`: the address's 32-bit words as they lie in memory, and the port.
+/// Parses e.g. `0100007F:1F48`: the address's 32-bit words in memory order, and the port.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let words: Vec<u8> = ip
@@ -78,8 +78,8 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
 }
 
-/// The order of rows: listening sockets first, then by port; the kernel's own order, by hash, would
-/// differ from run to run.
+/// The sort key of rows: listening sockets first, then by port; the kernel's own order, by hash, would differ
+/// from run to run.
 pub fn order(row: &SocketRow) -> (Reverse<bool>, u16, SocketAddr, SocketAddr, bool, u64) {
     let listens = row.state == TcpState::Listen;
     (Reverse(listens), row.local.port(), row.remote, row.local, row.v6, row.inode)

@@ -1,4 +1,4 @@
-//! The system calls that no safe wrapper exists for; all of the runtime's `unsafe` is here.
+//! System calls without a safe wrapper; all of the runtime's `unsafe` is here.
 
 #![allow(unsafe_code)]
 
@@ -25,10 +25,10 @@ use tokio::io::unix::AsyncFd;
 
 use crate::kernel::ExitStatus;
 
-/// Memory for a new process to start on, in bytes. It is a copy: untouched pages cost nothing.
+/// Size of a new process's stack, in bytes. It is a copy: untouched pages cost nothing.
 const STACK: usize = 1 << 20;
 
-/// `fork` with namespaces: runs `child` in a new process, which ends with the code it returns.
+/// `fork` with namespaces: runs `child` in a new process, which exits with the code it returns.
 ///
 /// Only for a process of a single thread, as the keeper is: a lock that another thread held would
 /// stay held in the child for ever.
@@ -39,29 +39,29 @@ pub fn clone(flags: CloneFlags, mut child: impl FnMut() -> isize) -> Result<Pid>
     unsafe { nix::sched::clone(Box::new(&mut child), &mut stack, flags, Some(libc::SIGCHLD)) }
 }
 
-/// A descriptor that names a process for good, also once its number is used again.
+/// Opens a pidfd, which refers to the same process even after its pid is reused.
 pub fn pidfd_open(pid: Pid) -> Result<OwnedFd> {
-    // SAFETY: the call takes plain numbers; what it returns is a new descriptor of ours.
+    // SAFETY: the call takes plain numbers and returns a new descriptor of ours.
     unsafe {
         let fd = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0))?;
         Ok(OwnedFd::from_raw_fd(RawFd::try_from(fd).expect("a descriptor is a small number")))
     }
 }
 
-/// Sends a signal to the process that a descriptor names.
+/// Sends a signal to a process by its pidfd.
 pub fn kill(process: &OwnedFd, signal: Signal) -> Result<()> {
     let (fd, none) = (process.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
-    // SAFETY: takes numbers and, in place of a `siginfo_t`, nothing.
+    // SAFETY: takes numbers and a null pointer as `siginfo_t`.
     Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal as i32, none, 0) }).map(drop)
 }
 
-/// Takes in one child that has ended and tells how; waits for one if `block`. `None` if none has, or
-/// there is none left. (The wrapper knows no real-time signals and would lose a child ended by one.)
+/// Reaps one child and returns how it ended; waits for one if `block`. `None` if none has ended, or there is
+/// none left. (The wrapper knows no real-time signals and would lose a child killed by one.)
 pub fn reap(block: bool) -> Option<(Pid, ExitStatus)> {
     let mut status = 0;
     let flags = if block { 0 } else { libc::WNOHANG };
     loop {
-        // SAFETY: `status` is a number to be written to.
+        // SAFETY: `status` is an integer to write to.
         match Errno::result(unsafe { libc::waitpid(-1, &raw mut status, flags) }) {
             Err(Errno::EINTR) => {}
             Err(_) | Ok(0) => return None,
@@ -76,8 +76,7 @@ pub fn reap(block: bool) -> Option<(Pid, ExitStatus)> {
     }
 }
 
-/// Receives one packet with the descriptors that came with it, at most three. The length is 0 once
-/// the other side has closed.
+/// Receives one packet with its descriptors, at most three. The length is 0 once the other side has closed.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
     let mut space = nix::cmsg_space!([RawFd; 3]);
     let mut parts = [IoSliceMut::new(buffer)];
@@ -93,20 +92,20 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Vec<
     Ok((received.bytes, fds))
 }
 
-/// Lets the async runtime wait for a descriptor, which must not block.
+/// Registers a descriptor, which must not block, with the async runtime.
 pub fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: the descriptor is owned: it is open for as long as it is watched, and stays the same.
+    // SAFETY: the descriptor is owned, so it stays open and the same while it is watched.
     Ok(unsafe { AsyncFd::register(fd) }?)
 }
 
 /// Closes every descriptor above the three standard ones.
 pub fn close_inherited() {
-    // SAFETY: only called before anything of this program has opened a descriptor.
+    // SAFETY: only called before this program has opened any descriptor.
     unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
 }
 
-/// Makes the mount at `path` read-only; with `all`, those below it too. Flags that came with a
-/// mount from outside a user namespace (nosuid, nodev, …) stay, as they must.
+/// Makes the mount at `path` read-only; with `all`, those below it too. Flags inherited by a mount from
+/// outside a user namespace (nosuid, nodev, …) stay, as they must.
 pub fn read_only(path: &Path, all: bool) -> Result<()> {
     #[repr(C)]
     struct MountAttr {
@@ -119,7 +118,7 @@ pub fn read_only(path: &Path, all: bool) -> Result<()> {
     let attr = MountAttr { set: RDONLY, clear: 0, propagation: 0, userns_fd: 0 };
     let path = CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| Errno::EINVAL)?;
     let flags = if all { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: `path` is a C string and `attr` is the kernel's `struct mount_attr` of that size.
+    // SAFETY: `path` is a C string and `attr` is the kernel's `struct mount_attr`, with its size.
     Errno::result(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -133,54 +132,54 @@ pub fn read_only(path: &Path, all: bool) -> Result<()> {
     .map(drop)
 }
 
-/// Gives this process, and all that it will run, a session keyring of their own (keyctl(2)). A kernel without
-/// keys has none that could be seen.
+/// Gives this process and its descendants their own session keyring (keyctl(2)). A kernel without keys has
+/// none to hide.
 pub fn leave_session_keyring() {
-    // `KEYCTL_JOIN_SESSION_KEYRING` of `linux/keyctl.h`; without a name it is a new one.
+    // `KEYCTL_JOIN_SESSION_KEYRING` from `linux/keyctl.h`; without a name it creates a new keyring.
     const JOIN: libc::c_long = 1;
     // SAFETY: takes a number and a null pointer.
     unsafe { libc::syscall(libc::SYS_keyctl, JOIN, std::ptr::null::<libc::c_char>()) };
 }
 
-/// Leaves this process exactly these descriptors, numbered from 0 on, open for what it executes.
+/// Keeps exactly these descriptors, renumbered from 0, open for the program to be executed.
 ///
-/// Only for a process that will not use any other one again, nor drop what owns it.
+/// Only for a process that will neither use any other descriptor again nor drop its owner.
 pub fn leave_open(fds: &[BorrowedFd<'_>]) -> Result<()> {
     let first_free = RawFd::try_from(fds.len()).map_err(|_| Errno::EMFILE)?;
-    // First all of them out of the way of each other.
+    // First all are moved out of each other's way.
     let mut moved = Vec::new();
     for fd in fds {
-        // SAFETY: takes plain numbers; what it returns is a new descriptor.
+        // SAFETY: takes plain numbers and returns a new descriptor.
         let fd = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, first_free) };
         moved.push(Errno::result(fd)?);
     }
     for (number, fd) in (0..).zip(moved) {
-        // SAFETY: the caller uses what was there never again.
+        // SAFETY: the caller never uses the previous descriptor again.
         Errno::result(unsafe { libc::dup2(fd, number) })?;
     }
     // SAFETY: as above.
     Errno::result(unsafe { libc::close_range(first_free.cast_unsigned(), libc::c_uint::MAX, 0) }).map(drop)
 }
 
-/// Every signal at its default action and none blocked, as a login shell's children have them. An
-/// ignored signal or a mask would outlive `exec`, and Rust ignores SIGPIPE. Asked of the kernel itself:
-/// the C library refuses to touch two signals that whoever started us may have left ignored.
+/// Sets every signal to its default action and blocks none, as for a login shell's children. An ignored
+/// signal or a mask would outlive `exec`, and Rust ignores SIGPIPE. Calls the kernel directly: the C library
+/// refuses to change two signals that our parent may have left ignored.
 pub fn reset_signals() {
     // The kernel's `struct sigaction`: SIG_DFL, no flags, no restorer, an empty mask.
     let default = [0_u64; 4];
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: `default` is as long as the structure on every 64-bit machine, and no handler of ours
-        // runs in this process that could be taken away. SIGKILL and SIGSTOP refuse.
+        // SAFETY: `default` is as long as the structure on every 64-bit machine, and this process has no
+        // handlers that could be removed. It fails for SIGKILL and SIGSTOP.
         unsafe {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8);
         }
     }
-    // Fails for a wrong `how` only.
+    // Fails only for an invalid `how`.
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
-/// The terminal behind a pseudo-terminal's master. It is asked of the master itself and not opened
-/// by name, so that it cannot be another one of the same number.
+/// Opens the terminal of a pseudo-terminal's master: through the master and not by name, so that it cannot be
+/// another one with the same number.
 pub fn terminal_of(master: &impl AsFd) -> Result<OwnedFd> {
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: TIOCGPTPEER takes open flags and returns a new descriptor of ours.
@@ -190,7 +189,7 @@ pub fn terminal_of(master: &impl AsFd) -> Result<OwnedFd> {
     }
 }
 
-/// Makes the terminal that of this session.
+/// Makes the terminal the controlling terminal of this session.
 pub fn control_terminal(terminal: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: TIOCSCTTY takes a number.
     Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) }).map(drop)

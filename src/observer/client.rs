@@ -1,4 +1,4 @@
-//! The end that is told.
+//! The receiving end: a lab's observer, as its reader uses it.
 
 use std::{
     collections::HashMap,
@@ -32,21 +32,21 @@ use crate::{
     time::Nanos,
 };
 
-/// How long an observer may take until it watches.
+/// How long an observer may take to start watching.
 pub(super) const READY: Duration = Duration::from_secs(10);
-/// How long an observer may take to answer. Hosts that are short of everything can be slow to look at.
+/// How long an observer may take to answer. Hosts short of resources can be slow to read.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How many requests may wait to be written. Each has somebody who waits for its answer.
+/// Maximum number of requests that wait to be written. Each has a caller that waits for its answer.
 pub(super) const REQUESTS: usize = 16;
-/// How long an observer that has ended may take to say why.
+/// How long to wait for the error output of an observer that has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What was seen, in the order in which it was seen.
+/// An observation; observations arrive in the order in which they were made.
 #[derive(Clone, Debug)]
 pub enum Seen {
     /// A packet passed on a segment.
     Packet(RawPacket),
-    /// A host's processes, whole; empty once the host is gone.
+    /// A host's complete process table; empty once the host is gone.
     Processes {
         /// When.
         at: Nanos,
@@ -55,7 +55,7 @@ pub enum Seen {
         /// The whole table.
         rows: Vec<ProcessRow>,
     },
-    /// A host's sockets, whole; empty once the host is gone.
+    /// A host's complete socket table; empty once the host is gone.
     Sockets {
         /// When.
         at: Nanos,
@@ -64,7 +64,7 @@ pub enum Seen {
         /// The whole table.
         rows: Vec<SocketRow>,
     },
-    /// A host is gone; its tables, empty now, came before this.
+    /// A host is gone; its tables, now empty, came before this.
     Gone {
         /// When.
         at: Nanos,
@@ -80,14 +80,14 @@ pub enum Seen {
     },
 }
 
-/// A lab under observation. Dropping it ends the observer's other end.
+/// A lab under observation. Dropping this ends the observer.
 pub struct Observer {
     frames: mpsc::Sender<Vec<u8>>,
     shared: Arc<Shared>,
     next_id: AtomicU64,
 }
 
-/// Answers that are waited for, and why there will be no more.
+/// The pending answers, and why there will be no more.
 #[derive(Default)]
 struct Shared(Mutex<State>);
 
@@ -97,7 +97,7 @@ struct State {
     lost: Option<String>,
 }
 
-/// A pid where one was asked for; an error in words.
+/// A pid if one was requested; an error as text.
 type Answer = Result<Option<i32>, String>;
 
 impl Shared {
@@ -107,15 +107,15 @@ impl Shared {
 
     fn answer(&self, id: u64, answer: Answer) {
         if let Some(waiting) = self.lock().waiting.remove(&id) {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = waiting.send(answer);
         }
     }
 }
 
 impl Observer {
-    /// Tells an observer what to watch and waits until it does. What it sees comes on the channel,
-    /// which ends when the observer does; [`Observer::lost`] then says why.
+    /// Tells an observer what to watch and waits until it does. What it sees arrives on the channel, which
+    /// ends when the observer does; [`Observer::lost`] then says why.
     pub async fn attach(process: Process, watch: &Watch) -> Result<(Self, Sightings)> {
         let Process { stdin, stdout, stderr, handle, .. } = process;
         let (frames, to_send) = mpsc::channel(REQUESTS);
@@ -130,40 +130,40 @@ impl Observer {
         tokio::spawn(reader.run(stdout, last_words, handle));
 
         let observer = Self { frames, shared, next_id: AtomicU64::new(0) };
-        let tell = async {
+        let watching = async {
             observer.send(watch).await;
             is_ready.await
         };
-        match timeout(READY, tell).await {
+        match timeout(READY, watching).await {
             Ok(Ok(())) => Ok((observer, to_read)),
             Ok(Err(_)) => Err(observer.lost()),
             Err(_) => Err(Error::lab(format!("the observer was not ready after {} s", READY.as_secs()))),
         }
     }
 
-    /// Looks at every host now. When this returns, every table that changed, the processor time used
-    /// included, and every packet until now is on the channel.
+    /// Samples every host now. When this returns, every table that changed (in processor time, too) and every
+    /// packet so far is on the channel.
     pub async fn sample(&self) -> Result<()> {
         self.ask(|id| Request::Sample { id }).await.map(drop)
     }
 
-    /// Sends a signal to one process of a host, numbered as the host numbers it.
+    /// Sends a signal to a process of a host, given the pid on that host.
     pub async fn signal(&self, host: &str, pid: i32, signal: i32) -> Result<()> {
         self.ask(|id| Request::Signal { id, host: host.to_owned(), pid, signal }).await.map(drop)
     }
 
-    /// The number that a process has on its host, given its number where the observer runs.
+    /// Returns a process's pid on its host, given its pid in the observer's PID namespace.
     pub async fn resolve(&self, outer: i32) -> Result<i32> {
         let pid = self.ask(|id| Request::Resolve { id, outer }).await?;
-        pid.ok_or_else(|| Error::lab("the observer answered something else than a pid"))
+        pid.ok_or_else(|| Error::lab("the observer's answer is not a pid"))
     }
 
-    /// Watches a host that has come back. When this returns, its tables are on the channel.
+    /// Watches a host that was started again. When this returns, its tables are on the channel.
     pub async fn watch(&self, host: &WatchedHost) -> Result<()> {
         self.ask(|id| Request::Watch { id, host: host.clone() }).await.map(drop)
     }
 
-    /// Why there is nothing to be seen any more.
+    /// Returns why nothing can be seen any more.
     pub fn lost(&self) -> Error {
         match &self.shared.lock().lost {
             Some(why) => Error::lab("the observer is lost").caused_by(why.as_str()),
@@ -176,7 +176,7 @@ impl Observer {
         let (answer, answered) = oneshot::channel();
         {
             let mut state = self.shared.lock();
-            // Once it has ended there is no answer, and nobody must wait for one.
+            // Once it has ended, no answer will come, so none must be waited for.
             if state.lost.is_some() {
                 drop(answer);
             } else {
@@ -191,7 +191,7 @@ impl Observer {
             Ok(Ok(answer)) => answer.map_err(Error::lab),
             Ok(Err(_)) => Err(self.lost()),
             Err(_) => {
-                // Nobody is to wait so long again.
+                // Later requests must not wait as long again.
                 let mut state = self.shared.lock();
                 state.lost.get_or_insert_with(|| format!("no answer for {} s", ANSWER.as_secs()));
                 state.waiting.clear();
@@ -204,7 +204,7 @@ impl Observer {
     async fn send(&self, message: &impl Serialize) {
         let mut frame = Vec::new();
         encode_json(message, &mut frame);
-        // Fails only when the observer has ended, and then its answer fails as well.
+        // Fails only if the observer has ended, and then its answer fails as well.
         let _ = self.frames.send(frame).await;
     }
 }
@@ -222,7 +222,7 @@ pub(super) async fn write(
     let _ = stdin.shutdown().await;
 }
 
-/// What the observer says on its standard error, at most some lines of it.
+/// Returns the observer's standard error, limited to a few lines.
 pub(super) async fn read_text(stderr: ByteStream) -> String {
     let mut text = Vec::new();
     let _ = stderr.take(16 << 10).read_to_end(&mut text).await;
@@ -231,14 +231,14 @@ pub(super) async fn read_text(stderr: ByteStream) -> String {
 
 struct Reader {
     seen: Sighter,
-    /// How many are watched.
+    /// Number of segments watched.
     segments: usize,
     ready: Option<oneshot::Sender<()>>,
     shared: Arc<Shared>,
 }
 
 impl Reader {
-    /// Takes in frames until the observer ends, then notes why and lets everyone know.
+    /// Reads frames until the observer ends, then records why and notifies everyone who waits.
     async fn run(mut self, stdout: ByteStream, last_words: JoinHandle<String>, handle: Box<dyn Handle>) {
         let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
         let mut frames = FramedRead::new(stdout, codec);
@@ -293,7 +293,7 @@ impl Reader {
     }
 }
 
-/// Why an observer ended: what it said last, or else how it ended.
+/// Returns why an observer ended: the last thing it wrote, or else its exit status.
 pub(super) async fn epitaph(last_words: JoinHandle<String>, mut handle: Box<dyn Handle>) -> String {
     let said = timeout(LAST_WORDS, last_words).await;
     if let Ok(Ok(text)) = said

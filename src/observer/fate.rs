@@ -1,4 +1,4 @@
-//! What becomes of a process that gets a signal, as its host's process table shows it.
+//! What a signal does to a process, as its host's process table shows it.
 
 use std::{fmt, time::Duration};
 
@@ -10,28 +10,28 @@ use crate::{
     observer::{ProcessRow, Session, Tables},
 };
 
-/// How long a signal may take to show its effect before we say that it shows none.
+/// How long to wait for a signal's effect before reporting none.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What became of a process after a signal.
+/// The effect of a signal on a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fate {
     /// It is gone, or a zombie.
     Ended,
-    /// It has a handler for the signal, and goes on.
+    /// It has a handler for the signal, and continues.
     Caught,
     /// It ignores the signal, or the signal's default is to be ignored.
     Ignored,
-    /// It blocks the signal, which waits.
+    /// It blocks the signal, which stays pending.
     Blocked,
     /// It is stopped.
     Stopped,
-    /// It was stopped, and runs again.
+    /// It was stopped, and is running again.
     Continued,
-    /// It was a zombie already: it has ended, and no signal reaches it.
+    /// It was already a zombie: it has ended, and signals have no effect.
     Zombie,
-    /// It goes on, with neither handler nor reason: it is PID 1 of its host, perhaps.
+    /// It continues without a handler or a known reason, e.g. because it is PID 1 of its host.
     Unmoved,
 }
 
@@ -39,31 +39,31 @@ impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ended => "ended by the signal",
-            Self::Caught => "caught by its handler; it goes on",
-            Self::Ignored => "ignored; it goes on",
-            Self::Blocked => "blocked; it goes on and the signal waits",
-            Self::Stopped => "stopped; `netlab kill --signal CONT` lets it go on",
+            Self::Caught => "caught by its handler; it continues",
+            Self::Ignored => "ignored; it continues",
+            Self::Blocked => "blocked; it continues and the signal is pending",
+            Self::Stopped => "stopped; `netlab kill --signal CONT` continues it",
             Self::Continued => "continued",
-            Self::Zombie => "a zombie already, which no signal reaches; its parent has not waited for it",
-            Self::Unmoved => "nothing; it goes on",
+            Self::Zombie => "already a zombie, so signals have no effect; its parent has not waited for it",
+            Self::Unmoved => "no effect; it continues",
         })
     }
 }
 
-/// Sends `signal` to `process` and watches what comes of it.
+/// Sends `signal` to `process` and observes its effect.
 pub async fn deliver(session: &mut Session, host: &str, process: &ProcessRow, signal: i32) -> Result<Fate> {
     session.observer.signal(host, process.pid, signal).await?;
     let expected = expect(process, signal);
     let met = session.until(patience(expected), |tables| shows(tables, host, process, expected)).await?;
     Ok(match expected {
-        // A handler may well end the program.
+        // A handler may end the program.
         Fate::Caught if met => Fate::Ended,
         Fate::Ended | Fate::Stopped | Fate::Continued if !met => Fate::Unmoved,
         fate => fate,
     })
 }
 
-/// What a signal does by the process's disposition (signal(7)).
+/// Predicts a signal's effect from the process's disposition (signal(7)).
 fn expect(process: &ProcessRow, signal: i32) -> Fate {
     let bit = 1u64 << (signal - 1);
     let uncatchable = matches!(signal, libc::SIGKILL | libc::SIGSTOP);
@@ -79,7 +79,7 @@ fn expect(process: &ProcessRow, signal: i32) -> Fate {
     }
 }
 
-/// A handler that ends the program does so soon; most only write a line and go on.
+/// How long to wait. A handler that ends the program does so soon; most only print a line and return.
 fn patience(expected: Fate) -> Duration {
     match expected {
         Fate::Ended | Fate::Stopped | Fate::Continued => PATIENCE,

@@ -1,8 +1,8 @@
-//! Sees a whole lab from outside its hosts: the packets on its segments, the sockets and the
-//! processes of its hosts.
+//! Observes a whole lab from outside its hosts: the packets on its segments, and its hosts' sockets and
+//! processes.
 //!
-//! [`serve`] is the end that looks, run by `netlab observe` where the lab is; [`Observer`] is the end
-//! that is told, and [`protocol`] what passes between them. [`Tables`] keeps the latest of it.
+//! [`serve`] is the observing end, run by `netlab observe` where the lab is; [`Observer`] is the receiving
+//! end, and [`protocol`] defines the messages between them. [`Tables`] keeps the latest tables.
 
 mod client;
 mod fate;

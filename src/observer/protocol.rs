@@ -1,15 +1,14 @@
-//! What an observer and its reader say to each other, over any pair of byte streams.
+//! The protocol between an observer and its reader, over any pair of byte streams.
 //!
-//! Every frame, either way, is a big-endian `u32` length, then that many bytes: a tag byte and the
-//! payload. Tag `J` is one JSON message; tag `P` is a packet: segment index (`u16`), time (`u64`,
+//! Every frame, in either direction, is a big-endian `u32` length and then that many bytes: a tag byte and
+//! the payload. Tag `J` is one JSON message; tag `P` is a packet: segment index (`u16`), time (`u64`,
 //! nanoseconds since the epoch), original length (`u32`), all big-endian, then the captured bytes.
 //!
-//! Tag `B` is packets that are to be recorded: three zeros, how many (`u32`, big-endian), then the Enhanced Packet
-//! Blocks of a pcapng file.
+//! Tag `B` is packets to be recorded: three zero bytes, the number of packets (`u32`, big-endian), then the
+//! Enhanced Packet Blocks of a pcapng file.
 //!
-//! The reader's first frame is the [`Task`]; the observer answers
-//! [`Message::Ready`] once every capture is open and every host was sampled, so that nothing that
-//! happens afterwards is missed. It ends when its input ends.
+//! The reader's first frame is the [`Task`]; the observer answers [`Message::Ready`] once every capture is
+//! open and every host was sampled, so that nothing after that is missed. It ends when its input ends.
 
 use std::io::{self, Read};
 
@@ -25,79 +24,79 @@ use crate::{
     time::Nanos,
 };
 
-/// No frame is longer, in bytes; a length beyond it means that the stream is not ours. The largest
-/// frame is a process table, of which an observer tells no more than fits.
+/// Maximum length of a frame, in bytes; a greater length means that the stream is not this protocol. The
+/// largest frame is a process table, which the observer truncates to fit.
 pub const MAX_FRAME: usize = 32 << 20;
 
 const JSON: u8 = b'J';
 const PACKET: u8 = b'P';
 const PACKET_HEADER: usize = 2 + 8 + 4;
 const BLOCKS: u8 = b'B';
-/// What comes before the blocks in a frame of them, its length included: a multiple of four, as they are.
+/// Length of the header before the blocks in a frame of blocks, its length field included: a multiple of
+/// four, like the blocks.
 pub const BLOCKS_HEADER: usize = 4 + 1 + 3 + 4;
 
-/// What an observer is to do.
+/// An observer's task.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Task {
-    /// Pass on these segments' packets as blocks of a file, in large pieces and with nothing else, until the reader's
-    /// stream ends. Then everything until that moment follows, and [`Message::Done`].
+    /// Pass on these segments' packets as blocks of a file, in large pieces and with nothing else, until the
+    /// reader's stream ends. Then send everything captured by that moment, and [`Message::Done`].
     Record {
         /// The segments.
         record: Vec<Interface>,
     },
-    /// Tell at once of everything that is seen.
+    /// Report everything that is seen at once.
     Watch(Watch),
 }
 
-/// What the reader asks. `id` comes back in the [`Message::Done`] or [`Message::Failed`] of the answer.
+/// A request from the reader. `id` is repeated in the answer, [`Message::Done`] or [`Message::Failed`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Look at every host now. Tables that changed, and every packet that has passed until now, are
-    /// sent before the answer.
+    /// Sample every host now. Tables that changed, and every packet so far, are sent before the answer.
     Sample {
-        /// Names the request; it comes back in the answer.
+        /// Identifies the request; repeated in the answer.
         id: u64,
     },
-    /// Send a signal to one process of a host, numbered as the host numbers it.
+    /// Send a signal to a process of a host.
     Signal {
-        /// Names the request; it comes back in the answer.
+        /// Identifies the request; repeated in the answer.
         id: u64,
         /// The host.
         host: String,
-        /// Its number on the host, where it is known.
+        /// Its pid on the host.
         pid: i32,
-        /// The signal's name.
+        /// The signal's number.
         signal: i32,
     },
-    /// Which pid the process has inside the host, given its number where the observer runs.
-    /// Answered by [`Message::Pid`].
+    /// Return a process's pid on its host, given its pid in the observer's PID namespace. Answered by
+    /// [`Message::Pid`].
     Resolve {
-        /// Names the request; it comes back in the answer.
+        /// Identifies the request; repeated in the answer.
         id: u64,
-        /// Its number where the observer runs.
+        /// Its pid in the observer's PID namespace.
         outer: i32,
     },
-    /// Watch this host from here on: one that is gone has come back, with another PID 1.
+    /// Watch this host from now on: it was started again, with another PID 1.
     Watch {
-        /// Names the request; it comes back in the answer.
+        /// Identifies the request; repeated in the answer.
         id: u64,
         /// The host.
         host: WatchedHost,
     },
 }
 
-/// What the observer says.
+/// A message from the observer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Message {
-    /// Watching from here on.
+    /// It is watching from now on.
     Ready {
         /// When.
         at: Nanos,
     },
-    /// A host's sockets, whole, because they changed.
+    /// A host's complete socket table, because it changed.
     Sockets {
         /// When.
         at: Nanos,
@@ -106,8 +105,8 @@ pub enum Message {
         /// The whole table.
         rows: Vec<SocketRow>,
     },
-    /// A host's processes, whole, because they changed in more than the processor time they used,
-    /// or because a [`Request::Sample`] asked.
+    /// A host's complete process table, because it changed in more than processor time, or because a
+    /// [`Request::Sample`] asked for it.
     Processes {
         /// When.
         at: Nanos,
@@ -116,21 +115,21 @@ pub enum Message {
         /// The whole table.
         rows: Vec<ProcessRow>,
     },
-    /// The pid asked for.
+    /// The requested pid.
     Pid {
-        /// Names the request; it comes back in the answer.
+        /// Identifies the request; repeated in the answer.
         id: u64,
-        /// Its number on the host, where it is known.
+        /// Its pid on the host.
         pid: i32,
     },
-    /// What was asked is done.
+    /// The request is done.
     Done {
-        /// Names the request; it comes back in the answer.
+        /// Identifies the request; repeated in the answer.
         id: u64,
     },
-    /// What was asked could not be done, and why.
+    /// The request failed.
     Failed {
-        /// Names the request; it comes back in the answer.
+        /// Identifies the request; repeated in the answer.
         id: u64,
         /// Why.
         why: String,
@@ -142,13 +141,13 @@ pub enum Message {
         /// The host.
         host: String,
     },
-    /// How many packets of a segment to be recorded came until now, and how many of them were dropped.
+    /// How many packets of a recorded segment have arrived so far, and how many of them were dropped.
     Counted {
         /// Index of the segment.
         segment: u16,
-        /// How many packets have come.
+        /// Number of packets that arrived.
         received: u64,
-        /// How many of those the kernel dropped.
+        /// Number of those that the kernel dropped.
         dropped: u64,
     },
     /// Something could not be seen, and why: packets dropped, a segment gone.
@@ -160,7 +159,7 @@ pub enum Message {
     },
 }
 
-/// What one frame from the observer carries.
+/// The content of one frame from the observer.
 #[derive(Debug)]
 pub enum Frame {
     /// Tag `J`.
@@ -170,7 +169,7 @@ pub enum Frame {
 }
 
 impl Frame {
-    /// Reads a frame, given without its length.
+    /// Decodes a frame, given without its length field.
     pub fn decode(frame: &[u8]) -> Result<Self> {
         match frame.split_first() {
             Some((&PACKET, rest)) => packet(rest).map(Self::Packet),
@@ -180,7 +179,7 @@ impl Frame {
 }
 
 fn packet(bytes: &[u8]) -> Result<RawPacket> {
-    let cut_short = || Error::lab("the observer sent a packet that is cut short");
+    let cut_short = || Error::lab("the observer sent a truncated packet");
     let (segment, rest) = bytes.split_first_chunk().ok_or_else(cut_short)?;
     let (at, rest) = rest.split_first_chunk().ok_or_else(cut_short)?;
     let (original_len, data) = rest.split_first_chunk().ok_or_else(cut_short)?;
@@ -192,7 +191,7 @@ fn packet(bytes: &[u8]) -> Result<RawPacket> {
     })
 }
 
-/// Reads a JSON frame, given without its length.
+/// Decodes a JSON frame, given without its length field.
 pub fn decode_json<T: DeserializeOwned>(frame: &[u8]) -> Result<T> {
     match frame.split_first() {
         Some((&JSON, json)) => {
@@ -202,18 +201,18 @@ pub fn decode_json<T: DeserializeOwned>(frame: &[u8]) -> Result<T> {
     }
 }
 
-/// Appends a JSON frame, its length first.
+/// Appends a JSON frame with its length field.
 pub fn encode_json(message: &impl Serialize, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend([0; 4]);
     out.push(JSON);
-    // Plain data with string keys, written to memory: nothing in it can fail.
+    // Plain data with string keys, written to memory, cannot fail.
     let _ = serde_json::to_writer(&mut *out, message);
     let len = u32::try_from(out.len() - start - 4).unwrap_or(u32::MAX);
     out[start..start + 4].copy_from_slice(&len.to_be_bytes());
 }
 
-/// Appends a packet frame, its length first.
+/// Appends a packet frame with its length field.
 pub fn encode_packet(segment: u16, at: Nanos, original_len: u32, data: &[u8], out: &mut Vec<u8>) {
     let len = u32::try_from(1 + PACKET_HEADER + data.len()).unwrap_or(u32::MAX);
     out.extend(len.to_be_bytes());
@@ -224,7 +223,7 @@ pub fn encode_packet(segment: u16, at: Nanos, original_len: u32, data: &[u8], ou
     out.extend(data);
 }
 
-/// What begins a frame of blocks, which is `len` bytes with this.
+/// Returns the header of a frame of blocks that is `len` bytes long, header included.
 pub fn blocks_header(len: usize, packets: u32) -> [u8; BLOCKS_HEADER] {
     let mut header = [0; BLOCKS_HEADER];
     let len = u32::try_from(len.saturating_sub(4)).unwrap_or(u32::MAX);
@@ -234,13 +233,14 @@ pub fn blocks_header(len: usize, packets: u32) -> [u8; BLOCKS_HEADER] {
     header
 }
 
-/// How many packets are in a frame of blocks, given without its length, and the blocks; none if it is another one.
+/// Returns the number of packets in a frame of blocks, given without its length field, and the blocks; `None`
+/// for any other frame.
 pub fn decode_blocks(frame: &[u8]) -> Option<(u32, &[u8])> {
     let ([BLOCKS, _, _, _, count @ ..], blocks) = frame.split_first_chunk::<8>()? else { return None };
     Some((u32::from_be_bytes(*count), blocks))
 }
 
-/// Reads the next frame from a blocking stream, without its length. `None` at the stream's end.
+/// Reads the next frame from a blocking stream, without its length field. `None` at the stream's end.
 pub fn read_frame(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut len = [0; 4];
     match input.read_exact(&mut len) {
@@ -251,7 +251,7 @@ pub fn read_frame(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     if len > MAX_FRAME {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {len} bytes")));
     }
-    // Memory for what comes, not for what is announced.
+    // Memory is allocated for what arrives, not for what is announced.
     let mut frame = Vec::new();
     if input.by_ref().take(len as u64).read_to_end(&mut frame)? < len {
         return Err(io::ErrorKind::UnexpectedEof.into());

@@ -1,14 +1,14 @@
-//! Tables as the tools of the field print them: `netstat` (net-tools) and `ps` (procps).
+//! Formats tables like the usual tools: `netstat` (net-tools) and `ps` (procps).
 //!
-//! The columns are theirs; the rows are the observer's, in its order, and TCP only. Two things differ:
-//! an address is never cut to fit its column, and lines have no blanks at their end.
+//! The columns are theirs; the rows are the observer's, in its order, and TCP only. There are two
+//! differences: addresses are never truncated, and lines have no trailing blanks.
 
 use std::{collections::HashMap, fmt::Write, net::SocketAddr};
 
 use super::ProcessRow;
 use crate::{capture::TcpState, kernel::SocketRow, printable::as_ps_does};
 
-/// As `netstat -tn`: the connections, without who listens.
+/// Formats connections like `netstat -tn`, without listening sockets.
 pub fn netstat_tn(sockets: &[SocketRow]) -> String {
     let mut text = heading("w/o servers", "");
     for row in sockets.iter().filter(|s| s.state != TcpState::Listen) {
@@ -17,7 +17,7 @@ pub fn netstat_tn(sockets: &[SocketRow]) -> String {
     text
 }
 
-/// As `netstat -putan`, the TCP part: every socket with its process; `-` where no process holds it.
+/// Formats all TCP sockets with their processes like `netstat -putan`; `-` if no process holds the socket.
 pub fn netstat_putan(sockets: &[SocketRow], processes: &[ProcessRow]) -> String {
     let names: HashMap<i32, &ProcessRow> = processes.iter().map(|p| (p.pid, p)).collect();
     let mut text = heading("servers and established", "PID/Program name");
@@ -58,14 +58,14 @@ fn address(address: SocketAddr) -> String {
     }
 }
 
-/// `PID/name`, where the name is the last part of the program's path, cut as netstat cuts it.
+/// `PID/name`, where the name is the last part of the program's path, truncated as netstat does.
 fn program(process: &ProcessRow) -> String {
     let called = process.argv.first().map_or(process.name.as_str(), String::as_str);
     let name = called.rsplit('/').next().unwrap_or(called);
     as_ps_does(&format!("{}/{name}", process.pid)).chars().take(19).collect()
 }
 
-/// As `ps -eo pid,ppid,s,time,args`: the processes, a zombie as `[name] <defunct>`.
+/// Formats processes like `ps -eo pid,ppid,s,time,args`; a zombie is `[name] <defunct>`.
 pub fn ps(processes: &[ProcessRow]) -> String {
     let width =
         processes.iter().flat_map(|p| [p.pid, p.ppid]).map(|n| n.to_string().len()).fold(5, usize::max);
@@ -85,7 +85,7 @@ pub fn ps(processes: &[ProcessRow]) -> String {
     text
 }
 
-/// The arguments; the name in brackets where there are none, as with a zombie.
+/// Returns the arguments, or the name in brackets if there are none, as for a zombie.
 pub fn command(process: &ProcessRow) -> String {
     let text = match (process.is_zombie(), process.argv.is_empty()) {
         (true, _) => format!("[{}] <defunct>", process.name),

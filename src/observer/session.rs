@@ -1,4 +1,4 @@
-//! A running lab under observation.
+//! A session of observing a running lab.
 
 use std::collections::VecDeque;
 
@@ -10,35 +10,35 @@ use crate::{
 
 /// An observer of one lab, with the tables as last seen.
 pub struct Session {
-    /// The observer, to ask.
+    /// The observer, for requests.
     pub observer: Observer,
     /// The latest tables of every host.
     pub tables: Tables,
     /// What is watched.
     pub watch: Watch,
-    /// What is seen, in order.
+    /// The observations, in order.
     seen: Sightings,
-    /// What could not be seen from the beginning on.
-    blind: VecDeque<Seen>,
+    /// What could not be observed from the beginning.
+    unseen: VecDeque<Seen>,
 }
 
 impl Session {
-    /// Starts to watch a lab. Every host was looked at once when this returns. What could not be seen is the first thing
-    /// that comes.
+    /// Starts to watch a lab. When this returns, every host was sampled once. What could not be observed
+    /// comes first.
     pub async fn open(runtime: &dyn Runtime, lab: &str) -> Result<Self> {
         let (process, watch) = runtime.observe(lab).await?;
         let (observer, seen) = Observer::attach(process, &watch).await?;
-        let mut session = Self { observer, tables: Tables::default(), watch, seen, blind: VecDeque::new() };
+        let mut session = Self { observer, tables: Tables::default(), watch, seen, unseen: VecDeque::new() };
         let first = session.look().await?;
-        session.blind =
+        session.unseen =
             first.into_iter().filter(|seen| matches!(seen, Seen::ObservationLost { .. })).collect();
         Ok(session)
     }
 
-    /// The next thing seen, after the tables have taken it in. Safe to cancel.
+    /// Returns the next observation, already applied to the tables. Safe to cancel.
     pub async fn next(&mut self) -> Result<Seen> {
-        if let Some(blind) = self.blind.pop_front() {
-            return Ok(blind);
+        if let Some(unseen) = self.unseen.pop_front() {
+            return Ok(unseen);
         }
         match self.seen.next().await {
             Some(seen) => Ok(self.take_in(seen)),
@@ -46,25 +46,25 @@ impl Session {
         }
     }
 
-    /// Looks at every host now and takes in all that was seen until then, packets included.
+    /// Samples every host now and returns all observations until then, packets included.
     pub async fn look(&mut self) -> Result<Vec<Seen>> {
         self.observer.sample().await?;
-        let mut all: Vec<Seen> = self.blind.drain(..).collect();
+        let mut all: Vec<Seen> = self.unseen.drain(..).collect();
         while let Some(seen) = self.seen.try_next() {
             all.push(self.take_in(seen));
         }
         if self.seen.are_over() { Err(self.observer.lost()) } else { Ok(all) }
     }
 
-    /// Watches a host that has come back, as [`Runtime::start_host`] told of it. Nothing that was seen
-    /// meanwhile is lost: it comes with the next look.
+    /// Watches a host that was started again, as [`Runtime::start_host`] returned it. What was seen meanwhile
+    /// is not lost: it comes with the next [`Self::look`].
     pub async fn watch_again(&mut self, host: &WatchedHost) -> Result<()> {
         self.watch.hosts.retain(|h| h.name != host.name);
         self.watch.hosts.push(host.clone());
         self.observer.watch(host).await
     }
 
-    /// Waits until the tables satisfy `condition`; says whether they did before the deadline.
+    /// Waits until the tables satisfy `condition`; returns whether they did before the deadline.
     pub async fn until(
         &mut self,
         within: std::time::Duration,

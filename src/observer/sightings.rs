@@ -1,9 +1,9 @@
-//! What was seen and not yet taken in, of bounded size: whoever is watched may make packets faster than anybody takes
-//! them in, and must not fill the reader's memory with them.
+//! A queue of observations, limited in size: a lab may produce packets faster than the reader takes them, and
+//! must not fill the reader's memory with them.
 //!
-//! When there is no more room, packets are dropped, and of each table only the latest is kept, until the reader has
-//! taken in all that came before. Then it is told how much it missed, and gets those tables: it never goes on with
-//! an old one.
+//! When the queue is full, packets are dropped, and of each table only the latest is kept, until the reader
+//! has taken everything before. It then learns how much it missed, and gets those tables: it never continues
+//! with an outdated one.
 
 use std::{
     collections::VecDeque,
@@ -15,19 +15,19 @@ use tokio::sync::Notify;
 use super::Seen;
 use crate::time::Nanos;
 
-/// How much may wait, in bytes of memory: some 20,000 packets of full size.
+/// Maximum size of the queue, in bytes of memory: about 20,000 packets of full size.
 const MOST: usize = 32 << 20;
 
-/// A new queue, and how to put something into it.
+/// Creates a queue and returns its two ends.
 pub(super) fn queue() -> (Sighter, Sightings) {
     let shared = Arc::new(Shared::default());
     (Sighter(shared.clone()), Sightings(shared))
 }
 
-/// The end that puts in. When it is dropped there is nothing more to come.
+/// The sending end. When it is dropped, nothing more will come.
 pub(super) struct Sighter(Arc<Shared>);
 
-/// What an observer has seen, in the order in which it did.
+/// The receiving end: what an observer has seen, in order.
 pub struct Sightings(Arc<Shared>);
 
 #[derive(Default)]
@@ -39,16 +39,16 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Seen>,
-    /// What those take, in bytes.
+    /// Their size, in bytes.
     size: usize,
     missed: Option<Missed>,
-    /// Nothing more comes.
+    /// Nothing more will come.
     over: bool,
-    /// Nobody takes anything in any more.
+    /// The receiving end was dropped.
     unread: bool,
 }
 
-/// What there was no room for.
+/// What did not fit.
 struct Missed {
     since: Nanos,
     packets: u64,
@@ -64,7 +64,7 @@ impl Shared {
 }
 
 impl Sighter {
-    /// Puts in what was seen. Never waits.
+    /// Adds an observation. Never waits.
     pub fn put(&self, seen: Seen) {
         let mut state = self.0.lock();
         if !state.unread {
@@ -82,7 +82,7 @@ impl Drop for Sighter {
 }
 
 impl Sightings {
-    /// The next thing seen; none when the observer has ended. Safe to cancel.
+    /// Returns the next observation; `None` once the observer has ended. Safe to cancel.
     pub async fn next(&mut self) -> Option<Seen> {
         loop {
             let news = self.0.news.notified();
@@ -99,12 +99,12 @@ impl Sightings {
         }
     }
 
-    /// The next thing, if one waits.
+    /// Returns the next observation, if there is one.
     pub fn try_next(&mut self) -> Option<Seen> {
         self.0.lock().take()
     }
 
-    /// Whether everything was taken in and nothing more comes.
+    /// Returns whether everything was taken and nothing more will come.
     pub fn are_over(&self) -> bool {
         let state = self.0.lock();
         state.over && state.waiting.is_empty() && state.missed.is_none()
@@ -149,7 +149,7 @@ impl Missed {
     fn add(&mut self, seen: Seen) {
         match seen {
             Seen::Packet(_) => self.packets += 1,
-            // There will be one in any case.
+            // One is sent in any case.
             Seen::ObservationLost { .. } => {}
             seen => {
                 let before = self.latest.len();
@@ -163,7 +163,7 @@ impl Missed {
     fn in_words(&self) -> String {
         let (packets, tables) = (self.packets, self.tables);
         format!(
-            "{packets} packets and {tables} tables came faster than they could be taken in, and were dropped"
+            "{packets} packets and {tables} tables arrived faster than they could be processed, and were dropped"
         )
     }
 }
@@ -180,7 +180,7 @@ impl Seen {
         }
     }
 
-    /// The memory that it takes, in bytes.
+    /// Returns its size in memory, in bytes.
     fn size(&self) -> usize {
         size_of::<Self>()
             + match self {
@@ -192,7 +192,7 @@ impl Seen {
             }
     }
 
-    /// Whether `newer` tells all that this told.
+    /// Returns whether `newer` replaces this observation.
     fn is_outdated_by(&self, newer: &Self) -> bool {
         match (self, newer) {
             (Self::Processes { host: old, .. }, Self::Processes { host: new, .. })
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!((host.as_str(), rows.len(), other.as_str()), ("server", 10, "client"));
 
         sighter.put(packet(7));
-        assert!(matches!(taken(&mut sightings)[..], [Seen::Packet(_)]), "and then it goes on");
+        assert!(matches!(taken(&mut sightings)[..], [Seen::Packet(_)]), "then it continues");
     }
 
     #[tokio::test]

@@ -1,11 +1,11 @@
-//! The latest tables of every host, and the questions that are asked of them.
+//! The latest tables of every host, and queries on them.
 
 use std::collections::BTreeMap;
 
 use super::{ProcessRow, Seen};
 use crate::{capture::TcpState, kernel::SocketRow};
 
-/// The latest tables of every host, as kept from what an observer says.
+/// The latest tables of every host, as reported by an observer.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     hosts: BTreeMap<String, HostTables>,
@@ -18,7 +18,7 @@ struct HostTables {
 }
 
 impl Tables {
-    /// Takes in what was seen.
+    /// Applies an observation.
     pub fn apply(&mut self, seen: &Seen) {
         match seen {
             Seen::Processes { host, rows, .. } => self.set_processes(host, rows),
@@ -27,12 +27,12 @@ impl Tables {
         }
     }
 
-    /// A host has these processes now, by pid.
+    /// Sets a host's processes, which are in order of pid.
     pub fn set_processes(&mut self, host: &str, rows: &[ProcessRow]) {
         rows.clone_into(&mut self.of(host).processes);
     }
 
-    /// A host has these sockets now, listening ones first.
+    /// Sets a host's sockets, listening ones first.
     pub fn set_sockets(&mut self, host: &str, rows: &[SocketRow]) {
         rows.clone_into(&mut self.of(host).sockets);
     }
@@ -41,46 +41,46 @@ impl Tables {
         self.hosts.entry(host.to_owned()).or_default()
     }
 
-    /// The hosts that something was seen of.
+    /// Returns the hosts about which something was reported.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.hosts.keys().map(String::as_str)
     }
 
-    /// The host's processes by pid; none for a host that is gone or was never seen.
+    /// Returns the host's processes by pid; empty for a host that is gone or was never seen.
     pub fn processes(&self, host: &str) -> &[ProcessRow] {
         self.hosts.get(host).map_or(&[], |h| &h.processes)
     }
 
-    /// The host's sockets, listening ones first.
+    /// Returns the host's sockets, listening ones first.
     pub fn sockets(&self, host: &str) -> &[SocketRow] {
         self.hosts.get(host).map_or(&[], |h| &h.sockets)
     }
 
-    /// The host's process of that number.
+    /// Returns the host's process with this pid.
     pub fn process(&self, host: &str, pid: i32) -> Option<&ProcessRow> {
         self.processes(host).iter().find(|p| p.pid == pid)
     }
 
-    /// The children of a process, zombies among them, by pid.
+    /// Returns the children of a process, including zombies, by pid.
     pub fn children(&self, host: &str, pid: i32) -> impl Iterator<Item = &ProcessRow> {
         self.processes(host).iter().filter(move |p| p.ppid == pid)
     }
 
-    /// Every listening socket of the host that a process holds, with that process.
+    /// Returns every listening socket of the host that a process holds, with that process.
     pub fn listeners(&self, host: &str) -> impl Iterator<Item = (&SocketRow, &ProcessRow)> {
         let listening = self.sockets(host).iter().filter(|s| s.state == TcpState::Listen);
         listening.filter_map(|s| self.holder(host, s).map(|p| (s, p)))
     }
 
-    /// The socket that listens on a port, and the process that holds it.
+    /// Returns the socket that listens on a port, and the process that holds it.
     pub fn listener(&self, host: &str, port: u16) -> Option<(&SocketRow, Option<&ProcessRow>)> {
         let socket =
             self.sockets(host).iter().find(|s| s.state == TcpState::Listen && s.local.port() == port)?;
         Some((socket, self.holder(host, socket)))
     }
 
-    /// The process that a socket belongs to. A descriptor survives fork, so children may hold it as
-    /// well: of all its owners it is the one whose parent holds none.
+    /// Returns the process that a socket belongs to. A descriptor survives fork, so children may hold it as
+    /// well: it is the owner whose parent is not an owner.
     pub fn holder(&self, host: &str, socket: &SocketRow) -> Option<&ProcessRow> {
         let owners = || socket.owners.iter().filter_map(|pid| self.process(host, *pid));
         owners().find(|p| !socket.owners.contains(&p.ppid)).or_else(|| owners().next())

@@ -1,4 +1,4 @@
-//! The end of a recording observer that is told: packets in large pieces, ready to be written.
+//! The receiving end of a recording observer: packets in large pieces, ready to be written.
 
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
@@ -15,31 +15,31 @@ use crate::{
     runtime::{ByteStream, Handle, Process},
 };
 
-/// A lab's wires under recording. Unlike what an [`super::Observer`] sees, nothing is dropped here: whoever does not
-/// take it holds up the observer, which counts what then gets lost.
+/// A lab's segments under recording. Unlike with an [`super::Observer`], nothing is dropped here: a slow
+/// reader holds up the observer, which counts what is lost because of it.
 pub struct Tape {
     frames: FramedRead<ByteStream, LengthDelimitedCodec>,
-    /// Gone once the end was asked for.
+    /// `None` once the end was requested.
     requests: Option<mpsc::Sender<Vec<u8>>>,
-    /// For its last words, taken when it has ended.
+    /// The observer's error output and handle, taken when it has ended.
     observer: Option<(JoinHandle<String>, Box<dyn Handle>)>,
 }
 
-/// What comes from it.
+/// An event of a recording.
 #[derive(Debug)]
 pub enum TapeEvent {
-    /// So many packets, as Enhanced Packet Blocks.
+    /// A number of packets, as Enhanced Packet Blocks.
     Packets(u64, Bytes),
-    /// What became of that segment's packets until now.
+    /// The counts of that segment's packets so far.
     Counted(usize, Counts),
     /// A segment can no longer be seen, and why.
     ObservationLost(String),
-    /// Everything until the end that was asked for has come.
+    /// Everything until the requested end has arrived.
     Done,
 }
 
 impl Tape {
-    /// Has an observer record these segments. No packet from here on is missed without being counted.
+    /// Makes an observer record these segments. From now on no packet is missed without being counted.
     pub async fn open(process: Process, segments: &[Interface]) -> Result<Self> {
         let Process { stdin, stdout, stderr, handle, .. } = process;
         let (requests, to_send) = mpsc::channel(REQUESTS);
@@ -48,7 +48,7 @@ impl Tape {
         let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
         let mut task = Vec::new();
         encode_json(&Task::Record { record: segments.to_vec() }, &mut task);
-        // Fails only when the observer has ended, and then its answer fails as well.
+        // Fails only if the observer has ended, and then its answer fails as well.
         let _ = requests.send(task).await;
         let mut tape = Self {
             frames: FramedRead::new(stdout, codec),
@@ -68,12 +68,12 @@ impl Tape {
         }
     }
 
-    /// Asks for the end: what passes from here on need not come.
+    /// Requests the end: packets that pass from now on are not needed.
     pub fn finish(&mut self) {
         self.requests = None;
     }
 
-    /// The next piece. Safe to cancel.
+    /// Returns the next event. Safe to cancel.
     pub async fn next(&mut self) -> Result<TapeEvent> {
         loop {
             let mut frame = self.frame().await?;

@@ -1,4 +1,4 @@
-//! Capabilities (capabilities(7)), as many as a host's programs need.
+//! Capabilities (capabilities(7)), as far as a host's programs need them.
 
 #![allow(unsafe_code, reason = "capget(2), capset(2) and prctl(2) have no safe wrapper")]
 
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct Capabilities(u64);
 
 impl Capabilities {
-    /// None at all.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// Root of a host with programs of strangers: files, users and signals of the host itself.
+    /// For root of a host with untrusted programs: files, users and signals of the host itself.
     pub const UNTRUSTED: Self = Self(bits(&[
         0,  // CHOWN
         1,  // DAC_OVERRIDE
@@ -27,8 +27,8 @@ impl Capabilities {
         10, // NET_BIND_SERVICE
     ]));
 
-    /// Root of a host that people look around on: besides, its network, packets and tracing. Making
-    /// device nodes is not among them.
+    /// For root of a host that people explore: also its network, packets and tracing, but not creating device
+    /// nodes.
     pub const PEOPLE: Self = Self(
         Self::UNTRUSTED.0
             | bits(&[
@@ -41,12 +41,12 @@ impl Capabilities {
             ]),
     );
 
-    /// Those of the root of a host; `untrusted` is [`crate::topology::Plan::untrusted`].
+    /// Returns the set for root of a host; `untrusted` is [`crate::topology::Plan::untrusted`].
     pub fn of_root(untrusted: bool) -> Self {
         if untrusted { Self::UNTRUSTED } else { Self::PEOPLE }
     }
 
-    /// A set as `/proc/PID/status` shows one: sixteen hexadecimal digits.
+    /// Parses a set as in `/proc/PID/status`: sixteen hexadecimal digits.
     pub fn from_status(text: &str) -> Option<Self> {
         u64::from_str_radix(text.trim(), 16).ok().map(Self)
     }
@@ -55,20 +55,20 @@ impl Capabilities {
         self.0 & (1 << capability) != 0
     }
 
-    /// Takes from this process, and from all that it will run, what this set does not have.
+    /// Removes all capabilities outside this set from this process and its descendants.
     pub fn limit(self) -> nix::Result<()> {
         self.bound()?;
         self.hold()
     }
 
-    /// Keeps all that this process will execute from having more than this set. Needs CAP_SETPCAP, unless
-    /// nothing is left to be taken.
+    /// Removes all capabilities outside this set from the bounding set, so that no program executed later
+    /// gains them. Needs CAP_SETPCAP, unless there is nothing to remove.
     pub fn bound(self) -> nix::Result<()> {
         for capability in 0..64 {
             // SAFETY: takes plain numbers.
             let bounded = unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) };
             match Errno::result(bounded) {
-                // The kernel knows none of that number, nor any above.
+                // The kernel has no capability of this number or above.
                 Err(Errno::EINVAL) => break,
                 Ok(1) if !self.has(capability) => {
                     // SAFETY: takes plain numbers.
@@ -80,7 +80,7 @@ impl Capabilities {
         Ok(())
     }
 
-    /// Takes from this process what this set does not have; it can get nothing of that back.
+    /// Drops this process's capabilities outside this set irrevocably.
     pub fn hold(self) -> nix::Result<()> {
         let mut sets = Sets::get()?;
         for (set, half) in sets.0.iter_mut().zip(self.halves()) {
@@ -89,7 +89,7 @@ impl Capabilities {
         sets.set()
     }
 
-    /// Lets the next program executed keep what this process holds, although it is not root's.
+    /// Lets the next program executed keep this process's capabilities even if it is not root.
     pub fn keep_across_exec() -> nix::Result<()> {
         let mut sets = Sets::get()?;
         for [_, permitted, inheritable] in &mut sets.0 {
@@ -120,7 +120,7 @@ const fn bits(numbers: &[u8]) -> u64 {
     set
 }
 
-/// The kernel's two `struct __user_cap_data_struct`, for the first 32 numbers and for the rest: effective,
+/// The kernel's two `struct __user_cap_data_struct`, for numbers 0 to 31 and for the rest: effective,
 /// permitted, inheritable.
 struct Sets([[u32; 3]; 2]);
 

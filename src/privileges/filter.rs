@@ -1,10 +1,10 @@
-//! What no program of a host may ask of the kernel (seccomp(2)).
+//! System calls that no program of a host may use (seccomp(2)).
 //!
-//! In a user namespace of its own making a program has every capability again: it could mount the machine's
-//! control groups, and lift its host's limits or freeze what is not ours. Keys belong to users and not to
-//! hosts. A file that runs as its owner, left in a folder of the machine, would do so there. The rest is what
-//! Docker's default profile forbids, too: interfaces to the machine and not to the host, of little use without
-//! privileges and with a history of giving them.
+//! In a user namespace that it created, a program has every capability again: it could mount the machine's
+//! control groups, and lift its host's limits or freeze other processes. Keys belong to users and not to
+//! hosts. A setuid file left in a folder of the machine would take effect there. Docker's default profile
+//! forbids the rest, too: interfaces to the machine and not to the host, of little use without privileges and
+//! with a history of privilege escalation.
 
 #![allow(unsafe_code, reason = "prctl(2) with a filter has no safe wrapper")]
 
@@ -18,7 +18,7 @@ use seccompiler::{
 
 use crate::{Result, error::Context};
 
-/// Calls that fail with EPERM whatever they ask.
+/// Calls that always fail with EPERM.
 const FORBIDDEN: [i64; 34] = [
     libc::SYS_acct,
     libc::SYS_add_key,
@@ -56,15 +56,16 @@ const FORBIDDEN: [i64; 34] = [
     libc::SYS_userfaultfd,
 ];
 
-/// Calls whose arguments are in memory, where no filter can look. Programs fall back to older ones.
+/// Calls whose arguments are in memory, where no filter can check them. They fail with ENOSYS, and programs
+/// fall back to older calls.
 const UNKNOWN: [i64; 2] = [libc::SYS_clone3, libc::SYS_openat2];
 
-/// fchmodat2(2), which the C library has a wrapper of only lately.
+/// fchmodat2(2), for which the C library has a wrapper only in recent versions.
 const FCHMODAT2: i64 = 452;
 
-/// The bits that make a program run as its file's owner or group.
+/// The setuid and setgid bits.
 const RUN_AS_OWNER: [u32; 2] = [libc::S_ISUID, libc::S_ISGID];
-/// Calls that set a file's mode, and which argument it is.
+/// Calls that set a file's mode, and the index of that argument.
 const SETTING: &[(i64, u8)] = &[
     (libc::SYS_fchmod, 1),
     (libc::SYS_fchmodat, 2),
@@ -77,16 +78,16 @@ const SETTING: &[(i64, u8)] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_mknod, 1),
 ];
-/// Calls that may make a file, and the argument with the flags that say so. The mode comes next.
+/// Calls that may create a file, and the index of their flags argument. The mode comes next.
 const OPENING: &[(i64, u8)] = &[
     (libc::SYS_openat, 2),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_open, 1),
 ];
-/// What has to be set for a mode to count: O_CREAT, or what tells O_TMPFILE from O_DIRECTORY.
+/// Flags that make a mode count: O_CREAT, or the bit that distinguishes O_TMPFILE from O_DIRECTORY.
 const MAKING: [u64; 2] = [libc::O_CREAT as u64, (libc::O_TMPFILE & !libc::O_DIRECTORY) as u64];
 
-/// Keeps this process, and all that it will run, from those calls. Needs CAP_SYS_ADMIN or no_new_privs.
+/// Denies those calls to this process and its descendants. Needs CAP_SYS_ADMIN or no_new_privs.
 pub fn restrict_calls() -> Result<()> {
     let what = || "cannot restrict the system calls of a host's programs";
     for program in programs().or_lab(what)? {
@@ -117,14 +118,14 @@ fn programs() -> Result<[BpfProgram; 2], Error> {
     Ok([compile(refused, libc::EPERM)?, compile(unknown, libc::ENOSYS)?])
 }
 
-/// Whether all of these bits are set in an argument.
+/// Returns the condition that all of these bits are set in an argument.
 fn has(argument: u8, bits: u64) -> Result<SeccompCondition, Error> {
     Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(bits), bits)?)
 }
 
-/// A filter that fails these calls with that error, and lets all others pass.
+/// Compiles a filter that fails these calls with this error, and allows all others.
 fn compile(mut calls: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, Error> {
-    // The same calls by the numbers of the x32 ABI, which some kernels take beside the usual ones.
+    // The same calls by the numbers of the x32 ABI, which some kernels accept as well.
     if cfg!(target_arch = "x86_64") {
         let x32: Vec<_> = calls.iter().map(|(call, rules)| (call | 1 << 30, rules.clone())).collect();
         calls.extend(x32);
@@ -138,7 +139,7 @@ fn install(program: &BpfProgram) -> nix::Result<()> {
     let length = libc::c_ushort::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
     let filter =
         libc::sock_fprog { len: length, filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut() };
-    // SAFETY: the kernel reads `len` instructions, which are as its `struct sock_filter`, and changes none.
+    // SAFETY: the kernel reads `len` instructions, laid out as its `struct sock_filter`, and changes none.
     let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
     Errno::result(set).map(drop)
 }
@@ -159,7 +160,7 @@ mod tests {
         result.is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
     }
 
-    /// In a thread of its own, which is all that the filter is for then.
+    /// Runs in its own thread, the only one that the filter then applies to.
     #[test]
     fn no_file_is_made_that_runs_as_its_owner_and_others_are() {
         let attempt = || {

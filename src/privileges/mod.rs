@@ -1,6 +1,6 @@
-//! What a program of a host may do: as which user, with which capabilities, with which system calls.
+//! What a program of a host may do: its user, its capabilities and its system calls.
 //!
-//! Used on both sides of a host's wall: by the keeper that makes a host, and by `lab-init`, the last
+//! Used on both sides of a host's boundary: by the keeper that builds a host, and by `lab-init`, the last
 //! program before a student's.
 
 mod capabilities;
@@ -15,13 +15,13 @@ use nix::{
 pub use capabilities::Capabilities;
 pub use filter::restrict_calls;
 
-/// The host's ordinary user, as whom a program under judgement runs.
+/// The host's ordinary user, which programs under judgement run as.
 pub const STUDENT: &str = "student";
-/// The ids of that user and of its group, on a host.
+/// The user id and group id of that user on a host.
 pub const STUDENT_ID: libc::uid_t = 1000;
 
-/// Becomes another user, with its group and no other. Where a host has a single user there is no other
-/// to become, and this process stays who it is.
+/// Becomes another user, with that user's group only. If a host has a single user, this process keeps its
+/// identity.
 pub fn become_user(uid: Uid, gid: Gid) -> nix::Result<()> {
     if geteuid() == uid {
         return Ok(());
@@ -31,7 +31,7 @@ pub fn become_user(uid: Uid, gid: Gid) -> nix::Result<()> {
     setresuid(uid, uid, uid)
 }
 
-/// Gives up for good what this process could gain by executing a program, and every capability, and then
+/// Irrevocably drops every capability and the ability to gain privileges by executing a program, and then
 /// becomes that user.
 pub fn give_up(uid: Uid, gid: Gid) -> nix::Result<()> {
     set_no_new_privs()?;
@@ -40,7 +40,7 @@ pub fn give_up(uid: Uid, gid: Gid) -> nix::Result<()> {
     Capabilities::NONE.hold()
 }
 
-/// Keeps this process's memory, environment and descriptors from everybody without CAP_SYS_PTRACE, until it
+/// Hides this process's memory, environment and descriptors from everybody without CAP_SYS_PTRACE, until it
 /// executes another program.
 pub fn hide() -> nix::Result<()> {
     set_dumpable(false)

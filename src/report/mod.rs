@@ -82,7 +82,7 @@ impl Evidence {
             origin: record.origin.clone(),
             judged: record.judged.clone(),
             focus: Focus::of(exercise, &record.roles, &record.ports),
-            timeline: record.timeline.told(),
+            timeline: record.timeline.for_people(),
         }
     }
 }

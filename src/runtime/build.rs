@@ -1,4 +1,4 @@
-//! From a topology to a lab.
+//! Builds a lab from a topology.
 
 use super::{Progress, Runtime};
 use crate::{
@@ -6,12 +6,12 @@ use crate::{
     topology::{Plan, Topology},
 };
 
-/// How often another lab may take the same subnet at the same moment: of many started together, each takes the first
-/// that it believes to be free.
+/// How often planning is repeated because another lab took a subnet first: labs started together all choose
+/// the first subnet they believe to be free.
 const TRIES: usize = 100;
 
-/// Plans a lab and builds it. Where somebody else took a subnet of the plan meanwhile, it is planned
-/// anew. See [`Runtime::up`] for what is left on an error.
+/// Plans a lab and builds it, planning again if one of its subnets is taken in the meantime. See
+/// [`Runtime::up`] for what is left after an error.
 pub async fn build(
     runtime: &dyn Runtime,
     topology: &Topology,
@@ -22,7 +22,7 @@ pub async fn build(
     for _ in 0..TRIES {
         let plan = topology.plan(lab, &taken)?;
         match runtime.up(&plan, progress).await {
-            // Whoever took it may not be among those that are known to have one yet.
+            // The lab that took it may not be listed yet.
             Err(error) if error.kind == Kind::SubnetTaken => {
                 taken.extend(plan.segments.iter().map(|s| s.subnet));
                 taken.extend(runtime.taken_subnets().await?);
@@ -30,6 +30,6 @@ pub async fn build(
             other => return other.map(|()| plan),
         }
     }
-    Err(Error::lab(format!("every subnet for lab {lab} was taken by somebody else"))
-        .hint("give its segments a `subnet` of their own, or try again"))
+    Err(Error::lab(format!("every subnet chosen for lab {lab} was taken by another lab"))
+        .hint("set `subnet` on its segments, or try again"))
 }

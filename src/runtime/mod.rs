@@ -1,7 +1,7 @@
-//! What a lab's hosts are made of.
+//! What a lab's hosts run on: Docker or Linux namespaces.
 //!
-//! [`Runtime`] is the whole seam: whatever is above it (commands, exercises, verdicts) neither knows
-//! nor asks which one it runs on, and one conformance suite holds both to the same behaviour.
+//! [`Runtime`] is the whole interface: the layers above it (commands, exercises, verdicts) neither know nor
+//! ask which runtime they use, and one conformance suite holds both to the same behaviour.
 
 mod build;
 pub mod docker;
@@ -27,10 +27,10 @@ pub use process::{Command, Handle, Process, TerminalSize};
 pub use reached::LimitReached;
 pub use select::{Choice, choose, expect, find, reachable};
 
-/// Bytes as they come.
+/// A stream of bytes.
 pub type ByteStream = Box<dyn AsyncRead + Send + Unpin>;
 
-/// Which runtime, as a user names it.
+/// A runtime, as a user names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeKind {
@@ -49,85 +49,86 @@ impl fmt::Display for RuntimeKind {
     }
 }
 
-/// A lab as its runtime finds it.
+/// A lab, as its runtime reports it.
 #[derive(Clone, Debug)]
 pub struct LabState {
     /// The plan it was built from.
     pub plan: Plan,
-    /// How each of the plan's hosts does, in the plan's order.
+    /// The state of each of the plan's hosts, in the plan's order.
     pub hosts: Vec<HostState>,
-    /// Whether it is being built or removed, or was when whoever did so was ended by force. Its hosts may run, and not
-    /// for long.
+    /// Whether it is being built or removed, or was left half-way when that process was killed. Its hosts may
+    /// run, but not for long.
     pub half_way: bool,
-    /// Whose it is, where users share what it is made of.
+    /// Its owner, where users share what labs are made of (a Docker engine).
     pub owner: Option<Owner>,
 }
 
 impl LabState {
-    /// Whether every host runs, and is to go on. A lab that is not whole was left by a crash, or a host of it died.
+    /// Returns whether every host runs and no change is under way. A lab that is not whole was left by a
+    /// crash, or one of its hosts died.
     pub fn is_whole(&self) -> bool {
         !self.half_way && self.hosts.iter().all(|h| *h == HostState::Running)
     }
 
-    /// Whose it is, if that is somebody else.
+    /// Returns its owner, if that is another user.
     pub fn other_owner(&self) -> Option<&Owner> {
         self.owner.as_ref().filter(|owner| !owner.is_me())
     }
 
-    /// Whether the host of that name runs.
+    /// Returns whether the host of that name runs.
     pub fn is_running(&self, host: &str) -> bool {
         self.plan.hosts.iter().zip(&self.hosts).any(|(h, s)| h.name == host && *s == HostState::Running)
     }
 }
 
-/// How a host does.
+/// The state of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HostState {
     /// Its PID 1 is alive.
     Running,
-    /// It was made, and its PID 1 is gone.
+    /// It was created, and its PID 1 has ended.
     Stopped,
-    /// It was never made, or is gone without a trace.
+    /// It was never created, or nothing is left of it.
     Missing,
 }
 
-/// How far a long piece of work has come.
+/// Progress of a long operation.
 #[derive(Clone, Debug, Default)]
 pub struct Step {
-    /// What is being done, as `building the image`.
+    /// What is being done, e.g. `building the image`.
     pub what: String,
-    /// How much of it is done, out of `total`.
+    /// How much of it is done, out of `total`, in any unit.
     pub done: u64,
-    /// How much there is to do, where that is known.
+    /// The amount of work, if known.
     pub total: Option<u64>,
-    /// Whether it is worth knowing afterwards, too.
+    /// Whether the line should stay visible afterwards.
     pub lasting: bool,
-    /// What the lab comes up without, if it says that.
+    /// What the lab comes up without, if this step says so.
     pub lacks: Option<Lack>,
 }
 
-/// What a lab can come up without.
+/// Something that a lab can come up without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lack {
     /// A limit on what a host may use.
     Limit,
-    /// A folder of the machine that a host sees as its own: its file system cannot map owners.
+    /// Owners of a mounted folder: its file system cannot map owners.
     Owners,
-    /// A wire that is closed: hosts can speak with one another's addresses, or to the machine.
+    /// A closed wire: hosts can send with one another's addresses, or reach the machine.
     ClosedWire,
-    /// A wire that carries: some host does not hear another.
+    /// A working wire: some host does not receive another's packets.
     Wire,
-    /// A server that listens, on a host that is there to serve.
+    /// A listening server, on a host whose role is to serve.
     Server,
 }
 
-/// What a lab comes up without, in words.
+/// A warning about something that a lab comes up without.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// What it lacks.
+    /// What is lacking.
     pub lacks: Lack,
-    /// Which part of it, and why, for a person.
+    /// Which part is affected and why, for people.
     pub text: String,
 }
 
@@ -137,16 +138,16 @@ impl From<Warning> for Step {
     }
 }
 
-/// What was said of such a lack, if it was.
+/// Returns the text of the first step that reports this lack.
 pub fn lacking(said: &[Step], lack: Lack) -> Option<&str> {
     said.iter().find(|step| step.lacks == Some(lack)).map(|step| step.what.as_str())
 }
 
-/// Who is told of progress.
+/// A callback that receives progress.
 pub type Progress<'a> = &'a (dyn Fn(Step) + Send + Sync);
 
-/// What must be watched to see a whole lab from outside, in the words of the machine that the
-/// observer runs on. It is the observer's first message.
+/// What an observer must watch to see a whole lab from outside, with the pids and names of the machine that
+/// it runs on. This is the observer's first message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Watch {
     /// The hosts.
@@ -155,67 +156,67 @@ pub struct Watch {
     pub segments: Vec<Interface>,
 }
 
-/// A host, to its observer.
+/// A host, as its observer knows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WatchedHost {
     /// The host's name.
     pub name: String,
-    /// Its PID 1, as numbered where the observer runs.
+    /// Its PID 1, numbered in the observer's PID namespace.
     pub init: i32,
 }
 
-/// A way to make hosts.
+/// A way to run labs.
 #[async_trait]
 pub trait Runtime: Send + Sync {
-    /// Which one this is.
+    /// Returns which runtime this is.
     fn kind(&self) -> RuntimeKind;
 
-    /// Subnets that a new lab must stay clear of.
+    /// Returns the subnets that a new lab must not use.
     async fn taken_subnets(&self) -> Result<Vec<Ipv4Net>>;
 
-    /// Builds the lab, clearing first whatever a broken lab of that name left. One that is whole stays, which is an
-    /// error. Nobody is told of progress before it is this one's turn to change anything.
+    /// Builds the lab, after clearing whatever a broken lab of that name left. A whole lab of that name
+    /// stays, and is an error. Progress is reported only once this call has its turn to change the lab.
     ///
-    /// On an error everything made so far is taken down again. Dropping the future leaves what was
-    /// made; [`Runtime::down`] finds it.
+    /// On an error everything created so far is taken down again. Dropping the future leaves what was
+    /// created; [`Runtime::down`] finds it.
     async fn up(&self, plan: &Plan, progress: Progress<'_>) -> Result<()>;
 
-    /// Takes down the lab and whatever a crash left of it, and touches nothing else. Goes on past
-    /// failures and reports them together. Says whether there was anything.
+    /// Takes down the lab and whatever a crash left of it, and touches nothing else. Continues after failures
+    /// and reports them together. Returns whether there was anything to take down.
     async fn down(&self, lab: &str) -> Result<bool>;
 
-    /// The names of the user's own labs, also of such that nothing is known of but that there is something to clear.
+    /// Returns the names of the user's own labs, including those of which only remains to be cleared exist.
     async fn names(&self) -> Result<Vec<String>>;
 
-    /// Every lab of this runtime that the user may see, whole or not.
+    /// Returns every lab of this runtime that the user may see, whole or not.
     async fn labs(&self) -> Result<Vec<LabState>>;
 
-    /// The lab of that name, whole or not.
+    /// Returns the lab of that name, whole or not.
     async fn lab(&self, lab: &str) -> Result<Option<LabState>>;
 
-    /// Cuts a host's power: first its links go, so that nothing of its end reaches the wire, then every
-    /// process at once. What it had in files of its own is gone. One that is stopped stays so.
+    /// Cuts a host's power: first its links, so that nothing of its end reaches the wire, then all processes
+    /// at once. Its own files are lost. A stopped host stays stopped.
     async fn stop_host(&self, lab: &str, host: &str) -> Result<()>;
 
-    /// Gives a stopped host its power back: same name, same addresses, its own command started anew.
-    /// One that runs stays as it is. Tells an observer's reader what is to be watched now.
+    /// Starts a stopped host again: same name, same addresses, its own command run again. A running host is
+    /// left alone. Returns what an observer must watch now.
     async fn start_host(&self, lab: &str, host: &str) -> Result<WatchedHost>;
 
-    /// Runs a program on a host, its streams held by the caller.
+    /// Runs a program on a host and returns its streams.
     async fn exec(&self, lab: &str, host: &str, command: &Command) -> Result<Process>;
 
-    /// Starts a program on a host that goes on by itself; what it prints goes to the host's log.
+    /// Starts a program on a host in the background; its output goes to the host's log.
     async fn start(&self, lab: &str, host: &str, command: &Command) -> Result<()>;
 
-    /// What the host's own programs have printed so far; with `follow`, also what they print next.
+    /// Returns what the host's own programs have printed so far; with `follow`, also what they print next.
     async fn logs(&self, lab: &str, host: &str, follow: bool) -> Result<ByteStream>;
 
-    /// Starts an observer of the whole lab: `netlab observe`, outside the hosts, which speaks
+    /// Starts an observer of the whole lab: `netlab observe`, outside the hosts. It speaks
     /// [`crate::observer::protocol`] on its streams until its input ends.
     async fn observe(&self, lab: &str) -> Result<(Process, Watch)>;
 
-    /// Which limits the hosts of that plan have met since they are up, as far as can be told: an engine does not count
-    /// it, nor does a machine without control groups.
+    /// Returns which limits the plan's hosts have reached since they started, as far as known: an engine does
+    /// not count this, nor does a machine without control groups.
     async fn limits_reached(&self, plan: &Plan) -> Vec<LimitReached> {
         match self.kind() {
             RuntimeKind::Namespaces => reached::of(plan),

@@ -1,4 +1,4 @@
-//! Whose a lab is, where several users share what labs are made of.
+//! A lab's owner, where several users share what labs are made of.
 
 use std::{fmt, fs};
 
@@ -6,33 +6,33 @@ use nix::unistd::{Uid, geteuid};
 
 use crate::{Error, Result};
 
-/// A user of the machine that a lab was started on.
+/// The user that started a lab, on the machine it was started from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     uid: Uid,
-    /// Empty where it is not known.
+    /// Empty if unknown.
     name: String,
 }
 
 impl Owner {
-    /// Whoever runs this program.
+    /// Returns the user that runs this program.
     pub fn me() -> Self {
         let (uid, accounts) = (geteuid(), fs::read("/etc/passwd").unwrap_or_default());
         Self { uid, name: name_of(&String::from_utf8_lossy(&accounts), uid).to_owned() }
     }
 
-    /// Whether that is whoever runs this program. Machines that share an engine number their users each in its own
-    /// way, so the name counts, too.
+    /// Returns whether this is the user that runs this program. Machines that share an engine number their
+    /// users independently, so the name counts, too.
     pub fn is_me(&self) -> bool {
         *self == Self::me()
     }
 
-    /// As a label has it.
+    /// Formats the owner as a label's value.
     pub fn to_label(&self) -> String {
         format!("{} {}", self.uid, self.name)
     }
 
-    /// From a label; none if that makes no sense.
+    /// Parses a label's value; `None` if it is malformed.
     pub fn from_label(label: &str) -> Option<Self> {
         let (uid, name) = label.split_once(' ')?;
         Some(Self { uid: Uid::from_raw(uid.parse().ok()?), name: name.to_owned() })
@@ -45,22 +45,22 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Refuses to change a lab that is somebody else's: only root may.
+/// Refuses to change another user's lab; only root may.
 ///
 /// # Errors
-/// It is.
+/// The lab is another user's.
 pub fn check(lab: &str, owner: Option<&Owner>) -> Result<()> {
     match owner {
-        Some(owner) if !owner.is_me() && !geteuid().is_root() => Err(Error::lab(format!(
-            "lab \"{lab}\" is {owner}'s, who shares this engine with you"
-        ))
-        .hint("give yours a name of its own (--lab NAME, or NETLAB_LAB), or use --runtime namespaces")),
+        Some(owner) if !owner.is_me() && !geteuid().is_root() => {
+            Err(Error::lab(format!("lab \"{lab}\" is {owner}'s, who shares this engine with you"))
+                .hint("give your lab another name (--lab NAME, or NETLAB_LAB), or use --runtime namespaces"))
+        }
         _ => Ok(()),
     }
 }
 
-/// A user's name in a file as `/etc/passwd`; empty where it has none. (The C library looks elsewhere, too, and
-/// cannot where it is linked statically.)
+/// Returns a user's name from a file in the format of `/etc/passwd`; empty if the user has none. (The C
+/// library also looks elsewhere, which it cannot do if linked statically.)
 pub fn name_of(accounts: &str, user: Uid) -> &str {
     let fields = |line: &str| line.split(':').nth(2).and_then(|id| id.parse::<u32>().ok());
     let line = accounts.lines().find(|line| fields(line) == Some(user.as_raw()));

@@ -1,4 +1,4 @@
-//! A program that runs on a host, as its starter holds it.
+//! A program that runs on a host, as seen by its starter.
 
 use std::{collections::BTreeMap, pin::Pin, time::Duration};
 
@@ -16,22 +16,22 @@ pub struct Command {
     pub argv: Vec<String>,
     /// Added to the host's environment.
     pub env: BTreeMap<String, String>,
-    /// Where it starts; the host's root folder if unset.
+    /// Its working directory; the host's root folder if unset.
     pub workdir: Option<String>,
-    /// A terminal of that size instead of three pipes. Its output then comes on `stdout`.
+    /// A terminal of this size in place of the three pipes. Its output then arrives on `stdout`.
     pub terminal: Option<TerminalSize>,
-    /// Whether it is under judgement: it then runs as the host's ordinary user `student`, without any
-    /// capability and with no_new_privs, so that nothing it executes can gain one.
+    /// Whether it is a program under judgement: it then runs as the host's ordinary user `student`, without
+    /// capabilities and with no_new_privs, so that nothing it executes can gain one.
     #[serde(default)]
     pub unprivileged: bool,
-    /// Whether it is netlab's own and changes the host's network: it has the right to, also where nobody on
-    /// the host has.
+    /// Whether it is one of netlab's own commands that changes the host's network: it then has the right to,
+    /// even where nobody on the host has.
     #[serde(default)]
     pub changes_network: bool,
 }
 
 impl Command {
-    /// Runs `argv` with pipes.
+    /// A command that runs `argv` with pipes.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
         Self { argv: argv.into_iter().map(Into::into).collect(), ..Self::default() }
     }
@@ -48,9 +48,9 @@ pub struct TerminalSize {
 
 /// A running program and its streams.
 ///
-/// Dropping it closes the streams and lets the program go on, as a closed terminal window would.
+/// Dropping it closes the streams but does not end the program, like closing a terminal window.
 pub struct Process {
-    /// Its number where the lab's observer runs.
+    /// Its pid, in the observer's PID namespace.
     pub pid: i32,
     /// Its standard input; shut it down for an end of file.
     pub stdin: Box<dyn AsyncWrite + Send + Unpin>,
@@ -58,24 +58,24 @@ pub struct Process {
     pub stdout: ByteStream,
     /// Its standard error; empty with a terminal.
     pub stderr: ByteStream,
-    /// The rest of what one can do with it.
+    /// Its other operations.
     pub handle: Box<dyn Handle>,
 }
 
-/// What one can do with a running program, besides talk to it.
+/// Operations on a running program other than reading and writing its streams.
 #[async_trait]
 pub trait Handle: Send + Sync {
-    /// Waits for its end. May be called again after a cancelled call, and after the end.
+    /// Waits for its end. May be called again after a cancelled call or after the end.
     async fn wait(&mut self) -> Result<ExitStatus>;
 
-    /// Tells its terminal that it has a new size; nothing without a terminal.
+    /// Resizes its terminal, if it has one.
     async fn resize(&self, size: TerminalSize) -> Result<()>;
 }
 
 impl dyn Handle {
-    /// Waits for the program's end while its `streams` are read. Its children may hold those open for as long as they
-    /// live: once it has ended, what is on its way already gets `grace` to come. Gives how it ended, and what came of
-    /// the streams if they have ended, too.
+    /// Waits for the program's end while reading its `streams`. Its children may keep those open as long as
+    /// they live; so once the program has ended, output already on its way gets `grace` to arrive. Returns
+    /// how the program ended, and the result of `streams` if they have ended, too.
     pub async fn wait_and_drain<S: Future>(
         &mut self,
         mut streams: Pin<&mut S>,

@@ -1,4 +1,4 @@
-//! Which limits the hosts of a lab have met, as their control groups count it.
+//! Which limits the hosts of a lab have reached, as counted by their control groups.
 
 use std::{
     fs,
@@ -11,16 +11,16 @@ use nix::unistd::geteuid;
 use super::namespaces::keeper::cgroup;
 use crate::topology::{HostPlan, Plan};
 
-/// How often a host has met one of its limits.
+/// How often a host has reached one of its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitReached {
     /// The host.
     pub host: String,
-    /// The limit, as `its 500 processes`.
+    /// The limit, e.g. `its 500 processes`.
     pub limit: String,
-    /// Whether that is memory, and a program was ended for want of it.
+    /// Whether the limit is on memory, and a program was killed for lack of it.
     pub is_memory: bool,
-    /// How often: programs not started, or ended for want of memory.
+    /// How often: the number of programs not started, or killed for lack of memory.
     pub times: u64,
 }
 
@@ -30,7 +30,7 @@ impl std::fmt::Display for LimitReached {
     }
 }
 
-/// Those that were met more often now than before.
+/// Returns the limits that were reached more often now than before.
 pub fn since(before: &[LimitReached], now: Vec<LimitReached>) -> Vec<LimitReached> {
     let is_more = |met: &LimitReached| {
         let earlier = before.iter().find(|b| (&b.host, &b.limit) == (&met.host, &met.limit));
@@ -39,13 +39,13 @@ pub fn since(before: &[LimitReached], now: Vec<LimitReached>) -> Vec<LimitReache
     now.into_iter().filter(is_more).collect()
 }
 
-/// What the hosts of a lab on namespaces have met so far.
+/// Returns the limits that the hosts of a lab on namespaces have reached so far.
 pub(super) fn of(plan: &Plan) -> Vec<LimitReached> {
     let groups: Vec<PathBuf> = cgroup::of_lab(&plan.lab).into_iter().filter(|group| is_mine(group)).collect();
     plan.hosts.iter().flat_map(|host| of_host(host, &groups)).collect()
 }
 
-/// Labs of different users may have the same name.
+/// Returns whether the group is this user's: labs of different users may have the same name.
 fn is_mine(group: &Path) -> bool {
     fs::metadata(group).is_ok_and(|about| about.uid() == geteuid().as_raw())
 }
@@ -60,13 +60,13 @@ fn of_host(host: &HostPlan, groups: &[PathBuf]) -> Vec<LimitReached> {
         host.limits.pids.map(|most| (format!("its {most} processes"), false, times("pids.events", "max")));
     let memory = host.limits.memory.map(|most| {
         let killed = times("memory.oom_control", "oom_kill") + times("memory.events", "oom_kill");
-        (format!("its {} MiB of memory, and a program was ended", most >> 20), true, killed)
+        (format!("its {} MiB of memory, and a program was killed", most >> 20), true, killed)
     });
     let met = |(limit, is_memory, times)| LimitReached { host: host.name.clone(), limit, is_memory, times };
     [pids, memory].into_iter().flatten().map(met).filter(|met| met.times > 0).collect()
 }
 
-/// The number behind a key at the start of a line.
+/// Returns the number after a key at the start of a line.
 fn count(text: &str, key: &str) -> u64 {
     let lines = text.lines().filter_map(|line| line.split_once(' '));
     lines.filter(|(name, _)| *name == key).filter_map(|(_, n)| n.trim().parse::<u64>().ok()).sum()

@@ -1,17 +1,17 @@
-//! Which runtime: the one that already has the lab, the one the user names, or the best there is.
+//! Selects the runtime: the one that already has the lab, the one the user names, or the best available.
 
 use super::{LabState, Runtime, RuntimeKind, docker::Docker, namespaces::Namespaces};
 use crate::{Error, Result, suggest::nearest};
 
-/// A runtime, and why it is that one, in one line.
+/// A runtime, and the reason for choosing it, in one line.
 pub struct Choice {
     /// The runtime.
     pub runtime: Box<dyn Runtime>,
-    /// As `docker (engine 20.10.24 answers)`.
+    /// The reason, e.g. `docker (engine 20.10.24 answers)`.
     pub why: String,
 }
 
-/// The runtime for a new lab: the one named, else Docker where an engine answers, else namespaces.
+/// Chooses the runtime for a new lab: the one named, else Docker if an engine answers, else namespaces.
 pub async fn choose(named: Option<RuntimeKind>) -> Result<Choice> {
     if let Some(kind) = named {
         return Ok(Choice { runtime: open(kind).await?, why: format!("{kind}, as asked") });
@@ -25,11 +25,11 @@ pub async fn choose(named: Option<RuntimeKind>) -> Result<Choice> {
     })
 }
 
-/// The runtime that has this lab, and the lab. `Ok(None)` where none has.
+/// Finds the runtime that has this lab, and the lab; `None` if no runtime has it.
 pub async fn find(lab: &str, named: Option<RuntimeKind>) -> Result<Option<(Box<dyn Runtime>, LabState)>> {
     for kind in named.map_or(vec![RuntimeKind::Namespaces, RuntimeKind::Docker], |kind| vec![kind]) {
         let runtime = match open(kind).await {
-            // An engine that does not answer has no lab, unless it was named.
+            // An engine that does not answer has no lab, unless the user named it.
             Err(_) if named.is_none() => continue,
             opened => opened?,
         };
@@ -40,7 +40,7 @@ pub async fn find(lab: &str, named: Option<RuntimeKind>) -> Result<Option<(Box<d
     Ok(None)
 }
 
-/// As [`find`], but not to have it is an error that names the labs there are.
+/// Like [`find`], but a missing lab is an error that names the existing labs.
 pub async fn expect(lab: &str, named: Option<RuntimeKind>) -> Result<(Box<dyn Runtime>, LabState)> {
     if let Some(found) = find(lab, named).await? {
         return Ok(found);
@@ -57,8 +57,8 @@ pub async fn expect(lab: &str, named: Option<RuntimeKind>) -> Result<(Box<dyn Ru
     })
 }
 
-/// Every runtime that can be asked; the quick one first. No engine that answers is no error, unless it
-/// was asked for by name.
+/// Returns every runtime that can be reached, the fastest first. An engine that does not answer is an error
+/// only if the user named it.
 pub async fn reachable(named: Option<RuntimeKind>) -> Result<Vec<Box<dyn Runtime>>> {
     if let Some(kind) = named {
         return Ok(vec![open(kind).await?]);

@@ -10,12 +10,12 @@ pub(crate) use inherited::Uninterrupted;
 
 pub use inherited::begin;
 
-/// The signals by number and name, as `kill -l` lists them: the standard ones and the real-time ones.
+/// Returns the signals by number and name, as `kill -l` lists them: the standard ones and the real-time ones.
 pub fn all() -> impl Iterator<Item = (i32, String)> {
     (1..=libc::SIGRTMAX()).filter_map(|n| name(n).map(|name| (n, name)))
 }
 
-/// A signal's name with `SIG` before it; none for the two numbers that the C library keeps to itself.
+/// Returns a signal's name with `SIG` before it; `None` for the two numbers that the C library reserves.
 pub fn name(number: i32) -> Option<String> {
     let (min, max) = (libc::SIGRTMIN(), libc::SIGRTMAX());
     match number {
@@ -27,7 +27,7 @@ pub fn name(number: i32) -> Option<String> {
     }
 }
 
-/// The number of a signal written as `PIPE`, `SIGPIPE`, `pipe` or `13`.
+/// Parses a signal written as `PIPE`, `SIGPIPE`, `pipe` or `13`.
 pub fn parse(word: &str) -> Result<i32> {
     let upper = word.to_uppercase();
     let known: Vec<_> = all().collect();

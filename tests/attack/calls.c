@@ -1,5 +1,5 @@
-// calls: asks the kernel for what no program of a host is to have. A line for each: its name, and "had" or
-// the error.
+// calls: tries system calls that no program of a host may use. Prints one line for each: its name, and "had"
+// or the error.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-//! Attacks on marks: programs that somebody else has written, and programs that take all there is.
+//! Attacks on marks: programs that somebody else wrote, and programs that exhaust resources.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub fn add(add: &mut impl FnMut(&str, fn(&Ground))) {
     add("time_that_runs_out_is_not_given_again", time_that_runs_out_is_not_given_again);
 }
 
-/// A class of its own in the ground's home.
+/// A separate class in the ground's home.
 struct Class<'g> {
     ground: &'g Ground,
     name: String,
@@ -51,12 +51,12 @@ impl<'g> Class<'g> {
         }
     }
 
-    /// One with a program in C.
+    /// Hands in a program in C.
     fn hand_in_c(&self, student: &str, source: &str) {
         self.hand_in(student, &[BUILD, RUN].concat(), &[("program.c", source.as_bytes())]);
     }
 
-    /// Grades it. Nothing where the ground has no limits, and so grades nothing.
+    /// Grades the class; `None` on a ground without limits, which therefore grades nothing.
     fn grade(&self) -> Option<Grades> {
         let path = |name: &str| format!("{}/{name}", self.name);
         let (class, course, out) = (path("class"), path("course.yaml"), path("grades"));
@@ -77,7 +77,7 @@ impl Grades {
         all.iter().find(|s| s["student"] == name).unwrap_or_else(|| panic!("{name}: {:#}", self.0))
     }
 
-    /// What was observed where a student's check has not passed.
+    /// Returns what was observed for a student's checks that did not pass.
     fn observed(&self, name: &str) -> Vec<&str> {
         let sections = self.of(name)["sections"].as_array().unwrap();
         let checks = sections.iter().flat_map(|section| section["checks"].as_array().unwrap());
@@ -104,7 +104,7 @@ while True:
     own.close()
 ";
 
-/// Moves everything in a program's file to another place of it.
+/// Moves a program's contents to other offsets in its file.
 const SHIFT: &[u8] = b"\
 import struct, sys
 old, by = bytearray(open(sys.argv[1], 'rb').read()), 0x10000
@@ -130,7 +130,7 @@ fn a_borrowed_program_gets_no_marks(ground: &Ground) {
         &[("shift.py", SHIFT)],
     );
     class.hand_in("wrapped", "server: sh /lab/run.sh {port}\n", &[("run.sh", b"exec tcpechod \"$1\"\n")]);
-    // Listens itself, and leaves the rest to a program of the system.
+    // Listens itself, and hands connections to a program of the system.
     let inetd = "{ dup2(fd, 0); dup2(fd, 1); close(fd); execl(\"/bin/cat\", \"cat\", (char *)0); }";
     class.hand_in_c("inetd", &SERVER.replace("            serve(fd);", inetd));
 
@@ -205,7 +205,7 @@ fn who_takes_all_there_is_is_done_in_time_and_told_why(ground: &Ground) {
     let Some(grades) = class.grade() else { return };
     let honest = grades.of("honest");
     assert_eq!(honest["points"], 10.0, "{honest:#}");
-    // About ten times what it takes alone: the machine may be busy with other tests.
+    // About ten times what it takes alone: other tests may be running.
     assert!(honest["elapsed_ms"].as_u64() < Some(60_000), "{honest:#}");
     for (name, points, why) in [
         ("multiplies", 5.0, "your program reached its limit of 60 processes"),

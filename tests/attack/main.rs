@@ -1,5 +1,5 @@
-//! Attacks by a program of a host, or by a submission, on the lab, on the machine and on marks: each on
-//! every ground that this machine offers, in a lab of its own, against nothing but what the test made.
+//! Attacks by a host's program, or by a submission, on the lab, the machine and marks: each on every ground
+//! that this machine offers, in a separate lab, and only against what the test itself created.
 
 mod grading;
 #[path = "../support/ground.rs"]
@@ -27,10 +27,10 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// What is refused below is refused on a ground where the honest thing works.
+/// Verifies that the ground works for honest programs, so that the refusals below mean something.
 fn an_honest_lab_works(ground: &Ground) {
     let lab = ground.up();
-    // Its server may not listen yet.
+    // Its server may not be listening yet.
     let echoed = lab.sh("client1", "timeout 20 sh -c 'until echo hello | tcpecho server 8007; do :; done'");
     assert!(echoed.stdout.contains("hello"), "{echoed:?}");
 }

@@ -1,5 +1,5 @@
-// newborn SECONDS: looks at every new process of the host as soon as it is there: at its program, its
-// environment and its descriptors. A line for each: its number, what it runs, and what could be had of it.
+// newborn SECONDS: inspects every new process of the host as soon as it appears: its program, environment and
+// descriptors. Prints one line for each: its pid, what it runs, and what could be read of it.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -22,7 +22,7 @@ static int foreign_descriptors(int pid) {
     if (atoi(e->d_name) < 3) continue;
     snprintf(path, sizeof path, "/proc/%d/fd/%s", pid, e->d_name);
     ssize_t m = readlink(path, target, sizeof target - 1);
-    // Closed meanwhile.
+    // Closed in the meantime.
     if (m <= 0) continue;
     target[m] = 0;
     // The program's own libraries, and the launcher's one socket.

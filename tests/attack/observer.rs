@@ -1,4 +1,4 @@
-//! Attacks on whoever looks at a lab from outside: on what it believes, and on its memory.
+//! Attacks on the observer of a lab: on what it believes, and on its memory.
 
 use std::{
     ffi::OsStr,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::ground::{Ground, Lab, Said, unique};
 
-/// More than anything of netlab's may take, in kilobytes.
+/// Memory limit for every process of netlab's, in kilobytes.
 const MEMORY: i64 = 300 << 10;
 
 pub fn add(add: &mut impl FnMut(&str, fn(&Ground)), ground: &Ground) {
@@ -31,8 +31,8 @@ pub fn add(add: &mut impl FnMut(&str, fn(&Ground)), ground: &Ground) {
     }
 }
 
-/// What a process of a host would put in the way of an observer that trusted the host: folders of its own below
-/// another root of PID 1, with links to a file and to a process of the machine, and without zombies.
+/// What a host's process would present to an observer that trusted the host: its own folders below another
+/// root of PID 1, with links to a file and a process of the machine, and without zombies.
 const FAKE: &str = "
 mkdir -p /tmp/fake/proc/1/ns /tmp/fake/proc/1/net /tmp/fake/proc/1/fd /tmp/fake/proc/7/fd && cd /tmp/fake/proc
 ln -s \"$(readlink /proc/self/ns/pid)\" 1/ns/pid
@@ -56,11 +56,11 @@ fn a_proc_behind_pid_1_is_not_believed(ground: &Ground) {
     let secret = secret.to_str().unwrap().trim_start_matches('/');
     assert_eq!(lab.sh("server", &FAKE.replace("VICTIM", &pid).replace("SECRET", secret)).code, 0);
     lab.compile("server", include_str!("pid1.c"), "/tmp/pid1");
-    // Where PID 1 cannot be traced the attack ends here.
+    // If PID 1 cannot be traced, the attack ends here.
     lab.sh("server", "/tmp/pid1 /tmp/fake");
 
     let said = ground.run(&["kill", "--lab", &lab.name, "-KILL", "server", "--pid", &pid]);
-    assert_ne!(said.code, 0, "no process of the host has that number: {said:?}");
+    assert_ne!(said.code, 0, "no process of the host has that pid: {said:?}");
     assert!(victim.0.try_wait().unwrap().is_none(), "a process of the machine was killed");
 
     let (said, captures) = exercise(&lab, |command| Said::from(command.output().unwrap()));
@@ -74,7 +74,7 @@ fn a_proc_behind_pid_1_is_not_believed(ground: &Ground) {
     }
 }
 
-/// Runs exercise 2; gives what `run` made of it, and the files that it left.
+/// Runs exercise 2; returns the result of `run` and the files written.
 fn exercise<T>(lab: &Lab<'_>, run: impl FnOnce(&mut Command) -> T) -> (T, Vec<PathBuf>) {
     let captures = format!("captures-{}", lab.name);
     let done = run(&mut lab.ground.netlab(&["exercise", "2", "--lab", &lab.name, "--captures", &captures]));
@@ -85,7 +85,7 @@ fn exercise<T>(lab: &Lab<'_>, run: impl FnOnce(&mut Command) -> T) -> (T, Vec<Pa
     (done, files)
 }
 
-/// Whether anywhere in there is a row of a process of that name that has ended.
+/// Returns whether the evidence contains a row of an ended process of that name.
 fn has_zombie(evidence: &Value, name: &str) -> bool {
     match evidence {
         Value::Object(row) => {
@@ -106,7 +106,7 @@ fn a_flood_of_packets_is_dropped_and_told(ground: &Ground) {
     assert_eq!(lab.sh("client1", begin).code, 0, "it can flood here");
     let ((code, memory), _) = exercise(&lab, peak_memory);
     assert!(memory < MEMORY, "{memory} KiB");
-    assert_ne!(code, 1, "what was not seen is no failed check");
+    assert_ne!(code, 1, "what was not seen must not fail a check");
 }
 
 fn more_sockets_than_are_looked_at_are_no_wrong_answer(ground: &Ground) {
@@ -118,20 +118,20 @@ fn more_sockets_than_are_looked_at_are_no_wrong_answer(ground: &Ground) {
             "for n in $(seq 2000); do [ -s /tmp/{first} ] && break; sleep 0.01; done; cat /tmp/{first}"
         );
         let said = lab.sh("client2", &(listen + &wait));
-        // A port or two may be taken.
+        // One or two ports may be in use.
         assert!(said.stdout.trim().parse().is_ok_and(|listening: i32| listening > 11_000), "{said:?}");
     }
     let ((code, memory), _) = exercise(&lab, peak_memory);
     assert!(memory < MEMORY, "{memory} KiB");
-    assert_eq!(code, 3, "what was not seen is neither a failed check nor a passed one");
+    assert_eq!(code, 3, "what was not seen must neither fail nor pass a check");
 }
 
-/// Runs a program; gives its exit code, and the most memory that it had, in kilobytes.
-#[allow(unsafe_code, clippy::zombie_processes, reason = "`wait4` waits, and tells of its memory")]
+/// Runs a program; returns its exit code and peak memory in kilobytes.
+#[allow(unsafe_code, clippy::zombie_processes, reason = "`wait4` waits, and returns its memory")]
 fn peak_memory(command: &mut Command) -> (i32, i64) {
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let (mut status, pid) = (0, child.id().cast_signed());
-    // SAFETY: both are written to, and zeroes are a `rusage`.
+    // SAFETY: both are written to, and zeroes are a valid `rusage`.
     let usage = unsafe {
         let mut usage = std::mem::zeroed::<libc::rusage>();
         assert_eq!(libc::wait4(pid, &raw mut status, 0, &raw mut usage), pid);
@@ -179,7 +179,7 @@ fn observers_inherit_nothing_and_are_bounded(ground: &Ground) {
     }
 }
 
-/// Whether root of this machine may make control groups, as in some containers it may not.
+/// Returns whether root of this machine may create control groups; in some containers it may not.
 fn can_make_groups() -> bool {
     let root = Path::new("/sys/fs/cgroup");
     let parent = if root.join("cgroup.controllers").exists() { root.to_owned() } else { root.join("memory") };
@@ -187,7 +187,7 @@ fn can_make_groups() -> bool {
     fs::create_dir(&probe).is_ok() && fs::remove_dir(&probe).is_ok()
 }
 
-/// A process of the machine that the test made.
+/// A process of the machine, started by the test.
 struct Victim(Child);
 
 impl Drop for Victim {

@@ -1,5 +1,5 @@
-// overwrite: keeps open whatever a newborn runs that is not the host's own, and writes over it as soon as
-// nobody runs it any more. Ends by itself.
+// overwrite: keeps open every executable that a new process runs and that is not the host's own, and
+// overwrites it as soon as nobody runs it any more. Ends on its own.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-//! What somebody else has put where a user's labs keep their state: nothing of it is used, by no command.
+//! Files that somebody else put where a user's labs keep their state: no command uses any of them.
 
 use std::{
     fs::{self, Permissions},
@@ -41,10 +41,10 @@ pub fn add(add: &mut impl FnMut(&str, fn(&Ground)), ground: &Ground) {
     }
 }
 
-/// The user who attacks: one that the machine has not.
+/// The attacking user: an id that the machine does not use.
 const OTHER: u32 = 4343;
 
-/// Every command that has to do with a lab that is there, or not.
+/// Every command that concerns a lab, existing or not.
 const COMMANDS: [&[&str]; 11] = [
     &["up"],
     &["down"],
@@ -59,7 +59,7 @@ const COMMANDS: [&[&str]; 11] = [
     &["exercise", "2"],
 ];
 
-/// A program of the user who runs netlab, which an attack would have ended.
+/// A program of the user who runs netlab, which an attack would kill.
 struct Victim(Child);
 
 impl Victim {
@@ -84,7 +84,7 @@ impl Drop for Victim {
     }
 }
 
-/// `netlab` with another state folder, about that lab.
+/// Runs `netlab` on that lab with another state folder.
 fn run(ground: &Ground, state: &Path, lab: &str, command: &[&str]) -> Said {
     ground.netlab(command).env("NETLAB_STATE", state).env("NETLAB_LAB", lab).output().unwrap().into()
 }
@@ -93,8 +93,8 @@ fn is_refusal(said: &Said) -> bool {
     said.code == 3 && said.stderr.contains("NETLAB_STATE")
 }
 
-/// A state folder in which another lab than `lab` could be, but which is made by hand: with a record of control
-/// groups that names a folder of ours with the victim's number in it.
+/// A forged state folder, which could be another lab's than `lab`: with a record of control groups that names
+/// a folder of ours containing the victim's pid.
 fn forged(ground: &Ground, lab: &str, victim: &Victim) -> (PathBuf, PathBuf) {
     let state = ground.home().join(unique());
     let group = ground.home().join(format!("netlab-{lab}-1"));
@@ -168,14 +168,14 @@ fn a_link_to_a_labs_folder_is_refused(ground: &Ground) {
         assert!(is_refusal(&said), "{command:?}: {said:?}");
     }
     assert!(is_refusal(&run(ground, &link, &lab, &["up"])));
-    // Nor is one in the place of a lab's folder a lab.
+    // Nor is a link in place of a lab's folder a lab.
     run(ground, &links, &lab, &["down"]);
     let said = run(ground, &links, &lab, &["up"]);
     assert!(is_refusal(&said), "{said:?}");
     assert!(victim.lives() && state.join(&lab).join("cgroups").exists());
 }
 
-/// Also in a folder of one's own, as an earlier netlab may have taken it from somebody else's.
+/// Even in the user's own folder, which an older netlab may have adopted from somebody else.
 fn a_record_of_groups_ends_nothing_but_labs(ground: &Ground) {
     let lab = unique();
     let mut victim = Victim::new(ground);
@@ -183,12 +183,12 @@ fn a_record_of_groups_ends_nothing_but_labs(ground: &Ground) {
     give(&state, ground.user(), 0o700);
     for command in ["down", "up"] {
         let said = run(ground, &state, &lab, &[command]);
-        assert!(said.code == 3 && said.stderr.contains("is no control group of a lab"), "{said:?}");
+        assert!(said.code == 3 && said.stderr.contains("is not a control group of a lab"), "{said:?}");
     }
     assert!(victim.lives() && group.exists());
 }
 
-/// Who listens gets descriptors and is believed what it answers.
+/// The listener receives descriptors, and its answers are believed.
 fn a_keeper_of_somebody_else_is_not_spoken_to(ground: &Ground) {
     let lab = unique();
     let (state, _) = forged(ground, &lab, &Victim::new(ground));
@@ -199,7 +199,7 @@ fn a_keeper_of_somebody_else_is_not_spoken_to(ground: &Ground) {
     let path = state.join(&lab).join("keeper.sock");
     let listener = listener(&path);
     give(&state, ground.user(), 0o700);
-    // The socket's file is whose it should be; the process behind it is not, for a user.
+    // The socket's file has the right owner; on a user's ground the process behind it, root's, has not.
     let asked: [&[&str]; 2] = [&["exec", "server", "--", "true"], &["down"]];
     if ground.user().is_some() {
         for command in asked {
@@ -207,7 +207,7 @@ fn a_keeper_of_somebody_else_is_not_spoken_to(ground: &Ground) {
             assert!(said.code == 3 && said.stderr.contains("runs as the user with id 0"), "{said:?}");
         }
     }
-    // And the other way round.
+    // And vice versa.
     chown(&path, Some(OTHER), Some(OTHER)).unwrap();
     for command in asked {
         let said = run(ground, &state, &lab, command);
@@ -237,7 +237,7 @@ fn a_lock_that_leads_elsewhere_is_not_followed(ground: &Ground) {
     assert!(!elsewhere.exists());
 }
 
-/// The first line of a lab's record tells where its groups are; swap is in the limit where it is counted.
+/// The first line of a lab's record names its groups; the limit includes swap if the kernel counts swap.
 fn the_limit_of_memory_counts_swap(ground: &Ground) {
     let topology = ground.write(
         &format!("{}.yaml", unique()),

@@ -1,4 +1,5 @@
-// trace: gets at the host's process 1 by every way that a tracer has. A line for each: "had" or the error.
+// trace: tries every way in which a tracer can access the host's process 1. Prints one line for each: "had"
+// or the error.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

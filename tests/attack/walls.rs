@@ -1,4 +1,4 @@
-//! The walls of a host: what its root gets at, and what a program under judgement does.
+//! The boundaries of a host: what its root can reach, and what a program under judgement can do.
 
 use std::{
     fs,
@@ -19,10 +19,10 @@ const NEWBORN: &str = include_str!("newborn.c");
 const CALLS: &str = include_str!("calls.c");
 const TRACE: &str = include_str!("trace.c");
 
-/// How many programs are started under the eyes of the host's root.
+/// How many programs are started while the host's root watches.
 const STARTS: usize = 200;
 
-/// What a newborn that is looked at must not have.
+/// What must not be found in a new process.
 const LEAKS: [&str; 3] = ["SECRET", "WRITABLE", "DESCRIPTORS"];
 
 /// The attacks of this file.
@@ -38,8 +38,8 @@ pub fn add(add: &mut impl FnMut(&str, fn(&Ground))) {
     add("roots_rights_are_few_where_strangers_are_graded", roots_rights_are_few_where_strangers_are_graded);
 }
 
-/// From its birth on, a program that netlab starts is in reach of the host's root: it must be the program, or
-/// lab-init of the host's own folder, with nothing of who typed `netlab`.
+/// From its birth, a program that netlab starts is exposed to the host's root: it must be the program itself,
+/// or lab-init from the host's own folder, with nothing from the user who typed `netlab`.
 fn nothing_of_netlab_is_born_on_a_host(ground: &Ground) {
     let lab = ground.up();
     lab.compile("server", NEWBORN, "/tmp/newborn");
@@ -50,7 +50,7 @@ fn nothing_of_netlab_is_born_on_a_host(ground: &Ground) {
     for _ in 0..STARTS {
         let mut start = ground.netlab(&["exec", "--lab", &lab.name, "server", "--", "true"]);
         let said: Said = start.env("TOKEN", "INSTRUCTORS-TOKEN").output().unwrap().into();
-        assert!(said.code == 0 || said.stderr.contains("kept from beginning"), "{said:?}");
+        assert!(said.code == 0 || said.stderr.contains("kept from starting"), "{said:?}");
     }
     lab.exec("server", &["pkill", "newborn"]);
     let seen: Vec<String> = lines.collect();
@@ -58,9 +58,9 @@ fn nothing_of_netlab_is_born_on_a_host(ground: &Ground) {
     assert!(seen.len() > STARTS / 10, "it looked at {} of {STARTS}", seen.len());
     for line in seen {
         let runs = line.split(" runs ").nth(1).unwrap();
-        // `?` is one that nobody may look at, or that has ended.
+        // `?` stands for a process that may not be inspected or has ended.
         let is_program = ["/opt/netlab/bin/", "/usr/bin/"].iter().any(|place| runs.starts_with(place));
-        // An engine's own first step keeps what it needs for itself.
+        // An engine's own first step protects what it holds itself.
         let is_engines = ground.runtime == "docker" && !is_program;
         assert!(is_program || is_engines || runs.starts_with('?'), "{line}");
         let leaks = LEAKS.iter().filter(|leak| !is_engines || **leak != "DESCRIPTORS");
@@ -70,7 +70,7 @@ fn nothing_of_netlab_is_born_on_a_host(ground: &Ground) {
     }
 }
 
-/// When its keeper is killed, no process of a host is left a way to netlab's own files.
+/// When the keeper is killed, no process of a host gains access to netlab's own files.
 fn a_killed_keeper_leaves_no_way_to_netlabs_files(ground: &Ground) {
     if ground.runtime == "docker" {
         return;
@@ -91,7 +91,7 @@ fn a_killed_keeper_leaves_no_way_to_netlabs_files(ground: &Ground) {
     }
 }
 
-/// A host that lets no program begin keeps nobody else from anything.
+/// A host that lets no program start must not delay anybody else.
 fn a_host_that_stops_newborns_delays_no_other(ground: &Ground) {
     let lab = ground.up();
     lab.compile("client1", include_str!("stopper.c"), "/tmp/stopper");
@@ -116,7 +116,7 @@ fn a_host_that_stops_newborns_delays_no_other(ground: &Ground) {
     }
 }
 
-/// The bytes of netlab's programs.
+/// Returns the contents of netlab's programs.
 fn programs(ground: &Ground) -> Vec<Vec<u8>> {
     let folder = ground.program();
     let mut all: Vec<_> =
@@ -125,7 +125,7 @@ fn programs(ground: &Ground) -> Vec<Vec<u8>> {
     all.into_iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// The lab's keeper, by its arguments.
+/// Finds the lab's keeper by its arguments.
 fn keeper(lab: &Lab<'_>) -> Pid {
     let named = format!("\0keeper\0{}\0", lab.name);
     let numbers = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
@@ -135,7 +135,7 @@ fn keeper(lab: &Lab<'_>) -> Pid {
     Pid::from_raw(keepers.next().expect("a keeper"))
 }
 
-/// Root of a host that people look around on gets nothing of the machine from the kernel.
+/// Root of a host that people explore gets no access to the machine through the kernel.
 fn roots_calls_to_the_machine_are_refused(ground: &Ground) {
     let lab = ground.up();
     lab.compile("server", CALLS, "/tmp/calls");
@@ -146,7 +146,7 @@ fn roots_calls_to_the_machine_are_refused(ground: &Ground) {
     }
 }
 
-/// What appears in the machine's folders after the lab was built is out of reach as well.
+/// Files that appear in the machine's folders after the lab was built are out of reach, too.
 fn the_machines_folders_are_not_a_hosts(ground: &Ground) {
     let lab = ground.up();
     if nix::unistd::geteuid().is_root() && ground.runtime == "namespaces" {
@@ -159,7 +159,7 @@ fn the_machines_folders_are_not_a_hosts(ground: &Ground) {
     let said = lab.sh("server", "find / -xdev -name shadow; ls -A /opt /root /home; cat /etc/shadow");
     let names: Vec<&str> = said.stdout.split_whitespace().collect();
     let known = ["/etc/shadow", "/opt:", "/root:", "/home:", "netlab", "student", ".bashrc", ".profile"];
-    // An image has an empty shadow file of its own.
+    // An image has its own, empty shadow file.
     let is_foreign =
         |name: &&&str| !(known.contains(name) || ground.runtime == "docker" && name.contains(':'));
     assert_eq!(names.iter().filter(is_foreign).collect::<Vec<_>>(), Vec::<&&str>::new(), "{said:?}");
@@ -169,7 +169,7 @@ fn the_machines_folders_are_not_a_hosts(ground: &Ground) {
     }
 }
 
-/// What a program under judgement prints while it is compiled.
+/// Returns what a program under judgement prints while it is compiled.
 fn judged<'g>(ground: &'g Ground, files: &[(&str, &str)], attack: &str) -> (String, Lab<'g>, String) {
     let workspace = super::ground::unique();
     for (name, text) in files {
@@ -190,7 +190,7 @@ fn judged<'g>(ground: &'g Ground, files: &[(&str, &str)], attack: &str) -> (Stri
     (format!("{}{}", said.stdout, said.stderr), lab, workspace)
 }
 
-/// A program under judgement has no capability, cannot gain one, and gets at nobody else's process.
+/// A program under judgement has no capability, cannot gain one, and cannot access another user's processes.
 fn a_judged_program_has_no_privilege(ground: &Ground) {
     let attack = "gcc -w -o trace trace.c && ./trace; grep -E 'Cap|NoNewPrivs' /proc/self/status; id -u";
     let (said, _lab, _) = judged(ground, &[("trace.c", TRACE)], attack);
@@ -204,7 +204,7 @@ fn a_judged_program_has_no_privilege(ground: &Ground) {
     }
 }
 
-/// A program that runs as its owner is of no use on a host, and is not to be left on the machine.
+/// A setuid program has no effect on a host, and must not be left on the machine.
 fn no_setuid_program_is_left_in_a_workspace(ground: &Ground) {
     let attack = "cp /bin/dash a; chmod 4755 a; cp /bin/dash b; chmod 2755 b; install -m 4755 /bin/dash c; \
                   python3 -c 'import os; os.open(\"d\", os.O_CREAT | os.O_WRONLY, 0o4755)'; \
@@ -217,7 +217,7 @@ fn no_setuid_program_is_left_in_a_workspace(ground: &Ground) {
     }
 }
 
-/// What is made in a workspace belongs to the workspace's owner, whoever made it, and not to a stranger.
+/// Files created in a workspace belong to the workspace's owner, whoever created them.
 fn files_in_a_workspace_belong_to_its_owner(ground: &Ground) {
     let (said, lab, workspace) = judged(ground, &[], "touch made-when-judged");
     if ground.runtime == "namespaces" {
@@ -234,8 +234,8 @@ fn files_in_a_workspace_belong_to_its_owner(ground: &Ground) {
     }
 }
 
-/// Root of a host whose programs are strangers' has no right to packets, links, other programs' memory or
-/// another root; nor has whatever a submission starts.
+/// Root of a host with untrusted programs has no right to packets, links, other programs' memory or another
+/// root; nor has anything that a submission starts.
 fn roots_rights_are_few_where_strangers_are_graded(ground: &Ground) {
     let class = super::ground::unique();
     let manifest = "build: |\n  cd /lab; touch made && echo made it; grep CapBnd /proc/1/status\n  \
@@ -253,11 +253,11 @@ fn roots_rights_are_few_where_strangers_are_graded(ground: &Ground) {
         .into();
     let record = fs::read_to_string(folder.join("out/eve/grade.json"));
     let Ok(record) = record else {
-        // Without groups of its own an ordinary user can hold no stranger's program, and grades none.
+        // Without its own control groups, an ordinary user cannot limit untrusted programs, and grades none.
         assert!(!ground.is_root() && graded.stderr.contains("nothing would stop"), "{graded:?}");
         return;
     };
-    // Its copy of the workspace is its own, and it is nobody's root.
+    // Its copy of the workspace belongs to it, and it is not root anywhere.
     assert!(record.contains("uid-1000-") && record.contains("made it"), "{record}");
     let bound = record.split("CapBnd:").nth(1).expect(&record);
     let digits: String = bound

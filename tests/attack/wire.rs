@@ -1,4 +1,4 @@
-//! Frames that are not what they say, and frames to the machine.
+//! Forged frames, and frames to the machine.
 
 use std::{
     fs::File,
@@ -14,9 +14,9 @@ use nix::sched::{CloneFlags, setns};
 use super::ground::{Ground, Lab, unique};
 
 const RAW: &str = include_str!("raw.c");
-/// Where it is on a host.
+/// Path of the program on a host.
 const PROGRAM: &str = "/root/raw";
-/// What an honest host says last: what was said before has come by then, or was dropped.
+/// What an honest host sends last: everything sent before has arrived by then, or was dropped.
 const END: &str = "that is all";
 const BROADCAST: [u8; 6] = [0xff; 6];
 
@@ -29,7 +29,7 @@ pub fn add(add: &mut impl FnMut(&str, fn(&Ground)), ground: &Ground) {
     if ground.runtime == "docker" {
         add("nothing_gains_a_privilege", nothing_gains_a_privilege);
     }
-    // Where the wire is among the machine's interfaces, and the test may have one of its own there.
+    // If the wire is among the machine's interfaces, and the test may create an interface there.
     if ground.runtime == "docker" && ground.is_root() {
         add("the_machine_is_off_the_wire", the_machine_is_off_the_wire);
     }
@@ -59,7 +59,7 @@ impl<'l> Host<'l> {
         assert_eq!(said.code, 0, "{said:?}");
     }
 
-    /// Listens from here on.
+    /// Starts listening.
     fn listen(&self) -> Heard {
         let exec = ["exec", "--lab", &self.lab.name, self.name, "--", PROGRAM, "hear", END];
         let mut child = self.lab.ground.netlab(&exec).stdout(Stdio::piped()).spawn().unwrap();
@@ -80,15 +80,15 @@ struct Heard {
 }
 
 impl Heard {
-    /// All of it, a frame a line, up to the end.
+    /// Returns everything up to the end, one frame per line.
     fn all(mut self) -> String {
         let all: Vec<String> = self.lines.map(Result::unwrap).collect();
-        assert!(self.child.wait().unwrap().success(), "the end came: {all:?}");
+        assert!(self.child.wait().unwrap().success(), "the end arrived: {all:?}");
         all.join("\n")
     }
 }
 
-/// A hardware address from its text.
+/// Parses a hardware address.
 fn hardware(text: &str) -> [u8; 6] {
     let bytes = text.trim().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap());
     bytes.collect::<Vec<u8>>().try_into().unwrap()
@@ -105,7 +105,7 @@ fn udp(from: ([u8; 6], Ipv4Addr), to: ([u8; 6], Ipv4Addr), port: u16, text: &str
     frame
 }
 
-/// A datagram to every host of the segment.
+/// Builds a datagram to every host of the segment.
 fn to_all(hardware: [u8; 6], address: Ipv4Addr, text: &str) -> Vec<u8> {
     udp((hardware, address), (BROADCAST, Ipv4Addr::BROADCAST), 7777, text)
 }
@@ -115,7 +115,7 @@ fn arp(frame_from: [u8; 6], hardware: [u8; 6], address: Ipv4Addr, text: &str) ->
     [&head, &hardware[..], &address.octets(), &[0; 6], &address.octets(), text.as_bytes()].concat()
 }
 
-/// The same frame behind VLAN tags of number 0, which the kernel unpacks for every host.
+/// Builds the same frame behind VLAN tags of number 0, which the kernel unpacks for every host.
 fn tagged(frame: &[u8], tags: &[u16]) -> Vec<u8> {
     let tags: Vec<u8> = tags.iter().flat_map(|kind| [&kind.to_be_bytes()[..], &[0, 0]].concat()).collect();
     [&frame[..12], &tags, &frame[12..]].concat()
@@ -196,13 +196,13 @@ fn a_router_still_passes_on(ground: &Ground) {
     assert!(said.stdout.contains("hello"), "{said:?}");
 }
 
-/// A network of the machine's that is not the lab's, as a campus has it, and a listener in it.
+/// A network of the machine that is not the lab's, like a campus network, with a listener on it.
 struct Campus {
     name: String,
     listener: UdpSocket,
 }
 
-/// The campus's two addresses: the machine's, and somebody else's.
+/// The campus's two addresses: the machine's and a neighbour's.
 const MACHINE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 
@@ -222,7 +222,7 @@ impl Campus {
             assert!(ip.success(), "ip {line}");
         }
         let inside = format!("/run/netns/{name}");
-        // A namespace is entered by a thread and not by its process.
+        // A thread enters a namespace, not its process.
         let listen = std::thread::spawn(move || {
             setns(File::open(inside).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
             listener()
@@ -233,23 +233,23 @@ impl Campus {
 
 impl Drop for Campus {
     fn drop(&mut self) {
-        // The pair goes with its end in there.
+        // The pair disappears with the end in there.
         let _ = Command::new("ip").args(["netns", "delete", &self.name]).status();
     }
 }
 
-/// One that is heard of on IPv4 and IPv6.
+/// A socket that receives over IPv4 and IPv6.
 fn listener() -> UdpSocket {
     let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket
 }
 
-/// Whether that text comes, before the text that is known to come.
+/// Returns whether `text` arrives before `last`, which is known to arrive.
 fn hears(socket: &UdpSocket, text: &str, last: &str) -> bool {
     let mut buffer = [0; 1500];
     loop {
-        let (n, _) = socket.recv_from(&mut buffer).expect("what is known to come");
+        let (n, _) = socket.recv_from(&mut buffer).expect("the last text arrives");
         match &buffer[..n] {
             found if found == text.as_bytes() => return true,
             found if found == last.as_bytes() => return false,
@@ -264,15 +264,15 @@ fn docker(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// The bridge of a network: its hardware address.
+/// Returns the hardware address of a network's bridge.
 fn bridge_of(network: &str) -> [u8; 6] {
     let id = docker(&["network", "inspect", "--format", "{{.Id}}", network]);
     let text = std::fs::read_to_string(format!("/sys/class/net/br-{}/address", &id[..12])).unwrap();
     hardware(&text)
 }
 
-/// Frames to the machine and past it, by every hardware address that it may take for its own. 01:80:c2:…
-/// is for the next bridge and no further.
+/// Builds frames to the machine and beyond it, to every hardware address that it may accept. 01:80:c2:…
+/// reaches the next bridge only.
 fn to_the_machine(
     from: ([u8; 6], Ipv4Addr),
     bridge: [u8; 6],
@@ -289,7 +289,7 @@ fn to_the_machine(
     frames
 }
 
-/// What every service of the machine on `[::]` would answer, and the kernel itself.
+/// Builds requests that every service of the machine on `[::]`, and the kernel itself, would answer.
 fn questions_by_ipv6(own: [u8; 6], bridge: [u8; 6], port: u16) -> Vec<Vec<u8>> {
     let link_local = |mac: [u8; 6]| {
         let mut address = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 0, 0];
@@ -308,8 +308,8 @@ fn questions_by_ipv6(own: [u8; 6], bridge: [u8; 6], port: u16) -> Vec<Vec<u8>> {
     vec![echo, syn]
 }
 
-/// The machine is off the wire: what is sent to its bridge neither arrives nor is passed on nor answered.
-/// From a network of the engine's own making the same frames arrive.
+/// The machine is isolated from the wire: what is sent to its bridge neither arrives nor is forwarded nor
+/// answered. From an ordinary network of the engine the same frames arrive.
 fn the_machine_is_off_the_wire(ground: &Ground) {
     let campus = Campus::build();
     let (machine, service) = (listener(), std::net::TcpListener::bind("[::]:0").unwrap());
@@ -330,7 +330,7 @@ fn the_machine_is_off_the_wire(ground: &Ground) {
     liar.send(&frames);
     liar.send(&[liar.end()]);
     witness.send(&[witness.end()]);
-    assert!(heard.all().contains("to the machine"), "another host hears what is for all");
+    assert!(heard.all().contains("to the machine"), "another host receives broadcasts");
     let answers = answers.all();
     let machine_says = bridge.map(|byte| format!("{byte:02x}")).join(":");
     assert!(!answers.contains(&machine_says), "the machine answers: {answers}");
@@ -347,13 +347,13 @@ fn the_machine_is_off_the_wire(ground: &Ground) {
         let machine = hears(&machine, "to the machine", "known");
         (machine, hears(&campus.listener, "to the campus", "known"))
     };
-    assert_eq!(reached(), (false, false), "the machine takes it, or routes it");
+    assert_eq!(reached(), (false, false), "the machine accepts or routes it");
     let open = OpenNetwork::with_image_of(&lab);
     open.send(&to_the_machine(open.from(), bridge_of(&open.0), &machine, &campus.listener));
     assert_eq!(reached(), (true, true), "the attack works elsewhere");
 }
 
-/// A network of the engine's that nobody has closed, with a container on it; its name, and the container's.
+/// An ordinary network of the engine with a container on it; the network's name, and the container's.
 struct OpenNetwork(String);
 
 impl OpenNetwork {
@@ -394,7 +394,7 @@ impl Drop for OpenNetwork {
     }
 }
 
-/// Whoever executes a setuid program on a host is no more than before.
+/// Executing a setuid program on a host gains nothing.
 fn nothing_gains_a_privilege(ground: &Ground) {
     let lab = ground.up();
     let line = "cp /usr/bin/id /tmp/id && chmod 4755 /tmp/id && \

@@ -1,4 +1,4 @@
-//! What is not netlab's, but looks a little like it: it must be there afterwards as it was.
+//! Objects that are not netlab's but look similar: they must be unchanged afterwards.
 
 use std::process::{Child, Command, Stdio};
 
@@ -9,7 +9,7 @@ use crate::{
     ground::{self, Ground},
 };
 
-/// A process; as root in a network namespace of its own. On Docker also a network and a volume.
+/// A process; for root in its own network namespace. On Docker also a network and a volume.
 pub struct Bystander {
     process: Child,
     name: Option<String>,
@@ -22,7 +22,7 @@ impl Bystander {
         if ground.is_root() {
             command.arg("--net");
         }
-        // As a keeper is called.
+        // Named like a keeper.
         command.args(["sh", "-c", "read end", "keeper", "lab"]);
         let process = command.stdin(Stdio::piped()).spawn().unwrap();
         let name = (ground.runtime == "docker").then(|| format!("netlab-{}", ground::unique()));

@@ -1,5 +1,5 @@
-//! An engine that is slow, refuses, loses or drops any one call: it is told, nothing hangs, and `down` over a sound engine
-//! leaves nothing.
+//! An engine that delays, refuses, loses or drops any one request: it is reported, nothing hangs, and `down`
+//! with a healthy engine leaves nothing.
 
 use libtest_mimic::Failed;
 
@@ -14,7 +14,7 @@ use crate::{
     world::World,
 };
 
-/// Commands, and about how many requests each makes.
+/// Commands, and approximately how many requests each makes.
 const ASKING: [(&str, usize); 9] = [
     ("up", 48),
     ("exec", 16),
@@ -43,7 +43,7 @@ fn round(ground: &Ground, dice: &mut Dice) {
     let first = dice.nth(requests);
     disturb(&world, verb, *dice.any(&FAULTS), first);
     if name == "exec" {
-        // The lab is as it was, and an engine takes long to make one.
+        // The lab is unchanged, and building one on an engine takes long.
         for nth in (1..=requests).filter(|nth| *nth != first) {
             disturb(&world, verb, *dice.any(&FAULTS), nth);
         }
@@ -51,7 +51,7 @@ fn round(ground: &Ground, dice: &mut Dice) {
     world.is_cleared();
 }
 
-/// Gives a command with an engine that fails once.
+/// Runs a command with an engine that fails once.
 fn disturb(world: &World, verb: &Verb, fault: Fault, nth: usize) {
     let socket = world.at(format!("docker{nth}.sock"));
     let proxy = Proxy::new(socket, fault, nth);

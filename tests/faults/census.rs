@@ -1,5 +1,5 @@
-//! What there is of a lab on the machine. Other people have theirs, so that only what can be told to be this one's is
-//! counted: by its name, its label, its folder, its user, or by descent.
+//! Finds everything of a lab on the machine. Other people have labs, too, so only what is known to be this
+//! lab's is counted: by name, label, folder, user, or descent.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,10 +20,10 @@ use crate::{
     world::{EMPTY, World},
 };
 
-/// How long what is going may take to be gone.
+/// How long disappearing objects may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A process, known by its number and its beginning.
+/// A process, identified by pid and start time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
     pub pid: i32,
@@ -33,7 +33,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Every process that is no zombie.
+    /// Returns every process that is not a zombie.
     fn all() -> Vec<Self> {
         let entries = fs::read_dir("/proc").unwrap().flatten();
         entries.filter_map(|entry| Self::read(entry.file_name().to_str()?.parse().ok()?)).collect()
@@ -50,7 +50,7 @@ impl Process {
         Some(Self { pid, began: fields[19].parse().ok()?, parent: fields[1].parse().ok()?, argv })
     }
 
-    /// Whether it was started in a lab's world.
+    /// Returns whether it was started in a lab's world.
     fn has(&self, mark: &str) -> bool {
         let environment = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
@@ -75,10 +75,10 @@ impl Process {
 
 pub struct Census {
     lab: String,
-    /// What a process of this world has in its environment.
+    /// A string in the environment of this world's processes.
     mark: String,
     on_docker: bool,
-    /// Every process of the lab that was ever seen.
+    /// Every process of the lab ever seen.
     seen: Mutex<BTreeSet<Process>>,
     /// Every bridge that one of its networks ever had.
     bridges: Mutex<BTreeSet<String>>,
@@ -96,7 +96,7 @@ impl Census {
         }
     }
 
-    /// Takes note of what there is now, and gives the processes.
+    /// Records what exists now, and returns the processes.
     pub fn look(&self) -> Vec<Process> {
         if self.on_docker {
             let bridges = docker::names("networks", &self.lab, "Id");
@@ -108,7 +108,7 @@ impl Census {
             .filter(|process| process.has(&self.mark))
             .map(|process| (process.pid, process))
             .collect();
-        // Each round takes in the children of those found.
+        // Each round adds the children of those found.
         loop {
             let before = found.len();
             for process in &all {
@@ -125,7 +125,7 @@ impl Census {
         found
     }
 
-    /// Fails, with what is left, if that does not go.
+    /// Fails, with a list of what is left, if that does not disappear.
     pub fn nothing_is_left(&self, world: &World) {
         eventually(|| self.left(world));
     }
@@ -163,7 +163,7 @@ impl Census {
     }
 }
 
-/// Waits until nothing is left of what is asked for, and fails with what is.
+/// Waits until `left` returns nothing, and fails with what it returns otherwise.
 pub fn eventually(left: impl Fn() -> Vec<String>) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -176,7 +176,7 @@ pub fn eventually(left: impl Fn() -> Vec<String>) {
     }
 }
 
-/// Everything below a folder, but for folders that are empty by nature.
+/// Returns everything below a folder, except folders that may stay empty.
 pub fn below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut all = Vec::new();
@@ -190,7 +190,7 @@ pub fn below(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// What is in the files of a folder.
+/// Returns the contents of a folder's files.
 pub fn files_in(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let files = below(folder).into_iter().filter(|path| path.is_file());
     files.map(|path| (path.strip_prefix(folder).unwrap().to_owned(), fs::read(path).unwrap())).collect()
@@ -218,7 +218,8 @@ fn mounts(folder: &Path) -> Vec<String> {
     all.lines().filter(|line| line.contains(&folder)).map(|line| format!("mount {line}")).collect()
 }
 
-/// Links of the machine that are a lab's: namespaces' have these names, and are never to be here.
+/// Returns the machine's links that are a lab's: those with the names that namespaces use, which must never
+/// appear here.
 fn links(bridges: &BTreeSet<String>) -> Vec<String> {
     let names = fs::read_dir("/sys/class/net").unwrap().flatten();
     let names = names.filter_map(|entry| entry.file_name().into_string().ok());
@@ -228,7 +229,7 @@ fn links(bridges: &BTreeSet<String>) -> Vec<String> {
         .collect()
 }
 
-/// How many of the kernel's keys a user has.
+/// Returns how many of the kernel's keys a user has.
 pub fn keys(user: u32) -> usize {
     let users = fs::read_to_string("/proc/key-users").unwrap_or_default();
     let line = users.lines().find(|line| line.trim_start().starts_with(&format!("{user}:")));

@@ -13,11 +13,11 @@ use crate::{
 
 const EXERCISE: [&str; 3] = ["exercise", "2", "--json"];
 
-/// By different processes, and as root by two users; names are the same for both.
+/// By different processes, and for root by two users; both use the same names.
 pub fn labs_side_by_side_do_not_meet(ground: &Ground, rounds: Rounds, name: &str) -> Result<(), Failed> {
     let labs = match (ground.runtime, rounds.long) {
         ("docker", false) => 4,
-        // An engine makes them one after another.
+        // An engine builds them one after another.
         ("docker", true) => 12,
         (_, false) => 6,
         (_, true) => 30,
@@ -33,14 +33,14 @@ pub fn labs_side_by_side_do_not_meet(ground: &Ground, rounds: Rounds, name: &str
             .collect();
         std::thread::scope(|scope| {
             let all: Vec<_> = worlds.iter().map(|world| scope.spawn(|| live(world))).collect();
-            // What went wrong in the first one is told.
+            // The first one's failure is reported.
             all.into_iter().for_each(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)));
         });
         worlds.iter().for_each(World::is_cleared);
     })
 }
 
-/// A lab's life from beginning to end.
+/// Runs a lab from beginning to end.
 fn live(world: &World) {
     world.works();
     let said = world.runs(&EXERCISE);
@@ -69,7 +69,7 @@ pub fn labs_one_after_another_leave_nothing(
             world.runs(&["exec", "client1", "--", "true"]);
             world.is_cleared();
         }
-        // Others of this user's labs may be up; the kernel collects keys some time later.
+        // Other labs of this user may be up; the kernel collects keys some time later.
         if let (Some(user), Some(before)) = (ground.user(), before) {
             let most = before + 20;
             eventually(|| {
@@ -109,7 +109,7 @@ pub fn a_keeper_does_not_grow(ground: &Ground, rounds: Rounds, name: &str) -> Re
     })
 }
 
-/// A process's open descriptors, and its kilobytes of memory.
+/// Returns a process's open descriptors and its memory in kilobytes.
 fn holds(pid: i32) -> (usize, u64) {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

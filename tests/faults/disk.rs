@@ -1,5 +1,5 @@
-//! A disk that is full from the n-th write on: the older good file stays whole, nothing temporary stays, and it is told
-//! as an outside cause.
+//! A disk that is full from the n-th write on: the older good file stays complete, no temporary file stays,
+//! and the full disk is reported as an outside cause.
 
 use libtest_mimic::Failed;
 use nix::errno::Errno;
@@ -15,7 +15,7 @@ use crate::{
     world::World,
 };
 
-/// A command, who writes, and whether one round tries every write: those that take long have one tried.
+/// A command, whose writes count, and whether one round tries every write: for slow commands it tries one.
 const WRITERS: [(&str, Whose, bool); 10] = [
     ("report", Whose::Command, true),
     ("submit", Whose::Command, true),
@@ -29,7 +29,7 @@ const WRITERS: [(&str, Whose, bool); 10] = [
     ("down", Whose::Command, true),
 ];
 
-/// No command that is tried at every write has more of them.
+/// Maximum number of writes of a command that is tried at every write.
 const MOST: usize = 200;
 
 pub fn a_full_disk_ruins_nothing(ground: &Ground, rounds: Rounds, name: &str) -> Result<(), Failed> {
@@ -50,7 +50,7 @@ fn round(ground: &Ground, dice: &mut Dice) {
     }
 }
 
-/// Fills the disk before the n-th write. Whether there was one.
+/// Fills the disk before the n-th write. Returns whether there was such a write.
 fn fill(ground: &Ground, verb: &Verb, whose: Whose, nth: usize) -> bool {
     let world = World::new(ground);
     verb.prepare(&world);
@@ -66,7 +66,7 @@ fn fill(ground: &Ground, verb: &Verb, whose: Whose, nth: usize) -> bool {
             return Then::Go;
         }
         if writes == nth {
-            first = step.told();
+            first = step.text();
         }
         Then::Fail(Errno::ENOSPC)
     });
@@ -84,21 +84,21 @@ fn fill(ground: &Ground, verb: &Verb, whose: Whose, nth: usize) -> bool {
         world.runs(verb.arguments);
         world.runs(&["init", "fresh"]);
         let [completed, fresh] = ["ws", "fresh"].map(|folder| files_in(&world.work().join(folder)));
-        assert_eq!(completed, fresh, "{case}: it is not completed");
+        assert_eq!(completed, fresh, "{case}: it was not completed");
     }
     world.is_cleared();
     hit
 }
 
-/// The code that it is to end with.
+/// Returns the expected exit code.
 fn expected(world: &World, verb: &Verb, hit: bool, ended: &Ended) -> i32 {
     match verb.name {
         _ if !hit => 0,
-        // What takes down needs no room.
+        // Taking down needs no space.
         "down" => 0,
-        // It records, or says why not; if it did not go on, whoever stops it is told.
+        // It records, or says why not; if it ended early, the next `capture stop` says so.
         "capture start" if ended.code() == Some(0) => {
-            assert_eq!(world.run(&["capture", "stop"]).code(), Some(3), "nobody tells that it ended early");
+            assert_eq!(world.run(&["capture", "stop"]).code(), Some(3), "its early end is not reported");
             0
         }
         _ => 3,

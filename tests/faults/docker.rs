@@ -1,4 +1,4 @@
-//! The engine, asked without netlab: what it has of a lab.
+//! Queries the engine without netlab: what it has of a lab.
 
 use std::{
     fs::File,
@@ -9,15 +9,15 @@ use std::{
 
 use serde_json::Value;
 
-/// Where this machine's engine listens.
+/// The socket of this machine's engine.
 pub const SOCKET: &str = "/var/run/docker.sock";
 
-/// Asks the engine, and gives its answer.
+/// Sends a request to the engine and returns its answer.
 pub fn ask(method: &str, path: &str) -> Value {
     request(method, path, "")
 }
 
-/// Has it make something.
+/// Makes it create something.
 pub fn post(path: &str, body: &Value) {
     request("POST", path, &body.to_string());
 }
@@ -28,7 +28,7 @@ fn request(method: &str, path: &str, body: &str) -> Value {
 
 fn request_at(socket: &Path, method: &str, path: &str, body: &str) -> Value {
     let mut engine = UnixStream::connect(socket).unwrap();
-    // Of this version, the answer ends with the connection.
+    // In this version, the answer ends with the connection.
     let head = format!("{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n");
     write!(engine, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
     let mut answer = String::new();
@@ -37,12 +37,12 @@ fn request_at(socket: &Path, method: &str, path: &str, body: &str) -> Value {
     serde_json::from_str(body).unwrap_or(Value::Null)
 }
 
-/// What the engine has of a lab, of that kind; what is asked for of each.
+/// Returns the field `what` of each of the engine's objects of that kind that belong to a lab.
 pub fn names(kind: &str, lab: &str, what: &str) -> Vec<String> {
     names_at(Path::new(SOCKET), kind, lab, what)
 }
 
-/// The same of an engine that listens there.
+/// The same for an engine at another socket.
 pub fn names_at(socket: &Path, kind: &str, lab: &str, what: &str) -> Vec<String> {
     let filter = format!("%7B%22label%22%3A%5B%22netlab.lab%3D{lab}%22%5D%7D");
     let path = format!("/{kind}{}?all=1&filters={filter}", if kind == "containers" { "/json" } else { "" });
@@ -55,7 +55,7 @@ pub fn names_at(socket: &Path, kind: &str, lab: &str, what: &str) -> Vec<String>
     rows.into_iter().map(text).collect()
 }
 
-/// Whether an engine answers there.
+/// Returns whether an engine answers there.
 pub fn answers(socket: &Path) -> bool {
     let Ok(mut engine) = UnixStream::connect(socket) else { return false };
     let mut answer = String::new();
@@ -75,7 +75,7 @@ pub fn save(image: &str, file: &Path) {
     io::copy(&mut answer, &mut File::create(file).unwrap()).unwrap();
 }
 
-/// Has the engine that listens there take it.
+/// Loads it into the engine at that socket.
 pub fn load(socket: &Path, file: &Path) {
     let mut engine = UnixStream::connect(socket).unwrap();
     let mut image = File::open(file).unwrap();

@@ -1,4 +1,4 @@
-//! A second engine, real and a test's own, that is stopped and killed under a lab.
+//! A second, real engine that belongs to the test, and is stopped and killed under a lab.
 
 use std::{
     fs::{self, File},
@@ -22,11 +22,11 @@ use crate::{
     world::World,
 };
 
-/// How long an engine may take to answer, or to end.
+/// Time limit for an engine to answer, or to end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// It ends orderly or by force while an exercise runs; while it is away everything says so, and once it is back the lab can
-/// be built and taken down.
+/// It is stopped or killed while an exercise runs; while it is away, every command says so, and once it is
+/// back, the lab can be built and taken down.
 pub fn an_engine_that_is_restarted_is_survived(
     ground: &Ground,
     rounds: Rounds,
@@ -62,11 +62,11 @@ pub fn an_engine_that_is_restarted_is_survived(
         }
         engine.start();
         let netlab = |arguments: &[&str]| finish(world.netlab(arguments).env("DOCKER_HOST", engine.url()));
-        // What held the hosts of one that was killed may live on, and nobody but that engine could end it.
+        // After a kill, the processes that held its hosts may live on, and only that engine could end them.
         if signal == Signal::SIGTERM {
             let up = netlab(&["up"]);
             assert_eq!(up.code(), Some(0), "{up:?}");
-            // An engine without rules in the machine's firewall may have a wire that carries nothing.
+            // Without rules in the machine's firewall, an engine's network may not work.
             let said = netlab(&["exec", "client1", "--", "echo", "hello"]);
             assert!(said.stdout.contains("hello"), "{said:?}");
         }
@@ -82,8 +82,8 @@ pub fn an_engine_that_is_restarted_is_survived(
     Ok(())
 }
 
-/// An engine with everything of its own: socket, data, containerd, and a bridge that no rule of the machine's firewall
-/// knows.
+/// An engine with its own socket, data, containerd, and bridge, for which the machine's firewall has no
+/// rules.
 struct Engine {
     folder: TempDir,
     bridge: String,
@@ -96,7 +96,7 @@ impl Engine {
         ip(&["link", "add", &bridge, "type", "bridge"]);
         ip(&["addr", "add", "198.19.255.1/24", "dev", &bridge]);
         let folder = tempfile::tempdir().unwrap();
-        // The machine's own says where its data is.
+        // The machine's own configuration says where its data is.
         fs::write(folder.path().join("daemon.json"), "{}").unwrap();
         Self { folder, bridge, running: None }
     }
@@ -125,7 +125,7 @@ impl Engine {
             command.arg(option).arg(self.at(name));
         }
         command.args(["--iptables=false", "--ip6tables=false", "--bridge", &self.bridge]);
-        // One that was killed leaves its files, and numbers of processes in them that may be others' by now.
+        // A killed engine leaves its pid files, whose pids may be others' by now.
         for file in ["pid", "exec/containerd/containerd.pid"] {
             let _ = fs::remove_file(self.at(file));
         }
@@ -143,14 +143,14 @@ impl Engine {
         );
     }
 
-    /// It has been sent that signal, or is now.
+    /// Waits for its end after this signal, which is sent unless it was already.
     fn end(&mut self, signal: Signal) {
         let Some(mut running) = self.running.take() else { return };
         let _ = kill(Pid::from_raw(running.id().cast_signed()), signal);
         until(|| running.try_wait().unwrap().is_some(), || "the engine does not end".into());
     }
 
-    /// Has it have an image of the machine's engine.
+    /// Loads an image of the machine's engine into it.
     fn load(&self, image: &str) {
         let file = self.at("image.tar");
         docker::save(image, &file);
@@ -162,7 +162,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.end(Signal::SIGTERM);
-        // What a killed engine has left running ends with what holds it.
+        // What a killed engine left running ends with the process that holds it.
         for pid in pids_below(&self.at("exec")).into_iter().chain(pids_of(self.folder.path())) {
             let _ = kill(pid, Signal::SIGKILL);
         }
@@ -173,14 +173,14 @@ impl Drop for Engine {
     }
 }
 
-/// The pids that files below a folder name.
+/// Returns the pids in files below a folder.
 fn pids_below(folder: &Path) -> Vec<Pid> {
     let path = folder.join("containerd/containerd.pid");
     let pid = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
     pid.map(Pid::from_raw).into_iter().collect()
 }
 
-/// The processes whose arguments name a folder.
+/// Returns the processes whose arguments name a folder.
 fn pids_of(folder: &Path) -> Vec<Pid> {
     let folder = folder.to_string_lossy().into_owned();
     let named = |pid: &i32| {
@@ -191,7 +191,7 @@ fn pids_of(folder: &Path) -> Vec<Pid> {
     all.filter(named).map(Pid::from_raw).collect()
 }
 
-/// The mount points below a folder, the innermost first.
+/// Returns the mount points below a folder, innermost first.
 fn mounts_below(folder: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);

@@ -1,5 +1,5 @@
-//! Whoever is killed, and whenever: no command hangs, panics or says that somebody's program is wrong, what is down is
-//! down, and the next `up` works.
+//! Whichever process is killed, and whenever: no command hangs, panics or blames somebody's program, what is
+//! down stays down, and the next `up` works.
 
 use std::{
     cell::Cell,
@@ -27,11 +27,11 @@ use crate::{
     world::World,
 };
 
-/// Whom a signal is for.
+/// The target of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Victim {
     Command,
-    /// The command and what it has started: what a terminal sends ^C to.
+    /// The command and its descendants: what a terminal sends ^C to.
     Group,
     Keeper,
     Observer,
@@ -42,15 +42,15 @@ enum Victim {
 
 use Victim::{Command, Group, Init, Keeper, Observer, Recorder};
 
-/// Commands and what people do to them are the half.
+/// Half of the cases are commands and what people do to them.
 const ON_NAMESPACES: [Victim; 8] = [Command, Command, Command, Group, Keeper, Observer, Recorder, Init];
 const ON_DOCKER: [Victim; 6] = [Command, Command, Command, Group, Observer, Init];
 const SIGNALS: [Signal; 4] = [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT];
 
-/// A command that takes no longer has its steps counted in the short form, too.
+/// Commands that take no longer than this have their steps counted in the short form, too.
 const SHORT: Duration = Duration::from_millis(500);
 
-/// When it comes.
+/// When the signal is sent.
 #[derive(Clone, Copy, Debug)]
 enum When {
     /// After that time.
@@ -79,7 +79,7 @@ fn round(ground: &Ground, has: (bool, bool), dice: &mut Dice) {
         told(&what);
     }
     if ended.code() == Some(130) {
-        let _told = Told(&case);
+        let _told = CaseOnPanic(&case);
         clears_up(&world, verb);
     }
     let may_leave_temporary = signal == Signal::SIGKILL && matches!(victim, Command | Group);
@@ -89,18 +89,18 @@ fn round(ground: &Ground, has: (bool, bool), dice: &mut Dice) {
     after(&world, verb, dice.coin(), &case);
 }
 
-/// What must be possible whatever has happened.
+/// Verifies what must be possible whatever has happened.
 fn after(world: &World, verb: &Verb, once_more: bool, case: &str) {
-    let _told = Told(case);
+    let _told = CaseOnPanic(case);
     world.look();
     if verb.name == "grade" {
-        // What a grading left is cleared by the next one into the same folder.
+        // What grading left is cleared by the next run into the same folder.
         let again = world.runs(verb.arguments);
         assert!(again.stdout.contains("\"points\":10"), "{again:?}");
     }
     if once_more {
         if verb.name.starts_with("link") {
-            // A lab that was up is left as it is, but for this.
+            // A lab that was up stays as it is, except for this.
             world.runs(&["up"]);
             world.runs(&["link", "client1", "--up"]);
         }
@@ -109,7 +109,7 @@ fn after(world: &World, verb: &Verb, once_more: bool, case: &str) {
     world.is_cleared();
 }
 
-/// What a command that was asked to end has ended itself.
+/// Verifies that a command that was asked to end has cleaned up.
 fn clears_up(world: &World, verb: &Verb) {
     match verb.name {
         "up" | "up with limits" => world.has_nothing(),
@@ -118,10 +118,10 @@ fn clears_up(world: &World, verb: &Verb) {
     }
 }
 
-/// Says which case it is that fails.
-struct Told<'c>(&'c str);
+/// Prints the failing case.
+struct CaseOnPanic<'c>(&'c str);
 
-impl Drop for Told<'_> {
+impl Drop for CaseOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("after {}:", self.0);
@@ -136,7 +136,7 @@ fn draw(
     dice: &mut Dice,
 ) -> (Victim, Signal, When) {
     let on_docker = ground.runtime == "docker";
-    // To count steps takes a round of its own.
+    // Counting steps takes an additional round.
     let has_time = (long || verb.takes_on(ground) < SHORT) && traced;
     let child = match verb.name {
         "up" | "up with limits" if !on_docker => Some(("keeper", Keeper)),
@@ -160,7 +160,7 @@ fn draw(
     (victim, signal, when)
 }
 
-/// How many steps a command makes where nothing disturbs it.
+/// Returns how many steps an undisturbed command makes.
 fn steps(ground: &Ground, verb: &'static Verb, whose: Whose) -> usize {
     type Known = HashMap<(&'static str, &'static str, bool), usize>;
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
@@ -211,16 +211,16 @@ fn disturb(world: &World, verb: &Verb, victim: Victim, signal: Signal, when: Whe
     (ended, hit.get())
 }
 
-/// Whether somebody got the signal.
+/// Whether a process received the signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hit {
     Missed,
     Killed,
-    /// Who has a handler for it.
+    /// A process that has a handler for it.
     Asked,
 }
 
-/// Sends the signal to whom it is for.
+/// Sends the signal to its target.
 fn strike(world: &World, victim: Victim, signal: Signal, command: Pid) -> Hit {
     let all = world.look();
     let one = |is: fn(&Process) -> bool| {
@@ -253,7 +253,7 @@ fn send(to: Pid, signal: Signal) -> Hit {
     kill(to, signal).map_or(Hit::Missed, |()| hit)
 }
 
-/// Whether a process has a handler for a signal.
+/// Returns whether a process has a handler for a signal.
 fn catches(process: Pid, signal: Signal) -> Hit {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -261,7 +261,7 @@ fn catches(process: Pid, signal: Signal) -> Hit {
     if caught >> (signal as i32 - 1) & 1 == 1 { Hit::Asked } else { Hit::Killed }
 }
 
-/// Whether that may be the end of a command to whom that happened.
+/// Checks whether a command may end like this after that signal.
 fn judge(verb: &Verb, victim: Victim, signal: Signal, hit: Hit, ended: &Ended) -> Result<(), String> {
     if ended.stderr.contains("panicked") {
         return Err("it panicked".into());
@@ -271,14 +271,14 @@ fn judge(verb: &Verb, victim: Victim, signal: Signal, hit: Hit, ended: &Ended) -
         Some(0) => true,
         _ if hit == Hit::Missed => false,
         None => by_people && hit == Hit::Killed && ended.signal() == Some(signal as i32),
-        // What became of its program, which may have lost its server.
+        // The status of its program, which may have lost its server.
         Some(code) if verb.name == "exec" && code != 101 => !by_people || code == 128 + signal as i32,
         Some(130) => by_people && signal != Signal::SIGKILL,
         Some(3) => !by_people && says_why(verb, ended),
         Some(_) => false,
     };
     if !fits {
-        return Err("that is no end for it".into());
+        return Err("it must not end like this".into());
     }
     if ended.code() == Some(0) && verb.judges() && !judges_well(verb, ended) {
         return Err("a wrong verdict".into());
@@ -290,7 +290,7 @@ fn says_why(verb: &Verb, ended: &Ended) -> bool {
     ended.stderr.contains("error: ") || verb.judges() && ended.stdout.contains("\"verdict\":\"error\"")
 }
 
-/// Every program that is judged here is right.
+/// All programs judged here are correct.
 fn judges_well(verb: &Verb, ended: &Ended) -> bool {
     let said = ended.stdout.replace(": ", ":");
     if verb.name == "grade" { said.contains("\"points\":10") } else { said.contains("\"verdict\":\"pass\"") }

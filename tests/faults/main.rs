@@ -1,8 +1,9 @@
-//! netlab while it is killed, starved, crowded, and served badly: nothing is left, nothing is lost, and nothing is said
-//! wrongly.
+//! netlab while it is killed, starved, overloaded and badly served: nothing is left behind, nothing is lost,
+//! and nothing wrong is reported.
 //!
-//! Every test draws its rounds from a seed, prints it, and begins with the one that `NETLAB_SEED` names. Within
-//! `cargo test` each has a few seconds; `NETLAB_SOAK`, in minutes, gives all of them that time together (`make soak`).
+//! Every test draws its rounds from a seed, prints it, and begins with the one that `NETLAB_SEED` gives.
+//! Within `cargo test` each has a few seconds; `NETLAB_SOAK`, in minutes, gives that time to all of them
+//! together (`make soak`).
 
 #[path = "../support/ground.rs"]
 mod ground;
@@ -31,15 +32,15 @@ use ground::Ground;
 use libtest_mimic::{Arguments, Failed, Trial};
 use seed::{Rounds, SEED};
 
-/// The long form's time, in minutes.
+/// Duration of the long form, in minutes.
 const SOAK: &str = "NETLAB_SOAK";
 
-/// So many tests run at a time, unless `--test-threads` says otherwise.
+/// Number of concurrent tests, unless `--test-threads` says otherwise.
 const AT_A_TIME: usize = 2;
 
 type Test = fn(&Ground, Rounds, &str) -> Result<(), Failed>;
 
-/// A test, the grounds that it is for, and its seconds of the short form.
+/// A test, its grounds, and its seconds in the short form.
 const TESTS: [(&str, &[&str], u64, Test); 8] = [
     ("whoever_is_killed_nothing_is_left", EACH, 25, kills::whoever_is_killed_nothing_is_left),
     ("a_full_disk_ruins_nothing", NAMESPACES, 20, disk::a_full_disk_ruins_nothing),
@@ -51,7 +52,7 @@ const TESTS: [(&str, &[&str], u64, Test); 8] = [
     ("a_keeper_does_not_grow", NAMESPACES, 1, crowd::a_keeper_does_not_grow),
 ];
 
-/// It takes an engine of its own, and so is for the long form.
+/// Needs its own engine, and so belongs to the long form.
 const RESTARTED: &str = "an_engine_that_is_restarted_is_survived";
 
 const EACH: &[&str] = &["namespaces-root", "namespaces-user", "docker"];
@@ -59,7 +60,7 @@ const NAMESPACES: &[&str] = &["namespaces-root", "namespaces-user"];
 const ROOT_AND_DOCKER: &[&str] = &["namespaces-root", "docker"];
 
 fn main() {
-    // What failed is told at the end; here a line will do.
+    // Failures are reported at the end; here one line is enough.
     std::panic::set_hook(Box::new(|what| eprintln!("{what}")));
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(AT_A_TIME));
@@ -84,7 +85,7 @@ fn main() {
         trial(test, ground, Rounds { seed, time, long: soak.is_some() }, untraced.as_deref())
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    // Their folders go with them.
+    // Dropping them removes their folders.
     drop(grounds);
     conclusion.exit();
 }
@@ -93,7 +94,7 @@ fn named(test: &str, ground: &Ground) -> String {
     format!("{}::{test}", ground.name)
 }
 
-/// A test on a ground. One that must trace where that cannot be is ignored, and its name says why.
+/// Returns a test on a ground. If it must trace and cannot, it is ignored and its name says why.
 fn trial(
     &(test, _, _, run): &(&str, &[&str], u64, Test),
     ground: &Ground,
@@ -108,12 +109,12 @@ fn trial(
     }
 }
 
-/// What a test has of the long form's time.
+/// Returns a test's share of the long form's time.
 fn share(soak: Duration, seconds: u64, of: u64) -> Duration {
     soak.min(soak.mul_f64(AT_A_TIME as f64 * seconds as f64 / of.max(1) as f64))
 }
 
 fn variable(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name} is a number, and not {value}")))
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {value}")))
 }

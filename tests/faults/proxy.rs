@@ -1,4 +1,4 @@
-//! This machine's engine at another socket, where one request of many meets with a fault.
+//! A proxy to this machine's engine, in which one request of many meets a fault.
 
 use std::{
     io::{Read, Write},
@@ -15,22 +15,22 @@ use std::{
 
 use crate::docker::SOCKET;
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It is answered much later.
     Late,
-    /// The engine says that it cannot.
+    /// The engine reports a failure.
     Refused,
-    /// The connection ends, and the engine does not hear of it.
+    /// The connection is closed, and the request does not reach the engine.
     Unheard,
-    /// The connection ends, and the engine does it.
+    /// The connection is closed, and the engine carries out the request.
     Unanswered,
     /// The engine is gone from then on.
     Gone,
 }
 
-/// How late an answer is.
+/// Delay of a late answer.
 const LATE: Duration = Duration::from_secs(3);
 const REFUSAL: &str = "{\"message\":\"the engine is out of order\"}";
 const METHODS: [&[u8]; 5] = [b"GET /", b"POST /", b"PUT /", b"DELETE /", b"HEAD /"];
@@ -47,7 +47,7 @@ struct Passing {
 }
 
 impl Proxy {
-    /// Passes requests on; the n-th meets with the fault.
+    /// Forwards requests; the n-th meets the fault.
     pub fn new(socket: PathBuf, fault: Fault, nth: usize) -> Self {
         let listener = UnixListener::bind(&socket).unwrap();
         let passing = Arc::new(Passing { fault, nth, requests: AtomicUsize::new(0) });
@@ -61,24 +61,24 @@ impl Proxy {
         Self { socket, passing }
     }
 
-    /// As `DOCKER_HOST` names it.
+    /// Returns the value for `DOCKER_HOST`.
     pub fn url(&self) -> String {
         format!("unix://{}", self.socket.display())
     }
 
-    /// Whether the fault has been met.
+    /// Returns whether the fault was met.
     pub fn was_met(&self) -> bool {
         self.passing.requests.load(Ordering::SeqCst) >= self.passing.nth
     }
 }
 
 impl Passing {
-    /// Passes on what a client says, until one of the two ends it.
+    /// Forwards a client's requests until either side ends.
     fn serve(&self, client: &UnixStream) {
         let engine = UnixStream::connect(Path::new(SOCKET)).unwrap();
         let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
         std::thread::spawn(move || {
-            // However it ends, it ends the other side, too.
+            // However one side ends, the other ends, too.
             let _ = std::io::copy(&mut &back.0, &mut &back.1);
             let _ = back.1.shutdown(Shutdown::Write);
         });
@@ -86,13 +86,13 @@ impl Passing {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(n @ 1..) = client_side.read(&mut buffer) {
             let said = &buffer[..n];
-            // One request at a time is on a connection, and its head comes in one piece.
+            // A connection carries one request at a time, and its head arrives in one piece.
             let begins = METHODS.iter().any(|method| said.starts_with(method));
             if begins && !self.passes(client) {
                 let unanswered = self.fault == Fault::Unanswered && (&engine).write_all(said).is_ok();
                 let _ = client.shutdown(Shutdown::Both);
                 if unanswered {
-                    // Until it has done it.
+                    // Wait until the engine has done it.
                     let _ = (&engine).read(&mut buffer);
                 }
                 let _ = engine.shutdown(Shutdown::Both);
@@ -105,7 +105,7 @@ impl Passing {
         let _ = engine.shutdown(Shutdown::Write);
     }
 
-    /// Whether a request that has come goes on to the engine.
+    /// Returns whether a request is forwarded to the engine.
     fn passes(&self, mut client: &UnixStream) -> bool {
         let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
         if number < self.nth || number > self.nth && self.fault != Fault::Gone {

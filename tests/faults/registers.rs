@@ -1,19 +1,19 @@
-//! System calls in the registers of a thread that is stopped before one.
+//! Reads and changes system calls in the registers of a thread stopped before one.
 
 use nix::{errno::Errno, libc::c_long, unistd::Pid};
 
-/// Whether they are known for this processor.
+/// Whether this processor is supported.
 pub const KNOWN: bool = cfg!(target_arch = "x86_64");
 
-/// The call's number, and its first arguments.
+/// Returns the call's number and its first arguments.
 #[cfg(target_arch = "x86_64")]
 pub fn call(thread: Pid) -> Option<(c_long, [u64; 3])> {
-    // It may have been killed meanwhile.
+    // It may have been killed in the meantime.
     let registers = nix::sys::ptrace::getregs(thread).ok()?;
     Some((registers.orig_rax.cast_signed(), [registers.rdi, registers.rsi, registers.rdx]))
 }
 
-/// Has the call fail instead.
+/// Makes the call fail instead.
 #[cfg(target_arch = "x86_64")]
 pub fn fail(thread: Pid, error: Errno) {
     let mut registers = nix::sys::ptrace::getregs(thread).unwrap();

@@ -1,4 +1,4 @@
-//! A command run to its end, which has to come.
+//! Runs commands to their end, with a time limit.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use nix::{
     unistd::Pid,
 };
 
-/// No command takes longer, whatever was done to it.
+/// Time limit of a command, whatever was done to it.
 pub const LIMIT: Duration = Duration::from_secs(100);
 
 /// How a command ended, and what it printed.
@@ -26,7 +26,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Its exit code, if no signal ended it.
+    /// Returns its exit code, if it was not killed by a signal.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
@@ -36,11 +36,11 @@ impl Ended {
     }
 }
 
-/// Where a command prints to: files without a name, so that whatever still holds them keeps nobody waiting.
+/// A command's output: unnamed files, so that a process that still holds them keeps nobody waiting.
 pub struct Streams([File; 2]);
 
 impl Streams {
-    /// Has a command print there.
+    /// Redirects a command's output to them.
     pub fn of(command: &mut Command) -> Self {
         let files = [(); 2].map(|()| tempfile::tempfile().unwrap());
         let [stdout, stderr] = files.each_ref().map(|file| Stdio::from(file.try_clone().unwrap()));
@@ -48,7 +48,7 @@ impl Streams {
         Self(files)
     }
 
-    /// What it has printed.
+    /// Returns what it has printed.
     pub fn ended(self, status: ExitStatus) -> Ended {
         let [stdout, stderr] = self.0.map(|mut file| {
             let mut bytes = Vec::new();
@@ -92,11 +92,11 @@ pub fn finish_after(
     }
 }
 
-/// Tells a child's end.
+/// Sends a child's end.
 fn end_of(mut child: Child) -> mpsc::Receiver<ExitStatus> {
     let (tell, end) = mpsc::channel();
     std::thread::spawn(move || {
-        // Nobody may be left to hear it.
+        // The receiver may be gone.
         let _ = tell.send(child.wait().unwrap());
     });
     end

@@ -1,4 +1,4 @@
-//! Rounds of a test, drawn from a seed: as many as there is time for, each to be had again by its own seed.
+//! Rounds of a test, drawn from a seed: as many as fit in the time, each reproducible with its own seed.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -7,13 +7,13 @@ use std::{
 
 use libtest_mimic::Failed;
 
-/// Names the seed of the first round.
+/// The variable with the seed of the first round.
 pub const SEED: &str = "NETLAB_SEED";
 
-/// So many rounds that fail are told before a test gives up.
+/// A test gives up after this many failed rounds.
 const ENOUGH: usize = 5;
 
-/// How long a test may go on beginning rounds, and from which seed.
+/// How long a test may begin rounds, and from which seed.
 #[derive(Clone, Copy)]
 pub struct Rounds {
     pub seed: u64,
@@ -23,8 +23,8 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// Makes rounds until the time is over, one at least. Neighbouring seeds follow each other, so that what a round
-    /// takes from the seed's digits comes round evenly; see `Dice::nth`.
+    /// Runs rounds until the time is over, at least one. Neighbouring seeds follow each other, so that what a
+    /// round takes from the seed's digits is evenly distributed; see `Dice::nth`.
     pub fn each(&self, name: &str, mut round: impl FnMut(&mut Dice)) -> Result<(), Failed> {
         let until = Instant::now() + self.time;
         let mut failures = Vec::new();
@@ -58,28 +58,28 @@ impl Dice {
         Self { seed, random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// One of them; successive rounds take each in turn, in an order that looks like none.
+    /// Picks one of them; successive rounds take each in turn, in an order that looks random.
     pub fn turn<'t, T>(&mut self, all: &'t [T]) -> &'t T {
         let turn = usize::try_from(self.seed % all.len() as u64).unwrap_or(0);
         self.seed /= all.len() as u64;
         &all[turn]
     }
 
-    /// A number from 1 to at least `most`: as many rounds as that have each of them once. The range is a round number,
-    /// so that a count that is not quite the same each time mostly gives the same number.
+    /// Picks a number from 1 to at least `most`: that many rounds pick each of them once. The range is a
+    /// round number, so that a count that varies slightly mostly gives the same number.
     pub fn nth(&mut self, most: usize) -> usize {
         let range = most.next_multiple_of(16) as u64;
-        // A prime that is greater than any range: it takes each number once.
+        // A prime greater than any range yields each number once.
         let nth = self.seed % range * 2_147_483_647 % range;
         usize::try_from(nth).unwrap_or(0) + 1
     }
 
-    /// Any of them.
+    /// Picks any of them.
     pub fn any<'t, T>(&mut self, all: &'t [T]) -> &'t T {
         &all[self.random.usize(..all.len())]
     }
 
-    /// A moment within that time.
+    /// Picks a moment within that time.
     pub fn moment(&mut self, within: Duration) -> Duration {
         within.mul_f64(self.random.f64())
     }

@@ -1,4 +1,4 @@
-//! Every command where something is short: it does without or says so, and never that somebody's program is wrong.
+//! Every command under a shortage: it does without or says so, and never blames somebody's program.
 
 use libtest_mimic::Failed;
 
@@ -12,7 +12,7 @@ use crate::{
     world::World,
 };
 
-/// What is short, and the shell's line that makes it so for the command in `"$@"`.
+/// The shortage, and the shell line that causes it for the command in `"$@"`.
 const SHORTAGES: [(&str, &str); 23] = [
     ("descriptors: 64", "ulimit -n 64; exec \"$@\""),
     ("descriptors: 20", "ulimit -n 20; exec \"$@\""),
@@ -86,14 +86,14 @@ fn round(ground: &Ground, dice: &mut Dice) {
     if let Err(what) = whole::files(&world, false) {
         panic!("{case}: {what}");
     }
-    // Where only the telling failed, the work is done.
+    // If only the output failed, the work is done.
     let is_of_streams =
         ["no std", "no streams", "stdout", "stderr", "all"].iter().any(|stream| shortage.starts_with(stream));
     if let Some(before) = before.filter(|_| ended.code() != Some(0) && !is_of_streams) {
         assert_eq!(files_in(&world.work()), before, "{case}");
     }
     if !below(&world.at("tmp")).is_empty() {
-        // What a grading left is cleared by the next one.
+        // What grading left is cleared by the next run.
         world.runs(Verb::named("grade").arguments);
     }
     world.is_cleared();
@@ -111,15 +111,15 @@ fn judge(verb: Option<&Verb>, ended: &Ended, case: &str) {
                 "{case}"
             );
         }
-        // A program without memory for its next few bytes can say no more than that.
+        // A program that lacks memory for its next few bytes can say no more than that.
         None if ended.stderr.contains("memory allocation of") => {
             assert!(case.starts_with("memory"), "{case}");
         }
-        // Where nobody can be told, the code is all there is.
+        // Without a place for messages, the exit code is all there is.
         Some(3) => {}
-        // A path is given that is not there, from a folder that is gone.
+        // A relative path does not exist in a folder that is gone.
         Some(2) => assert!(case.starts_with("no folder") || case.contains("doctor"), "{case}"),
-        // What became of the command on the host.
+        // The status of the command on the host.
         Some(code) if verb.is_some_and(|verb| verb.name == "exec") => {
             assert!(code != 1 && code != 101, "{case}");
         }

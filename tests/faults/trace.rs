@@ -1,7 +1,7 @@
-//! A program stopped at each of its steps: before a system call that others can see the effect of. There it can be
-//! killed, or the call be made to fail.
+//! Stops a program at each of its steps: before a system call with an effect that others can see. There it
+//! can be killed, or the call made to fail.
 //!
-//! Calls are traced with ptrace(2), by the thread that called; when that is left, the program runs on untraced.
+//! Calls are traced with ptrace(2) by the calling thread; once tracing stops, the program runs on.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +28,7 @@ use crate::{
     run::{Ended, LIMIT, Streams},
 };
 
-/// The script that a traced program begins as: it waits until it is traced.
+/// The script that a traced program starts as: it waits until it is traced.
 pub const BEGIN: [&str; 3] = ["-c", "read begin; exec \"$@\"", "sh"];
 
 /// Whose steps are counted.
@@ -36,11 +36,11 @@ pub const BEGIN: [&str; 3] = ["-c", "read begin; exec \"$@\"", "sh"];
 pub enum Whose {
     /// The command's own.
     Command,
-    /// Those of a program that it starts, known by a word among its arguments.
+    /// Those of a program that it starts, identified by a word among its arguments.
     Child(&'static str),
 }
 
-/// A step about to be made.
+/// A step about to be executed.
 pub struct Step {
     /// The process.
     pub pid: Pid,
@@ -49,17 +49,17 @@ pub struct Step {
     arguments: [u64; 3],
 }
 
-/// What is to be done at a step.
+/// What to do at a step.
 pub enum Then {
-    /// Let it be made.
+    /// Execute it.
     Go,
-    /// Have it fail.
+    /// Make it fail.
     Fail(Errno),
-    /// Let it be made, and look no further.
+    /// Execute it, and stop tracing.
     Leave,
 }
 
-/// Why programs cannot be traced here, if so.
+/// Returns why programs cannot be traced here, if they cannot.
 pub fn missing() -> Option<String> {
     if !registers::KNOWN {
         return Some("needs an x86-64 processor".into());
@@ -71,7 +71,7 @@ pub fn missing() -> Option<String> {
     seized.err().map(|error| format!("nothing can be traced: {error}"))
 }
 
-/// Runs a command made with `BEGIN` to its end, and asks at each of its steps.
+/// Runs a command made with `BEGIN` to its end, calling `at` at each of its steps.
 pub fn run(mut command: Command, whose: Whose, at: impl FnMut(&Step) -> Then + Send) -> Ended {
     let streams = Streams::of(&mut command);
     // The end of the thread ends the tracing.
@@ -79,7 +79,7 @@ pub fn run(mut command: Command, whose: Whose, at: impl FnMut(&Step) -> Then + S
         let (tell, hear) = mpsc::channel();
         let traced = scope.spawn(move || Tracer::run(&mut command, whose, at, tell));
         let child: Pid = hear.recv().unwrap();
-        // Hung up when the program has ended.
+        // The channel closes when the program has ended.
         if hear.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
             let _ = kill(child, Signal::SIGKILL);
             let _ = traced.join();
@@ -96,14 +96,14 @@ struct Tracer<At> {
     at: At,
     /// The processes whose steps are counted.
     counted: BTreeSet<Pid>,
-    /// Which process a thread is one of.
+    /// The process of each thread.
     processes: BTreeMap<Pid, Pid>,
     left: bool,
 }
 
 impl<At: FnMut(&Step) -> Then> Tracer<At> {
     fn run(command: &mut Command, whose: Whose, at: At, tell: mpsc::Sender<Pid>) -> ExitStatus {
-        #[allow(clippy::zombie_processes, reason = "waited for by its number, as whoever is traced is")]
+        #[allow(clippy::zombie_processes, reason = "waited for by pid, like every traced process")]
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let pid = Pid::from_raw(child.id().cast_signed());
         tell.send(pid).unwrap();
@@ -127,7 +127,7 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
         status
     }
 
-    /// Goes from stop to stop until the command has ended.
+    /// Proceeds from stop to stop until the command has ended.
     fn follow(&mut self) -> ExitStatus {
         use std::os::unix::process::ExitStatusExt;
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
@@ -148,7 +148,7 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
         }
     }
 
-    /// Lets a thread run on to its next stop. It may have been killed meanwhile.
+    /// Continues a thread to its next stop. It may have been killed in the meantime.
     fn go(&mut self, thread: Pid, signal: Option<Signal>) {
         let process = self.process(thread);
         let _ = if self.left {
@@ -168,14 +168,14 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
         })
     }
 
-    /// A thread has begun, or a process has become another program.
+    /// Handles the start of a thread, or the execution of another program.
     fn event(&mut self, thread: Pid, event: i32) {
         let process = self.process(thread);
         if self.is_counted(process) {
             self.counted.insert(process);
         } else {
             self.counted.remove(&process);
-            // What has just been forked may become the one.
+            // A process that has just been forked may become the one to count.
             let is_another = event == libc::PTRACE_EVENT_EXEC || self.whose == Whose::Command;
             if process != self.command && is_another {
                 let _ = ptrace::detach(thread, None);
@@ -185,21 +185,21 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
         self.go(thread, None);
     }
 
-    /// Whether a process's steps count: a keeper that is forked is one still.
+    /// Returns whether a process's steps count: a forked keeper still does.
     fn is_counted(&self, process: Pid) -> bool {
         let program = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
         let program = String::from_utf8_lossy(&program).into_owned();
         let words: Vec<_> = program.split('\0').collect();
         match self.whose {
             Whose::Command => process == self.command && words[0].ends_with("netlab"),
-            // Whether there can be a keeper is tried first, by one that does nothing.
+            // Whether a keeper is possible is tested first, by one that does nothing.
             Whose::Child(word) => {
                 process != self.command && words.contains(&word) && !words.contains(&"--check")
             }
         }
     }
 
-    /// A thread begins or ends a system call.
+    /// Handles the beginning or end of a system call.
     fn call(&mut self, thread: Pid) {
         let begins =
             ptrace::syscall_info(thread).is_ok_and(|info| info.op == libc::PTRACE_SYSCALL_INFO_ENTRY);
@@ -221,13 +221,13 @@ impl<At: FnMut(&Step) -> Then> Tracer<At> {
 }
 
 impl Step {
-    /// Whether others can see what it does.
+    /// Returns whether others can see its effect.
     fn is_seen(&self) -> bool {
         if self.opens_to_write() {
             return true;
         }
         match self.call {
-            // A thread waking another one.
+            // A thread that wakes another one.
             libc::SYS_write | libc::SYS_writev => !self.file(0).starts_with("anon_inode:"),
             libc::SYS_sendto
             | libc::SYS_sendmsg
@@ -296,7 +296,7 @@ impl Step {
         flags & u64::from((libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT).cast_unsigned()) != 0
     }
 
-    /// Whether a disk that is full can make it fail, of what is written below a folder.
+    /// Returns whether a full disk can make it fail, for files below a folder.
     pub fn needs_room(&self, folder: &Path) -> bool {
         let makes = self.opens_to_write() && self.creates();
         let in_a_folder = self.changes_a_folder()
@@ -310,14 +310,14 @@ impl Step {
         flags & u64::from(libc::O_CREAT.cast_unsigned()) != 0
     }
 
-    /// What a descriptor among the arguments is.
+    /// Returns what a descriptor among the arguments refers to.
     fn file(&self, argument: usize) -> String {
         let link = fs::read_link(format!("/proc/{}/fd/{}", self.thread, self.arguments[argument]));
         link.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    /// The call, for what is told of it.
-    pub fn told(&self) -> String {
+    /// Formats the call for messages.
+    pub fn text(&self) -> String {
         format!("call {} of {:?} {}", self.call, self.arguments, self.file(0))
     }
 }

@@ -1,10 +1,10 @@
-//! The commands that are disturbed.
+//! The commands to disturb.
 
 use std::{process::Command, time::Duration};
 
 use crate::{ground::Ground, world::World};
 
-/// What there must be before a command is given.
+/// What must exist before a command is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Needs {
     Nothing,
@@ -15,18 +15,18 @@ pub enum Needs {
     Cut,
     /// A lab that is being recorded.
     Recording,
-    /// A report made before.
+    /// An earlier report.
     Report,
-    /// An archive made before.
+    /// An earlier archive.
     Archive,
 }
 
-/// A command that is disturbed.
+/// A command to disturb.
 pub struct Verb {
     pub name: &'static str,
     pub arguments: &'static [&'static str],
     pub needs: Needs,
-    /// About how long it takes on namespaces.
+    /// Approximately how long it takes on namespaces.
     pub takes: Duration,
 }
 
@@ -65,17 +65,17 @@ impl Verb {
         VERBS.iter().find(|verb| verb.name == name).unwrap()
     }
 
-    /// Those that a ground has: only root and an engine can bound what strangers' programs take.
+    /// Returns the commands of a ground: only root and an engine can limit untrusted programs.
     pub fn all(ground: &Ground) -> Vec<&'static Self> {
         VERBS.iter().filter(|verb| verb.name != "grade" || ground.name != "namespaces-user").collect()
     }
 
-    /// How long it takes on a ground.
+    /// Returns how long it takes on a ground.
     pub fn takes_on(&self, ground: &Ground) -> Duration {
         self.takes * if ground.runtime == "docker" { 10 } else { 1 }
     }
 
-    /// The command as it is typed.
+    /// Returns the command as it is typed.
     pub fn command(&self, world: &World, program: Option<&[&str]>) -> Command {
         let mut command = match program {
             Some(words) => {
@@ -92,12 +92,12 @@ impl Verb {
         command
     }
 
-    /// Whether it says what somebody's programs are worth.
+    /// Returns whether it judges somebody's programs.
     pub fn judges(&self) -> bool {
         ["exercise", "check", "grade"].iter().any(|word| self.name.starts_with(word))
     }
 
-    /// Makes what it needs.
+    /// Creates what it needs.
     pub fn prepare(&self, world: &World) {
         match self.needs {
             Needs::Nothing => {}

@@ -1,4 +1,4 @@
-//! Files that netlab wrote are whole or not there.
+//! Files that netlab writes are complete or absent.
 
 use std::{fs, path::Path};
 
@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 
 use crate::{census::below, world::World};
 
-/// Looks at every file in a world's workspace.
+/// Checks every file in a world's workspace.
 pub fn files(world: &World, may_leave_temporary: bool) -> Result<(), String> {
     let files = below(&world.work());
     for path in files.iter().filter(|path| path.is_file()) {
@@ -15,7 +15,7 @@ pub fn files(world: &World, may_leave_temporary: bool) -> Result<(), String> {
             if may_leave_temporary {
                 continue;
             }
-            return Err(format!("a temporary file stays: {}", path.display()));
+            return Err(format!("a temporary file is left: {}", path.display()));
         }
         let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let whole = match path.extension().and_then(|extension| extension.to_str()) {
@@ -31,13 +31,13 @@ pub fn files(world: &World, may_leave_temporary: bool) -> Result<(), String> {
             _ => continue,
         };
         if !whole {
-            return Err(format!("{} is not whole ({} bytes)", path.display(), bytes.len()));
+            return Err(format!("{} is incomplete ({} bytes)", path.display(), bytes.len()));
         }
     }
     Ok(())
 }
 
-/// Whether a capture is blocks from its beginning to its end: each has its length at both ends.
+/// Returns whether a capture consists of blocks from beginning to end: each has its length at both ends.
 pub fn blocks(mut bytes: &[u8]) -> bool {
     let number = |at: &[u8]| at.first_chunk().map(|four| u32::from_le_bytes(*four) as usize);
     while !bytes.is_empty() {

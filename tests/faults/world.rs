@@ -1,4 +1,4 @@
-//! A lab of a test's own, and everything else that is its own: home, temporary files, state, workspace, a class.
+//! A test's own lab with everything it needs: home, temporary files, state, workspace, a class.
 
 use std::{
     fs,
@@ -38,18 +38,18 @@ pub struct World<'g> {
     pub lab: String,
     /// Its folder within the ground's home.
     name: String,
-    /// Where its labs keep their state.
+    /// The folder in which its labs keep their state.
     state: PathBuf,
     census: Census,
 }
 
 impl<'g> World<'g> {
-    /// One that shares nothing with any other.
+    /// Creates one that shares nothing with any other.
     pub fn new(ground: &'g Ground) -> Self {
         Self::with(ground, ground::unique(), None)
     }
 
-    /// One whose lab's name is given, and whose state is where all of its user's is.
+    /// Creates one with a given lab name, and the same state folder as its user's others.
     pub fn sharing(ground: &'g Ground, lab: &str) -> Self {
         Self::with(ground, lab.to_owned(), Some(ground.home().join("state")))
     }
@@ -78,24 +78,24 @@ impl<'g> World<'g> {
         world
     }
 
-    /// A folder or file of it.
+    /// Returns the path of a folder or file of it.
     pub fn at(&self, name: impl AsRef<Path>) -> PathBuf {
         self.ground.home().join(&self.name).join(name)
     }
 
-    /// Where its commands are typed.
+    /// Returns the folder in which its commands are run.
     pub fn work(&self) -> PathBuf {
         self.at("work")
     }
 
-    /// `netlab` with these arguments for its lab.
+    /// Returns a `netlab` command with these arguments for its lab.
     pub fn netlab(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(self.ground.program());
         command.args(arguments);
         command
     }
 
-    /// Any program in its environment.
+    /// Returns a command for any program in its environment.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = self.ground.command(program);
         command.current_dir(self.work()).env("NETLAB_LAB", &self.lab);
@@ -111,19 +111,19 @@ impl<'g> World<'g> {
         finish(&mut self.netlab(arguments))
     }
 
-    /// The same where nothing disturbs it: it does its work.
+    /// The same without disturbance: it succeeds.
     pub fn runs(&self, arguments: &[&str]) -> Ended {
         let ended = self.run(arguments);
         assert_eq!(ended.code(), Some(0), "netlab {}: {ended:?}", arguments.join(" "));
         ended
     }
 
-    /// Takes note of what there is of the lab now.
+    /// Records what exists of the lab now.
     pub fn look(&self) -> Vec<crate::census::Process> {
         self.census.look()
     }
 
-    /// Takes everything down, which must succeed whatever has happened, and leave nothing.
+    /// Takes everything down, which must succeed whatever has happened, and must leave nothing.
     pub fn is_cleared(&self) {
         self.look();
         self.runs(&["status", "--all"]);
@@ -131,12 +131,12 @@ impl<'g> World<'g> {
         self.census.nothing_is_left(self);
     }
 
-    /// Nothing is there of the lab, or goes by itself.
+    /// Verifies that nothing of the lab exists, or that it disappears on its own.
     pub fn has_nothing(&self) {
         self.census.nothing_is_left(self);
     }
 
-    /// On its hosts runs what belongs there, and whatever else goes by itself.
+    /// Verifies that its hosts run only what they should, or that other programs end on their own.
     pub fn has_no_programs(&self) {
         eventually(|| {
             let mut left = self.look();
@@ -145,7 +145,7 @@ impl<'g> World<'g> {
         });
     }
 
-    /// A lab can be built here, and works.
+    /// Verifies that a lab can be built here and works.
     pub fn works(&self) {
         self.runs(&["up"]);
         let echo = "echo hello | timeout 20 tcpecho server 8007";
@@ -162,7 +162,7 @@ impl Drop for World<'_> {
 }
 
 impl World<'_> {
-    /// What a test that failed may have left; it was told already.
+    /// What a failed test may have left; the failure was already reported.
     fn run_down(&self) {
         let _ = self.netlab(&["down"]).output();
         self.census.end();

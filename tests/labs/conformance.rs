@@ -1,7 +1,7 @@
-//! One suite for every runtime: whatever a lab is made of, it must behave the same, case by case.
+//! One suite for every runtime: whatever a lab runs on, it must behave the same, case by case.
 //!
-//! A runtime that this machine cannot offer has its cases reported as ignored, never as passed.
-//! Under `CI=true` a Docker engine that is installed must answer.
+//! If this machine cannot offer a runtime, its cases are reported as ignored, never as passed. Under
+//! `CI=true` an installed Docker engine must answer.
 
 use std::{future::Future, pin::Pin, sync::Mutex, time::Duration};
 
@@ -40,7 +40,7 @@ const SHARED: &[(&str, Case)] = cases![
     environment_and_identity,
 ];
 
-/// Cases that need a lab of their own.
+/// Cases that need a separate lab.
 const ALONE: &[(&str, Case)] = cases![
     a_host_sees_its_own_processes_only,
     down_leaves_nothing_and_says_so,
@@ -70,12 +70,12 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Runs a command with this input; gives how it ended, and both outputs.
+/// Runs a command with this input; returns how it ended, and both outputs.
 async fn run(lab: &Lab, host: &str, argv: &[&str], input: &str) -> (ExitStatus, String, String) {
     let process = lab.runtime.exec(&lab.name, host, &Command::new(argv.iter().copied())).await.unwrap();
     let Process { mut stdin, mut stdout, mut stderr, mut handle, .. } = process;
     let feed = async {
-        // A program that does not read its input may be gone already.
+        // A program that does not read its input may already be gone.
         let _ = stdin.write_all(input.as_bytes()).await;
         let _ = stdin.shutdown().await;
     };
@@ -91,7 +91,7 @@ async fn output(lab: &Lab, host: &str, argv: &[&str]) -> String {
     out
 }
 
-/// Reads until the text has come.
+/// Reads until the text has arrived.
 async fn read_until(stream: &mut (impl AsyncReadExt + Unpin), text: &str) -> String {
     let mut all = Vec::new();
     let read = async {
@@ -112,12 +112,12 @@ async fn watch(lab: &Lab) -> Session {
     Session::open(lab.runtime.as_ref(), &lab.name).await.unwrap()
 }
 
-/// Waits until the tables are so.
+/// Waits until the tables satisfy the condition.
 async fn see(session: &mut Session, what: &str, condition: impl FnMut(&Tables) -> bool) {
     assert!(session.until(Duration::from_secs(10), condition).await.unwrap(), "never seen: {what}");
 }
 
-/// Waits until the server's own command listens, which a lab's start does not. Gives its pid.
+/// Waits until the server's own command listens, which starting a lab does not. Returns its pid.
 async fn server_listens(lab: &Lab) -> i32 {
     let mut session = watch(lab).await;
     let listener = |t: &Tables| t.listeners("server").next().map(|(_, process)| process.pid);
@@ -199,7 +199,7 @@ async fn dispositions_are_the_default_ones(lab: &Lab) {
     }
 }
 
-/// A set of signals in a process's `status`, the two left out that the C library keeps to itself.
+/// Reads a set of signals from a process's `status`, without the two that the C library reserves.
 fn signals(status: &str, field: &str) -> u64 {
     let line = status.lines().find(|l| l.starts_with(field)).unwrap();
     let mask = u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap();
@@ -294,7 +294,7 @@ async fn sockets_are_seen_with_their_owners(lab: &Lab) {
         let parent = tables.process("server", child.ppid)?;
         Some((child.name.clone(), parent.name.clone()))
     };
-    // Each host is looked at by itself.
+    // Each host is sampled separately.
     see(&mut session, "the server's side of it", |t| child_and_parent(t).is_some()).await;
     let names = child_and_parent(&session.tables).unwrap();
     assert_eq!(names, ("tcpechod".to_owned(), "tcpechod".to_owned()));
@@ -332,10 +332,10 @@ async fn environment_and_identity(lab: &Lab) {
 async fn down_leaves_nothing_and_says_so(lab: &Lab) {
     assert!(lab.runtime.down(&lab.name).await.unwrap());
     assert!(lab.runtime.lab(&lab.name).await.unwrap().is_none());
-    assert!(!lab.runtime.down(&lab.name).await.unwrap(), "there is nothing any more");
+    assert!(!lab.runtime.down(&lab.name).await.unwrap(), "nothing is left");
 }
 
-/// Waits until a host of the lab is missed.
+/// Waits until a host of the lab is missing.
 async fn broken(lab: &Lab) -> LabState {
     let look = || async {
         let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
@@ -358,7 +358,7 @@ async fn up_clears_what_a_broken_lab_left(lab: &Lab) {
     let session = watch(lab).await;
     session.observer.signal("client2", 1, 9).await.unwrap();
     broken(lab).await;
-    // Another lab may have its subnet by then.
+    // Another lab may have taken its subnet by then.
     support::build(lab.runtime.as_ref(), &lab.name, support::ROOM).await;
     let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
     assert!(state.is_whole());
@@ -376,7 +376,7 @@ async fn a_stopped_host_falls_silent_and_comes_back(lab: &Lab) {
     session.look().await.unwrap();
 
     lab.runtime.stop_host(&lab.name, "server").await.unwrap();
-    lab.runtime.stop_host(&lab.name, "server").await.expect("stopped already is as good");
+    lab.runtime.stop_host(&lab.name, "server").await.expect("stopping a stopped host succeeds");
     let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
     assert_eq!(state.hosts, [HostState::Stopped, HostState::Running, HostState::Running]);
     assert!(lab.runtime.exec(&lab.name, "server", &Command::new(["true"])).await.is_err());
@@ -393,9 +393,9 @@ async fn a_stopped_host_falls_silent_and_comes_back(lab: &Lab) {
 
     let watched = lab.runtime.start_host(&lab.name, "server").await.unwrap();
     let again = lab.runtime.start_host(&lab.name, "server").await.unwrap();
-    assert_eq!((watched.name.as_str(), watched.init), ("server", again.init), "it runs already");
+    assert_eq!((watched.name.as_str(), watched.init), ("server", again.init), "it is already running");
     session.watch_again(&watched).await.unwrap();
-    see(&mut session, "its own command, started anew", |t| t.listener("server", 8007).is_some()).await;
+    see(&mut session, "its own command, started again", |t| t.listener("server", 8007).is_some()).await;
     assert!(lab.runtime.lab(&lab.name).await.unwrap().unwrap().is_whole());
     let after = output(lab, "server", &hardware).await;
     assert_eq!(before.split_whitespace().last(), after.split_whitespace().last(), "same link");
@@ -414,14 +414,14 @@ async fn labs_live_side_by_side(lab: &Lab) {
     hosts_know_each_other_by_name(lab).await;
 }
 
-/// Whose server takes its time.
+/// A topology with a slow server.
 const SLOW_SERVER: &str = "\
 hosts:
   server: {role: server, run: 'sleep 0.5; exec tcpechod 8007'}
   client: {role: client}
 ";
 
-/// Also when its host comes back.
+/// Also when its host is started again.
 async fn up_waits_until_the_server_listens(lab: &Lab) {
     for _ in 0..2 {
         let (status, out, err) = run(lab, "client", &["tcpecho", "server", "8007"], "at once\n").await;
@@ -457,7 +457,7 @@ async fn a_router_joins_two_segments(lab: &Lab) {
     packets_of_several_segments_come_in_order(lab).await;
 }
 
-/// As the observer shows them, and as a recording has them: a packet passes one segment before the next.
+/// As seen by the observer and as recorded: a packet passes one segment before the next.
 async fn packets_of_several_segments_come_in_order(lab: &Lab) {
     let mut session = watch(lab).await;
     let (process, watched) = lab.runtime.observe(&lab.name).await.unwrap();
@@ -485,7 +485,7 @@ async fn packets_of_several_segments_come_in_order(lab: &Lab) {
     assert!(times.len() > 600 && times.is_sorted(), "{} packets", times.len());
 }
 
-/// The times of Enhanced Packet Blocks, in nanoseconds.
+/// Returns the times of Enhanced Packet Blocks, in nanoseconds.
 fn times(mut blocks: &[u8]) -> Vec<u64> {
     let mut times = Vec::new();
     while !blocks.is_empty() {

@@ -1,4 +1,4 @@
-//! Hosts that lose their power and links that are cut, by hand and by an exercise.
+//! Hosts that lose power and links that are cut, by hand and by an exercise.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Runs netlab on the lab; gives its exit code, what it printed, and what it complained.
+/// Runs netlab on the lab; returns its exit code, output and error output.
 fn netlab(lab: &Lab, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netlab"));
     command.args(arguments).env("NETLAB_LAB", &lab.name);
@@ -45,7 +45,7 @@ fn netlab(lab: &Lab, arguments: &[&str]) -> (i32, String, String) {
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
-/// Nobody on such a host has the right to change its links, and netlab does it.
+/// Nobody on such a host may change its links; netlab does it from outside.
 fn links_of_strangers_hosts_are_cut_from_outside(lab: &Lab) {
     let reaches = || netlab(lab, &["exec", "client1", "--", "tcpecho", "server", "8007"]).0 == 0;
     assert!(reaches());
@@ -69,7 +69,7 @@ fn a_host_is_stopped_and_started_by_hand(lab: &Lab) {
     let mend = format!("netlab host --lab {} server --start", lab.name);
     assert!(code == 3 && err.contains(&mend), "{code}: {err}");
     let (code, _, err) = netlab(lab, &["logs", "server"]);
-    assert_eq!(code, 0, "what it printed is still there: {err}");
+    assert_eq!(code, 0, "its output is still there: {err}");
 
     let (code, out, err) = netlab(lab, &["host", "server", "--start"]);
     assert_eq!((code, out.as_str()), (0, "server: running\n"), "{err}");
@@ -78,15 +78,15 @@ fn a_host_is_stopped_and_started_by_hand(lab: &Lab) {
     assert_eq!(netlab(lab, &["exec", "server", "--", "touch", "/tmp/boot"]).0, 0);
     assert_eq!(netlab(lab, &boot).0, 0);
     assert_eq!(netlab(lab, &["host", "server", "--reboot"]).0, 0);
-    assert_eq!(netlab(lab, &boot).0, 1, "nothing is left of before");
+    assert_eq!(netlab(lab, &boot).0, 1, "nothing from before is left");
 
     let (code, _, err) = netlab(lab, &["host", "serve", "--stop"]);
     assert!(code == 2 && err.contains("did you mean server?"), "{code}: {err}");
-    assert_eq!(netlab(lab, &["host", "server"]).0, 2, "what to do must be said");
+    assert_eq!(netlab(lab, &["host", "server"]).0, 2, "an action is required");
     assert_eq!(netlab(lab, &["host", "server", "--stop", "--start"]).0, 2);
 }
 
-/// Runs the exercise; gives its exit code and its checks' verdicts by id.
+/// Runs the exercise; returns its exit code and its checks' verdicts by id.
 fn crash(lab: &Lab, more: &[&str]) -> (i32, Vec<(String, String)>) {
     let folder = tempfile::tempdir().unwrap();
     let captures = folder.path().to_str().unwrap();
@@ -98,7 +98,7 @@ fn crash(lab: &Lab, more: &[&str]) -> (i32, Vec<(String, String)>) {
     (code, checks.map(|check| (text(check, "id"), text(check, "verdict"))).collect())
 }
 
-/// The exercise with some of its text replaced, in a folder of its own.
+/// The exercise with parts of its text replaced, in a separate folder.
 fn altered(replacements: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut text = include_str!("../../exercises/crash.yaml").to_owned();
@@ -110,7 +110,7 @@ fn altered(replacements: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-/// An exercise that nobody can go on with, because the host that it needs has no power.
+/// An exercise that cannot be continued, because the host that it needs has no power.
 fn what_an_exercise_cuts_is_mended(lab: &Lab) {
     let folder = altered(&[
         ("power: {host: server, state: up}", "look: still-dark"),
@@ -127,9 +127,9 @@ fn what_an_exercise_cuts_is_mended(lab: &Lab) {
     assert!(state.is_whole(), "{:?}", state.hosts);
 }
 
-/// While the exercise has a host without power, somebody gives it back.
+/// While the exercise has cut a host's power, somebody restores it.
 fn a_host_that_somebody_starts_fails_nothing(lab: &Lab) {
-    // It stays dark for ten seconds.
+    // It stays without power for ten seconds.
     let waits = "{from: client1, count: 1, close: open, retransmissions: {min: 2}}";
     let folder = altered(&[(waits, &waits.replace("min: 2", "min: 200"))]);
     let mut command = Command::new(env!("CARGO_BIN_EXE_netlab"));
@@ -138,15 +138,15 @@ fn a_host_that_somebody_starts_fails_nothing(lab: &Lab) {
     command.env("NETLAB_RUNTIME", lab.runtime.kind().to_string());
     let mut exercise = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(exercise.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(said.any(|line| line.contains("its power is cut")), "the server is dark");
+    assert!(said.any(|line| line.contains("its power is cut")), "the server has no power");
     support::block_on(lab.runtime.start_host(&lab.name, "server")).unwrap();
     let told = said.collect::<Vec<_>>().join("\n");
     assert_eq!(exercise.wait().unwrap().code(), Some(3), "{told}");
     assert!(told.contains("host server was started meanwhile") && !told.contains("fail "), "{told}");
 }
 
-/// The exercise with every cut left out, and the server merely killed: each check that a cut is to prove
-/// must notice.
+/// The exercise without any cut, in which the server is merely killed: each check that relies on a cut must
+/// notice.
 fn crash_fails_where_nothing_is_cut(lab: &Lab) {
     let folder = altered(&[
         ("power: {host: server, state: down}", "signal: KILL\n    to: server.group"),

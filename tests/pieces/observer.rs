@@ -176,7 +176,7 @@ async fn a_signal_reaches_the_process_of_that_number_on_that_host() {
     assert_eq!(stranger, Err("no host printer to observe".into()));
     let me = i32::try_from(std::process::id()).unwrap();
     let elsewhere = eyes.observer.resolve(me).await.map_err(words);
-    assert_eq!(elsewhere, Err(format!("process {me} is on no host of this lab")));
+    assert_eq!(elsewhere, Err(format!("process {me} is not on a host of this lab")));
     assert!(eyes.observer.signal("server", 1, 99).await.is_err());
 }
 
@@ -296,7 +296,7 @@ async fn what_is_not_a_host_is_refused() {
     for (init, why) in [(bare.id(), "it has no /proc of its own mounted"), (me, no_host.as_str())] {
         let error = Eyes::on(&room, &only(init)).await.err().expect("an error");
         let cause = std::error::Error::source(&error).expect("a cause").to_string();
-        assert!(cause.contains("cannot look into host server") && cause.contains(why), "{cause}");
+        assert!(cause.contains("cannot observe host server") && cause.contains(why), "{cause}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! An engine that can be stopped or made slow: this machine's, passed on at another socket.
+//! A proxy to this machine's engine, which can be stopped or slowed down.
 
 use std::{
     io::{Read, Write},
@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard},
 };
 
-/// An engine behind a socket of its own.
+/// An engine behind a proxy's socket.
 #[derive(Clone)]
 pub struct PassedOn {
     socket: PathBuf,
@@ -35,7 +35,7 @@ impl State {
 }
 
 impl PassedOn {
-    /// This machine's engine, at that socket too.
+    /// Makes this machine's engine available at that socket, too.
     pub fn at(socket: PathBuf) -> Self {
         let listener = UnixListener::bind(&socket).unwrap();
         let engine = Self { socket, state: Arc::default(), changed: Arc::default() };
@@ -48,38 +48,38 @@ impl PassedOn {
         engine
     }
 
-    /// As `DOCKER_HOST` names it.
+    /// Returns the value for `DOCKER_HOST`.
     pub fn url(&self) -> String {
         format!("unix://{}", self.socket.display())
     }
 
-    /// Stops the engine as soon as a request has these words in it. It does not hear of that one.
+    /// Stops the engine as soon as a request contains these words. That request does not reach it.
     pub fn stop_when(&self, words: &[u8]) {
         self.lock().stop_when = Some(words.to_owned());
     }
 
-    /// Ends the connection of each request that has these words in it, before the engine hears of it.
+    /// Closes the connection of each request that contains these words, before it reaches the engine.
     pub fn refuse_when(&self, words: &[u8]) {
         self.lock().refuse_when = Some(words.to_owned());
     }
 
-    /// Holds requests back that have these words in them, until `go_on`.
+    /// Holds back requests that contain these words, until `go_on`.
     pub fn hold_when(&self, words: &[u8]) {
         self.lock().hold_when = Some(words.to_owned());
     }
 
-    /// Waits until such a request has come.
+    /// Waits until such a request has arrived.
     pub fn wait_until_it_holds(&self) {
         drop(self.changed.wait_while(self.lock(), |state| !state.holds).unwrap());
     }
 
-    /// Lets them pass.
+    /// Releases them.
     pub fn go_on(&self) {
         self.lock().hold_when = None;
         self.changed.notify_all();
     }
 
-    /// Ends every connection, and takes no more.
+    /// Closes every connection, and accepts no more.
     pub fn stop(&self) {
         let mut state = self.lock();
         if std::mem::replace(&mut state.stopped, true) {
@@ -87,7 +87,7 @@ impl PassedOn {
         }
         std::fs::remove_file(&self.socket).unwrap();
         for stream in &state.streams {
-            // Its other end may have gone already.
+            // The other end may be gone already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -101,7 +101,7 @@ impl PassedOn {
         self.lock().streams.extend([client.try_clone().unwrap(), engine.try_clone().unwrap()]);
         let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
         std::thread::spawn(move || {
-            // However it ends, it ends the other side, too.
+            // However one side ends, the other ends, too.
             let _ = std::io::copy(&mut &back.0, &mut &back.1);
             let _ = back.1.shutdown(Shutdown::Write);
         });
@@ -136,7 +136,7 @@ impl PassedOn {
     }
 }
 
-/// Whether a request has these words in it.
+/// Returns whether a request contains these words.
 fn has(request: &[u8], words: Option<&[u8]>) -> bool {
     words.is_some_and(|words| request.windows(words.len()).any(|window| window == words))
 }

@@ -1,5 +1,5 @@
-//! Where attacks are made: namespaces as root, namespaces as an ordinary user, with and without a range of ids
-//! in `/etc/subuid`, and Docker.
+//! The grounds for attacks: namespaces as root, namespaces as an ordinary user, with and without a range of
+//! ids in `/etc/subuid`, and Docker.
 
 #![allow(dead_code, reason = "each file of attacks uses its own part")]
 use std::{
@@ -20,25 +20,25 @@ use std::{
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 
-/// The ordinary user: one that the machine has not, and so nobody's.
+/// The ordinary user: an id that the machine does not use.
 const USER: u32 = 4545;
 
-/// The line of the ordinary user in files as `/etc/passwd`, and their range of ids: the machine's own files are
-/// covered with these, in a mount namespace of the command's own.
+/// The ordinary user's line in files such as `/etc/passwd`, and the user's range of ids: these are mounted
+/// over the machine's own files, in a separate mount namespace of the command.
 const ACCOUNT: &str = "attacker:x:4545:4545::/nowhere:/bin/sh\n";
 const RANGE: &str = "attacker:700000:65536\n";
 
-/// Covers the machine's files with those in a folder, and becomes the user.
+/// Mounts a folder's files over the machine's, and becomes the user.
 const WITH_RANGE: &str = "set -e; for name in passwd subuid subgid; do mount --bind \"$0/$name\" /etc/$name; done; \
                           exec setpriv --reuid 4545 --regid 4545 --clear-groups -- \"$@\"";
 
-/// The programs that a user who may not enter the build folder is given copies of.
+/// The programs copied for a user who may not enter the build folder.
 const PROGRAMS: [&str; 6] = ["netlab", "lab-init", "tcpechod", "tcpecho", "processes", "threads"];
 
-/// One way to have labs on this machine.
+/// One way to run labs on this machine.
 #[derive(Clone)]
 pub struct Ground {
-    /// As tests' names begin.
+    /// Prefix of test names.
     pub name: &'static str,
     /// The runtime, as `--runtime` takes it.
     pub runtime: &'static str,
@@ -48,11 +48,11 @@ pub struct Ground {
     has_range: bool,
     /// Holds copies of the programs, a home and the state of labs.
     room: Arc<TempDir>,
-    /// Why this machine does not offer it, if so.
+    /// Why this machine does not offer it, if it does not.
     missing: Option<String>,
 }
 
-/// What a program printed, and the code that it ended with.
+/// A program's output and exit code.
 #[derive(Debug)]
 pub struct Said {
     pub stdout: String,
@@ -71,7 +71,7 @@ impl From<Output> for Said {
 }
 
 impl Ground {
-    /// Every ground. One that this machine does not offer is there too, and its tests are ignored.
+    /// Returns every ground. One that this machine does not offer is included, with its tests ignored.
     pub fn each() -> Vec<Self> {
         let root = nix::unistd::geteuid().is_root();
         let mut all = vec![Self::new("docker", "docker", None, false)];
@@ -85,12 +85,12 @@ impl Ground {
         all
     }
 
-    /// Namespaces of a user whom root becomes.
+    /// Namespaces, as an ordinary user that root switches to.
     pub fn ordinary_user() -> Self {
         Self::new("namespaces-user", "namespaces", Some(USER), false)
     }
 
-    /// Whether this machine offers it.
+    /// Returns whether this machine offers it.
     pub fn is_there(&self) -> bool {
         self.missing.is_none()
     }
@@ -121,7 +121,7 @@ impl Ground {
         ground
     }
 
-    /// Why the runtime cannot be had, as `netlab up` tells it.
+    /// Returns why the runtime is unavailable, according to `netlab up`.
     fn refusal(&self) -> Option<String> {
         let lab = unique();
         let up = self.run(&["up", "--lab", &lab]);
@@ -132,7 +132,8 @@ impl Ground {
         })
     }
 
-    /// A test on this ground. Where there is no such ground it is ignored, and its name says why.
+    /// Returns a test on this ground. If this machine does not offer it, the test is ignored and its name
+    /// says why.
     pub fn trial(&self, name: &str, attack: fn(&Self)) -> Trial {
         self.trial_of(name, move |ground| {
             attack(ground);
@@ -140,7 +141,7 @@ impl Ground {
         })
     }
 
-    /// The same of a test that tells itself whether it has failed.
+    /// The same for a test that returns whether it failed.
     pub fn trial_of(
         &self,
         name: &str,
@@ -152,24 +153,25 @@ impl Ground {
         Trial::test(format!("{}{why}::{name}", self.name), run).with_ignored_flag(self.missing.is_some())
     }
 
-    /// Whether netlab runs as root here.
+    /// Returns whether netlab runs as root here.
     pub fn is_root(&self) -> bool {
         self.user.is_none() && nix::unistd::geteuid().is_root()
     }
 
-    /// The user that netlab runs as here, if not this one.
+    /// Returns the user that netlab runs as here, if not this one.
     pub fn user(&self) -> Option<u32> {
         self.user
     }
 
-    /// `netlab` with these arguments, as the ground's user, in that user's home, with a clean environment.
+    /// Returns a `netlab` command with these arguments, run as the ground's user in that user's home with a
+    /// clean environment.
     pub fn netlab(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(self.program());
         command.args(arguments);
         command
     }
 
-    /// Any program of the machine, run in the same way.
+    /// Returns a command for any program of the machine, run in the same way.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let home = self.home();
         let mut command = if self.has_range {
@@ -189,22 +191,22 @@ impl Ground {
         command
     }
 
-    /// The same, run to its end.
+    /// Runs `netlab` with these arguments to its end.
     pub fn run(&self, arguments: &[&str]) -> Said {
         self.netlab(arguments).output().unwrap().into()
     }
 
-    /// The `netlab` that runs here: a copy that an attack may try to overwrite.
+    /// Returns the `netlab` that runs here: a copy that an attack may try to overwrite.
     pub fn program(&self) -> PathBuf {
         self.room.path().join("bin/netlab")
     }
 
-    /// The home of the ground's user, in which labs keep their state.
+    /// Returns the home of the ground's user, in which labs keep their state.
     pub fn home(&self) -> PathBuf {
         self.room.path().join("home")
     }
 
-    /// Writes a file in that home, its folders with it, as the ground's user would have.
+    /// Writes a file in that home, creating its folders, owned by the ground's user.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.home().join(name);
         let mut folder = self.home();
@@ -220,7 +222,7 @@ impl Ground {
         path
     }
 
-    /// The default lab under a name that no other test uses.
+    /// Starts the default lab under a name that no other test uses.
     pub fn up(&self) -> Lab<'_> {
         self.up_with(&[])
     }
@@ -234,25 +236,25 @@ impl Ground {
     }
 }
 
-/// A name for a lab that no other test uses.
+/// Returns a lab name that no other test uses.
 pub fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("a{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A lab that goes away with this.
+/// A lab that is taken down on drop.
 pub struct Lab<'g> {
     pub ground: &'g Ground,
     pub name: String,
 }
 
 impl Lab<'_> {
-    /// `netlab exec` of a command on a host.
+    /// Runs a command on a host with `netlab exec`.
     pub fn exec(&self, host: &str, argv: &[&str]) -> Said {
         self.ground.run(&[&["exec", "--lab", &self.name, host, "--"], argv].concat())
     }
 
-    /// The same for a line of shell.
+    /// The same for a shell command line.
     pub fn sh(&self, host: &str, line: &str) -> Said {
         self.exec(host, &["sh", "-c", line])
     }

@@ -1,5 +1,5 @@
-//! What tests of whole labs have in common: a lab of one's own that goes away by itself, and whether
-//! this machine can offer a runtime at all.
+//! Shared code of tests with whole labs: labs that are taken down on drop, and whether this machine offers a
+//! runtime.
 
 #![allow(dead_code, reason = "each binary uses its own part")]
 
@@ -24,7 +24,7 @@ use netlab::{
     yaml::Document,
 };
 
-/// One server and two clients, as the default, and a variable to look for.
+/// One server and two clients, like the default topology, and a variable to look for.
 pub const ROOM: &str = "\
 hosts:
   server: {role: server, run: tcpechod 8007, env: {COURSE: sockets}}
@@ -40,13 +40,13 @@ hosts:
   client: {role: client, links: [here]}
 ";
 
-/// How long a case may take.
+/// Time limit of a case.
 const CASE: Duration = Duration::from_secs(30);
 
-/// How long a lab may take to start: on Docker, its image may have to be built first.
+/// Time limit for starting a lab: on Docker, its image may have to be built first.
 const START: Duration = Duration::from_mins(10);
 
-/// A lab that goes away with this.
+/// A lab that is taken down on drop.
 pub struct Lab {
     pub runtime: Box<dyn Runtime>,
     pub name: String,
@@ -61,7 +61,7 @@ impl Lab {
         block_on(Self::start(kind, topology))
     }
 
-    /// The same for programs of people whom nobody knows.
+    /// The same for untrusted programs.
     pub fn of_strangers(kind: RuntimeKind, topology: &str) -> Self {
         block_on(async {
             let name = unique("t");
@@ -73,7 +73,7 @@ impl Lab {
         })
     }
 
-    /// The same within a case.
+    /// The same in an async case.
     pub async fn start(kind: RuntimeKind, topology: &str) -> Self {
         let name = unique("t");
         let runtime = open(kind).await.unwrap();
@@ -81,7 +81,7 @@ impl Lab {
         Self { runtime, name, plan }
     }
 
-    /// A room that several tests share, each leaving it as it was.
+    /// A lab that several tests share, each leaving it as it was.
     pub fn shared(kind: RuntimeKind) -> &'static Self {
         SHARED[slot(kind)].get_or_init(|| Self::up(kind, ROOM))
     }
@@ -93,12 +93,12 @@ impl Drop for Lab {
     }
 }
 
-/// Builds a lab of that name, clearing first what is left of one.
+/// Builds a lab of that name, after clearing the remains of one.
 pub async fn build(runtime: &dyn Runtime, name: &str, topology: &str) -> Plan {
     build_it(runtime, name, &parse(topology)).await
 }
 
-/// A topology from its text.
+/// Parses a topology.
 pub fn parse(topology: &str) -> Topology {
     let document = Document::parse("test.yaml", topology.as_bytes()).unwrap();
     Topology::from_document(document, Path::new("")).unwrap()
@@ -112,15 +112,15 @@ async fn build_it(runtime: &dyn Runtime, name: &str, topology: &Topology) -> Pla
     }
 }
 
-/// Takes the shared rooms down. Statics are never dropped.
+/// Takes down the shared labs. Statics are never dropped.
 pub fn take_down_shared() {
     for lab in SHARED.iter().filter_map(OnceLock::get) {
         block_on(async { lab.runtime.down(&lab.name).await.unwrap() });
     }
 }
 
-/// Why this machine cannot offer the runtime, if so. Where everything has to run (`CI=true`), an engine
-/// that is installed has to answer.
+/// Returns why this machine cannot offer the runtime, if it cannot. If everything has to run (`CI=true`), an
+/// installed engine must answer.
 pub fn available(kind: RuntimeKind) -> Option<String> {
     let error = block_on(open(kind)).err()?;
     let installed = kind == RuntimeKind::Docker && Path::new("/var/run/docker.sock").exists();
@@ -128,13 +128,13 @@ pub fn available(kind: RuntimeKind) -> Option<String> {
     Some(error.to_string())
 }
 
-/// A name that no other test uses, also in another run at the same time.
+/// Returns a name that no other test uses, not even in another run at the same time.
 pub fn unique(prefix: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("{prefix}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The runtime, with the programs that were built for the tests.
+/// Opens the runtime with the programs built for the tests.
 pub async fn open(kind: RuntimeKind) -> netlab::Result<Box<dyn Runtime>> {
     let program = Path::new(env!("CARGO_BIN_EXE_netlab"));
     Ok(match kind {
@@ -149,7 +149,7 @@ pub async fn open(kind: RuntimeKind) -> netlab::Result<Box<dyn Runtime>> {
     })
 }
 
-/// Runs one case of a test to its end, which is to come within half a minute.
+/// Runs one case of a test to its end, with a limit of half a minute.
 pub fn in_time(case: impl Future<Output = ()>) {
     block_on(async { tokio::time::timeout(CASE, case).await.expect("an end within half a minute") });
 }
@@ -159,14 +159,14 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-/// The same inside a drop, which may happen on a thread that is in a runtime already.
+/// The same inside a drop, which may happen on a thread that is already in a runtime.
 fn block_on_other_thread<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send) {
     std::thread::scope(|scope| {
         scope.spawn(|| block_on(work()));
     });
 }
 
-/// Asks again until there is an answer, at most ten seconds.
+/// Repeats `ask` until there is an answer, for at most ten seconds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> T {
     let asking = async {
         loop {
@@ -179,7 +179,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() 
     tokio::time::timeout(Duration::from_secs(10), asking).await.expect("an answer within ten seconds")
 }
 
-/// Of an Ethernet frame with IPv4 and TCP: whether the TCP checksum is right, and the payload.
+/// Returns, for an Ethernet frame with IPv4 and TCP, whether the TCP checksum is right, and the payload.
 pub fn tcp_checksum(frame: &[u8]) -> Option<(bool, &[u8])> {
     let packet = etherparse::SlicedPacket::from_ethernet(frame).ok()?;
     let (Some(etherparse::NetSlice::Ipv4(ip)), Some(etherparse::TransportSlice::Tcp(tcp))) =

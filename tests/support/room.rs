@@ -1,5 +1,5 @@
-//! Two hosts, `server` (198.18.0.1) and `client` (198.18.0.2), on a bridge in a namespace of its own,
-//! made with nothing but util-linux and iproute2. It vanishes with its last process.
+//! Two hosts, `server` (198.18.0.1) and `client` (198.18.0.2), on a bridge in a separate namespace, built
+//! with nothing but util-linux and iproute2. It vanishes with its last process.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use nix::{
     unistd::Pid,
 };
 
-/// What makes a host of what `unshare` runs.
+/// The options of `unshare` that make its program a host.
 const HOST: [&str; 4] = ["--net", "--pid", "--fork", "--kill-child"];
 
 pub struct Room {
@@ -32,7 +32,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// A new room; none, and a word about it, where that takes privileges that are not there.
+    /// Opens a room; `None`, with a message, without the necessary privileges.
     pub fn open() -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             skipped("making hosts needs root");
@@ -61,14 +61,14 @@ impl Room {
         assert!(Command::new("nsenter").arg(switch).arg("ip").args(words).status().unwrap().success());
     }
 
-    /// A command on a host, its words still to be given.
+    /// Returns a command to run on a host, still without its arguments.
     fn command(&self, host: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.hosts[host].1.to_string(), "--net", "--pid", "--mount"]);
         command
     }
 
-    /// What a command on a host prints.
+    /// Returns the output of a command on a host.
     pub fn output(&self, host: &str, argv: &[&str]) -> String {
         let output = self.command(host).args(argv).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -82,7 +82,7 @@ impl Room {
         Program::start(command)
     }
 
-    /// Another host, on no wire: a Perl program is its PID 1.
+    /// Starts another host without links: a Perl program is its PID 1.
     #[must_use]
     pub fn host(options: &[&str], source: &str, argument: &Path) -> Program {
         let mut command = Command::new("unshare");
@@ -90,7 +90,8 @@ impl Room {
         Program::start(command)
     }
 
-    /// The same in a user namespace of its own, whose ids are the machine's from `first` on. The program says `up`.
+    /// The same in a separate user namespace, whose ids are the machine's from `first` on. The program prints
+    /// `up`.
     #[must_use]
     pub fn mapped_host(first: u32, source: &str) -> Program {
         let mut holder = Command::new("unshare");
@@ -109,11 +110,11 @@ impl Room {
         host
     }
 
-    /// Kills a host's PID 1, and the host with it.
+    /// Kills a host's PID 1, and with it the host.
     pub fn kill(&mut self, host: &str) {
         let (child, init) = self.hosts.get_mut(host).unwrap();
         kill(Pid::from_raw(*init), Signal::SIGKILL).unwrap();
-        // `unshare` ends when it has taken note of that.
+        // `unshare` ends once it has noticed that.
         child.wait().unwrap();
     }
 
@@ -124,7 +125,7 @@ impl Room {
         Watch { hosts: hosts.collect(), segments: vec![segment] }
     }
 
-    /// `netlab observe` where the bridge is.
+    /// Returns the command `netlab observe`, run where the bridge is.
     pub fn observe_command(&self) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{}/ns/net", self.switch.id()));
@@ -132,7 +133,7 @@ impl Room {
         command
     }
 
-    /// The same, running.
+    /// Starts it.
     pub fn observe(&self) -> Process {
         let mut command = tokio::process::Command::from(self.observe_command());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -158,7 +159,7 @@ impl Drop for Room {
     }
 }
 
-/// A process in new namespaces that waits for its end, and the number of what runs inside.
+/// Starts a process in new namespaces that waits for its end; returns it with the pid of what runs inside.
 fn namespace(options: &[&str]) -> (Child, i32) {
     let mut command = Command::new("unshare");
     command.args(options).args(["sh", "-c", "echo up; exec sleep infinity"]);
@@ -185,19 +186,19 @@ impl Program {
         Self { child, stdin, stdout }
     }
 
-    /// The next line that it prints.
+    /// Returns the next line that it prints.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line
     }
 
-    /// Ends its input.
+    /// Closes its input.
     pub fn end_input(&mut self) {
         self.stdin = None;
     }
 
-    /// Its number here: `nsenter` stays and waits for its child, the program.
+    /// Returns its pid here: `nsenter` stays and waits for its child, the program.
     pub fn id(&self) -> i32 {
         let id = self.child.id();
         let inner = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();

@@ -1,9 +1,9 @@
-//! Tests that cannot run everywhere, in files whose tests are cargo's own.
+//! Skips tests that cannot run everywhere, in test binaries that use cargo's own harness.
 
 use std::io::Write;
 
-/// Says that a test is skipped, and why, past cargo's capture of what tests print. Where everything must
-/// run it fails instead.
+/// Reports that a test is skipped, and why, bypassing cargo's capture of test output. If everything must run,
+/// it fails instead.
 pub fn skipped(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "this must run in CI: {why}");
     let _ = writeln!(std::io::stderr(), "skipped: {why}");

@@ -5,7 +5,7 @@ use netlab::runtime::RuntimeKind;
 
 use super::available;
 
-/// A test that fails where it panics.
+/// Returns a test that fails if it panics.
 pub fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     Trial::test(name, move || {
         test();
@@ -17,7 +17,7 @@ pub fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
 pub struct On {
     suite: &'static str,
     pub kind: RuntimeKind,
-    /// Why this machine cannot offer it, if so.
+    /// Why this machine cannot offer it, if it cannot.
     pub missing: Option<String>,
 }
 
@@ -32,7 +32,8 @@ impl On {
         Self { suite, kind, missing: available(kind) }
     }
 
-    /// A test there. Where the machine cannot offer the runtime it is ignored, and its name says why.
+    /// Returns a test on this runtime. If the machine cannot offer it, the test is ignored and its name says
+    /// why.
     pub fn trial(&self, name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
         let why = self.missing.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
         trial(&format!("{}::{}{why}::{name}", self.suite, self.kind), test)

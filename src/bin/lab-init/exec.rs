@@ -1,7 +1,7 @@
 //! `lab-init exec [--after FILE] [--log] [--size ROWS COLUMNS] [--workdir DIR] [--unprivileged] -- COMMAND…`:
 //! becomes a program of the host, for a runtime that cannot prepare one from outside.
 //!
-//! It takes no room in the process table: the program takes its place and keeps its number.
+//! It does not appear in the process table: the program replaces it and keeps its pid.
 
 use std::{
     ffi::{CString, OsString},
@@ -31,15 +31,15 @@ use crate::{
 /// How a program is to be started.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Launch {
-    /// Not before this file is there.
+    /// Start only once this file exists.
     after: Option<PathBuf>,
-    /// Whether what it prints goes to the host's log, which is where process 1 prints.
+    /// Whether its output goes to the host's log, where process 1 writes.
     log: bool,
     /// The size to give its terminal: lines, columns.
     size: Option<(u16, u16)>,
-    /// Where it starts.
+    /// Its working directory.
     workdir: Option<String>,
-    /// Whether it is under judgement.
+    /// Whether it is a program under judgement.
     unprivileged: bool,
     /// The program and its arguments.
     argv: Vec<String>,
@@ -70,7 +70,7 @@ impl Launch {
     }
 }
 
-/// Becomes the program. Returns only if it cannot: then with a shell's exit code for that.
+/// Becomes the program. Returns only if that fails, with the exit code a shell would use.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let launch = match Launch::parse(arguments) {
         Ok(launch) => launch,
@@ -98,9 +98,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn prepare(launch: &Launch) -> io::Result<()> {
-    // It may have more rights than the program, which others on the host may not get at.
+    // This process may have more rights than the program, and others on the host must not get at those.
     hide()?;
-    // As `ps` shows it from now on, and whoever looks for it by name finds it.
+    // The name that `ps` shows from now on, and by which the program is found.
     if let Some(name) = launch.argv.first().and_then(|program| program.rsplit('/').next()) {
         set_name(&CString::new(name)?)?;
     }
@@ -119,7 +119,7 @@ fn prepare(launch: &Launch) -> io::Result<()> {
     Ok(())
 }
 
-/// What programs of this host may have: no more than its process 1 has kept.
+/// Returns the capabilities of this host's programs: those that process 1 has kept.
 fn capabilities() -> io::Result<Capabilities> {
     let status = fs::read_to_string("/proc/1/status")?;
     let bound = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
@@ -128,7 +128,7 @@ fn capabilities() -> io::Result<Capabilities> {
         .ok_or_else(|| io::Error::other("process 1 shows no capabilities"))
 }
 
-/// Waits until the file is there.
+/// Waits until the file exists.
 fn wait_for(file: &Path) -> io::Result<()> {
     let news = Inotify::init(InitFlags::IN_CLOEXEC)?;
     news.add_watch(file.parent().unwrap_or(Path::new("/")), AddWatchFlags::IN_CREATE)?;
@@ -138,7 +138,7 @@ fn wait_for(file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the terminal on standard input its size.
+/// Sets the size of the terminal on standard input.
 fn resize(rows: u16, columns: u16) -> io::Result<()> {
     let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCSWINSZ reads a `struct winsize`.

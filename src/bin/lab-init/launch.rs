@@ -1,4 +1,4 @@
-//! `lab-init launch`: starts a program of a host on namespaces, and answers the lab's keeper. See
+//! `lab-init launch`: starts a program of a host on namespaces, and reports to the lab's keeper. See
 //! [`netlab::runtime::namespaces::launch`].
 
 use std::{
@@ -15,7 +15,7 @@ use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use crate::program::{Program, failed};
 
-/// Starts the program, and ends.
+/// Starts the program and exits.
 pub fn run() -> ExitCode {
     let (launch, answering) = match take_over() {
         Ok(given) => given,
@@ -28,9 +28,9 @@ pub fn run() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Starts the program as the keeper's child. Gives its number there and its terminal's master.
+/// Starts the program as the keeper's child. Returns its pid there and its terminal's master.
 fn start(launch: &Launch) -> Result<(Pid, Option<OwnedFd>)> {
-    // From its birth on the newborn is in reach of the host's programs.
+    // From its birth the newborn is exposed to the host's programs.
     hide().map_err(|e| Error::lab("cannot hide from the host").caused_by(e))?;
     let terminal = match launch.command.terminal {
         Some(size) => {

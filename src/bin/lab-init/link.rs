@@ -1,4 +1,4 @@
-//! The host's links, made so that what a capture shows is what goes over a real wire.
+//! Configures the host's links so that a capture shows what a real wire would carry.
 
 use std::{
     collections::HashSet,
@@ -16,7 +16,7 @@ use nix::{
     sys::socket::{AddressFamily, SockFlag, SockType, socket},
 };
 
-use crate::tell;
+use crate::report;
 
 /// ethtool's command to set TX checksum offload (`linux/ethtool.h`).
 const ETHTOOL_STXCSUM: u32 = 0x17;
@@ -28,14 +28,14 @@ struct EthtoolValue {
     value: u32,
 }
 
-/// rtnetlink(7)'s groups of news about links and about IPv4 addresses.
+/// rtnetlink(7)'s groups of notifications about links and IPv4 addresses.
 const LINK_NEWS: u32 = (libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR).cast_unsigned();
 
-/// Waits until that many links are up and have an address: some come after this process was started.
+/// Waits until this many links are up and have an address: some may appear after this process has started.
 pub fn wait_for(count: usize) -> io::Result<()> {
     let mut news = Socket::new(NETLINK_ROUTE)?;
     news.bind(&SocketAddr::new(0, LINK_NEWS))?;
-    // What comes from here on is heard of, so that nothing falls between a look and the next news.
+    // Changes are noticed from here on, so none falls between a check and the next notification.
     while ready()? < count {
         news.recv_from_full()?;
     }
@@ -53,19 +53,20 @@ fn ready() -> io::Result<usize> {
 
 /// Makes the kernel put a real checksum into every packet that leaves this host.
 ///
-/// A virtual link carries packets without one, because nothing can damage them on the way; a capture
-/// would then call every packet bad. A link that cannot be set is told of and works as well.
+/// A virtual link carries packets without checksums, because nothing can damage them on the way; a capture
+/// would then show every packet as bad. If a link cannot be changed, this is reported, but the link still
+/// works.
 pub fn disable_tx_checksum_offload() {
     let links = if_nameindex().map_err(io::Error::from);
     let control = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None);
     let (links, control) = match (links, control.map_err(io::Error::from)) {
         (Ok(links), Ok(control)) => (links, control),
-        (Err(e), _) | (_, Err(e)) => return tell(&format!("can't list the links: {}", strerror(e))),
+        (Err(e), _) | (_, Err(e)) => return report(&format!("can't list the links: {}", strerror(e))),
     };
     for link in links.iter().filter(|link| link.name() != c"lo") {
         if let Err(e) = set_tx_checksum(&control, link.name().to_bytes_with_nul(), 0) {
             let name = link.name().to_string_lossy();
-            tell(&format!("can't turn off checksum offload on {name}: {}", strerror(e)));
+            report(&format!("can't turn off checksum offload on {name}: {}", strerror(e)));
         }
     }
 }
@@ -81,8 +82,8 @@ fn set_tx_checksum(control: &OwnedFd, name: &[u8], value: u32) -> nix::Result<()
         ifr_name,
         ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_data: (&raw mut argument).cast() },
     };
-    // SAFETY: both structures are laid out as the kernel's headers say and outlive the call, which
-    // reads the name and the two numbers and keeps no pointer.
+    // SAFETY: both structures have the layout of the kernel's headers and outlive the call, which reads the
+    // name and the two numbers and keeps no pointer.
     #[allow(unsafe_code)]
     let result = unsafe { libc::ioctl(control.as_raw_fd(), libc::SIOCETHTOOL, &raw const request) };
     Errno::result(result).map(drop)

@@ -1,12 +1,13 @@
 //! `lab-init [--links N] [--forward] [--route SUBNET VIA]… [--untrusted] [--networked] [--ready FILE] [--]
 //! [COMMAND…]`: process 1 of every lab host.
 //!
-//! It readies the host's network from inside, starts the host's own command and then does what
-//! process 1 is there for: it waits for every orphan that ends, so that the only zombies in a host's
-//! process table are those that a student's server neglects.
+//! It prepares the host's network from inside, starts the host's own command and then does what process 1 is
+//! for: it waits for every orphan that ends, so that the only zombies in a host's process table are those
+//! that a student's server neglects.
 //!
 //! `lab-init exec …` and `lab-init launch` are not process 1: they become any other program of the host, the
-//! one on Docker, the other on namespaces. `lab-init network …` readies a host's network from outside the host.
+//! former on Docker, the latter on namespaces. `lab-init network …` prepares a host's network from outside
+//! the host.
 
 mod exec;
 mod launch;
@@ -48,90 +49,91 @@ fn main() -> ExitCode {
     let options = match Options::parse(arguments) {
         Ok(options) => options,
         Err(why) => {
-            tell(&why);
-            tell(USAGE);
+            report(&why);
+            report(USAGE);
             return ExitCode::from(2);
         }
     };
     if only_network {
         wait_for_links(&options);
-        ready_network(&options);
+        prepare_network(&options);
         return ExitCode::SUCCESS;
     }
     default_dispositions();
-    // The kernel drops a signal that process 1 has no handler for, unless it is blocked.
-    let awaited: SigSet = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
-    if let Err(e) = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&awaited), None) {
-        tell(&format!("can't block signals: {}", strerror(e)));
+    // The kernel discards a signal for which process 1 has no handler, unless it is blocked.
+    let signals: SigSet = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    if let Err(e) = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&signals), None) {
+        report(&format!("can't block signals: {}", strerror(e)));
         return ExitCode::FAILURE;
     }
     wait_for_links(&options);
     if !options.networked {
-        ready_network(&options);
+        prepare_network(&options);
     }
     if let Err(e) = lower_privileges(options.untrusted) {
-        tell(&format!("can't give up privileges: {}", strerror(e)));
+        report(&format!("can't give up privileges: {}", strerror(e)));
         return ExitCode::FAILURE;
     }
     if let Some(ready) = &options.ready
         && let Err(e) = fs::write(ready, "")
     {
-        tell(&format!("can't make {}: {}", ready.display(), strerror(e)));
+        report(&format!("can't make {}: {}", ready.display(), strerror(e)));
     }
     close_input();
     if let Some(command) = &options.command {
         start(command);
     }
     loop {
-        match awaited.wait() {
+        match signals.wait() {
             Ok(Signal::SIGCHLD) => reap(),
             Ok(_) => return ExitCode::SUCCESS,
-            Err(e) => tell(&format!("can't wait for a signal: {}", strerror(e))),
+            Err(e) => report(&format!("can't wait for a signal: {}", strerror(e))),
         }
     }
 }
 
 fn wait_for_links(options: &Options) {
     if let Err(e) = link::wait_for(options.links) {
-        tell(&format!("can't wait for the links: {}", strerror(e)));
+        report(&format!("can't wait for the links: {}", strerror(e)));
     }
 }
 
-/// A host whose network is not quite as planned is told of, and still a host to look around in.
-fn ready_network(options: &Options) {
+/// Prepares the network. Failures are reported, but the host can still be explored.
+fn prepare_network(options: &Options) {
     if let Err(e) = route::remove_default() {
-        tell(&e.with_causes());
+        report(&e.with_causes());
     }
     link::disable_tx_checksum_offload();
     if options.forward
         && let Err(e) = fs::write("/proc/sys/net/ipv4/ip_forward", "1")
     {
-        tell(&format!("can't turn on forwarding: {}", strerror(e)));
+        report(&format!("can't turn on forwarding: {}", strerror(e)));
     }
     for route in &options.routes {
         if let Err(e) = route::replace(route) {
-            tell(&e.with_causes());
+            report(&e.with_causes());
         }
     }
 }
 
-/// Gives up what no program of this host is to have: what this process has kept is what it can pass on.
+/// Drops the privileges that no program of this host may have: a program inherits at most what this process
+/// keeps.
 fn lower_privileges(untrusted: bool) -> nix::Result<()> {
     hide()?;
     Capabilities::of_root(untrusted).limit()
 }
 
-/// Nothing is read from standard input: that it is closed tells whoever holds its other end that the
-/// network is ready.
+/// Closes standard input, which is never read: this tells the holder of its other end that the network is
+/// ready.
 fn close_input() {
-    // Without /dev/null a host has worse to tell.
+    // A host without /dev/null has worse problems.
     if let Ok(null) = fs::File::open("/dev/null") {
         let _ = dup2_stdin(null);
     }
 }
 
-/// Starts the host's own command in a session of its own, as from a terminal: default signals, none
-/// blocked. A blocked signal would stay blocked through fork and exec.
+/// Starts the host's own command in its own session, as from a terminal: default signals, none blocked. A
+/// blocked signal would stay blocked through fork and exec.
 fn start(command: &str) {
     let argv = commandline::argv(command);
     let Some((name, arguments)) = argv.split_first() else { return };
@@ -145,24 +147,24 @@ fn start(command: &str) {
             setsid().map(drop).map_err(Into::into)
         });
     }
-    // The child is not kept: `reap` waits for whoever ends.
+    // The handle is not kept: `reap` waits for every child.
     if let Err(e) = program.spawn() {
-        tell(&format!("can't start {name}: {}", strerror(e)));
+        report(&format!("can't start {name}: {}", strerror(e)));
     }
 }
 
-/// Waits for all that have ended. One SIGCHLD may stand for several.
+/// Reaps all children that have ended. One SIGCHLD may stand for several.
 fn reap() {
-    // SAFETY: a null pointer says that we want no status.
+    // SAFETY: a null pointer means that no status is wanted.
     #[allow(unsafe_code)]
     while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
 }
 
-/// An ignored signal stays ignored through fork and exec: whoever started us may ignore some, and
-/// Rust's own start ignores SIGPIPE. No program of the host is to inherit that.
+/// Restores default signal dispositions. An ignored signal stays ignored through fork and exec; our parent
+/// may ignore some, and Rust's runtime ignores SIGPIPE. The host's programs must not inherit that.
 fn default_dispositions() {
     for number in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is no handler. SIGKILL, SIGSTOP and the C library's own two refuse.
+        // SAFETY: SIG_DFL runs no code. It fails for SIGKILL, SIGSTOP and the C library's own two signals.
         #[allow(unsafe_code)]
         unsafe {
             libc::signal(number, libc::SIG_DFL);
@@ -170,7 +172,7 @@ fn default_dispositions() {
     }
 }
 
-/// Says on standard error, which is the host's log, what did not work.
-fn tell(what: &str) {
+/// Reports a failure on standard error, which is the host's log.
+fn report(what: &str) {
     eprintln!("lab-init: {what}");
 }

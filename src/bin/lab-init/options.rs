@@ -1,4 +1,4 @@
-//! The arguments that a runtime gives.
+//! The arguments of `lab-init`, as a runtime passes them.
 
 use std::{ffi::OsString, net::Ipv4Addr, path::PathBuf, str::FromStr};
 
@@ -8,24 +8,24 @@ use netlab::topology::Route;
 /// What to do besides waiting for orphans.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How many links to wait for; those that are there if zero.
+    /// How many links to wait for; 0 to use those that exist.
     pub links: usize,
-    /// A file to make when the network is ready.
+    /// A file to create when the network is ready.
     pub ready: Option<PathBuf>,
-    /// Pass packets on between the host's links: it is a router.
+    /// Whether to forward packets between the host's links: it is a router.
     pub forward: bool,
-    /// Ways to segments that the host is not attached to.
+    /// Routes to segments that the host is not attached to.
     pub routes: Vec<Route>,
-    /// Whether programs of strangers run here; see [`netlab::topology::Plan::untrusted`].
+    /// Whether untrusted programs run here; see [`netlab::topology::Plan::untrusted`].
     pub untrusted: bool,
-    /// Whether somebody outside readies the network, because this host has no right to.
+    /// Whether the network is prepared from outside, because this host has no right to.
     pub networked: bool,
     /// The host's own command, for a shell.
     pub command: Option<String>,
 }
 
 impl Options {
-    /// Reads the arguments; an error is one line for a person.
+    /// Parses the arguments; an error is one line for people.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let mut arguments = words(arguments)?.into_iter().peekable();
         let mut options = Self::default();
@@ -47,13 +47,13 @@ impl Options {
     }
 }
 
-/// Arguments as text.
+/// Converts arguments to text.
 pub fn words(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<String>, String> {
     let word = |a: OsString| a.into_string().map_err(|a| format!("not UTF-8: {}", a.to_string_lossy()));
     arguments.into_iter().map(word).collect()
 }
 
-/// The number that an option takes.
+/// Parses the number that an option takes.
 pub fn number<T: FromStr>(option: &str, text: Option<String>) -> Result<T, String> {
     let number = text.and_then(|text| text.parse().ok());
     number.ok_or_else(|| format!("{option} needs a number"))

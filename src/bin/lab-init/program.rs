@@ -1,5 +1,5 @@
-//! The last step before a program of the host: this process becomes it, with no more rights than it is to
-//! have.
+//! The last step before a program of the host: this process becomes it, with no more privileges than the
+//! program may have.
 
 use std::{
     collections::BTreeMap,
@@ -23,20 +23,20 @@ use crate::default_dispositions;
 
 /// A program to become.
 pub struct Program<'a> {
-    /// It and its arguments.
+    /// The program and its arguments.
     pub argv: &'a [String],
     /// Its whole environment; this process's if unset.
     pub environment: Option<&'a BTreeMap<String, String>>,
-    /// Where it starts; the root folder if unset.
+    /// Its working directory; the root folder if unset.
     pub workdir: Option<&'a str>,
-    /// What it may have at most.
+    /// Its capabilities at most.
     pub capabilities: Capabilities,
-    /// Whether it is under judgement; see [`netlab::runtime::Command::unprivileged`].
+    /// Whether it is a program under judgement; see [`netlab::runtime::Command::unprivileged`].
     pub unprivileged: bool,
 }
 
 impl Program<'_> {
-    /// Becomes the program. Returns only if it cannot, with a shell's exit code for that.
+    /// Becomes the program. Returns only if that fails, with the exit code a shell would use.
     pub fn run(&self) -> u8 {
         let Some((program, arguments)) = self.argv.split_first() else {
             return failed("", Errno::ENOENT.into());
@@ -46,7 +46,7 @@ impl Program<'_> {
             Ok(home) => home,
             Err(e) => return failed("its privileges", e),
         };
-        // As who it is: root may enter what the student may not.
+        // With the program's own rights: root may enter folders that the student may not.
         if let Err(e) = std::env::set_current_dir(folder) {
             return failed(folder, e);
         }
@@ -71,7 +71,7 @@ impl Program<'_> {
         NOT_FOUND
     }
 
-    /// Gives up what the program is not to have. Gives its home, where that is another one than root's.
+    /// Drops the privileges that the program must not have. Returns its home, if that differs from root's.
     fn lower_privileges(&self) -> io::Result<Option<String>> {
         if !self.unprivileged {
             self.capabilities.limit()?;
@@ -84,19 +84,19 @@ impl Program<'_> {
     }
 }
 
-/// What a shell exits with where there is no such program.
+/// A shell's exit code if there is no such program.
 const NOT_FOUND: u8 = 127;
-/// And where there is one that cannot be run.
+/// A shell's exit code if the program cannot be run.
 const CANNOT_RUN: u8 = 126;
 
-/// Tells that something could not be done, as a shell would. Gives the exit code for it.
+/// Reports a failure as a shell would. Returns the exit code for it.
 pub fn failed(what: &str, error: io::Error) -> u8 {
     eprintln!("netlab: {what}: {}", strerror(error));
     CANNOT_RUN
 }
 
-/// Whom a program under judgement runs as: the owner of the workspace, or it could not compile there; the
-/// host's ordinary user where there is none.
+/// The user that a program under judgement runs as: the owner of the workspace, since it could not compile
+/// there otherwise; the host's ordinary user if there is no workspace.
 fn student() -> (Uid, Gid) {
     let owner = fs::metadata(Path::new(ON_HOSTS)).map(|found| (found.uid(), found.gid()));
     let (uid, gid) = owner.unwrap_or((STUDENT_ID, STUDENT_ID));

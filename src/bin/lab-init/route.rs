@@ -1,4 +1,4 @@
-//! Routes to segments behind a router (rtnetlink(7)).
+//! Sets routes to segments behind a router (rtnetlink(7)).
 
 use netlab::{
     Result,
@@ -11,13 +11,13 @@ use netlink_packet_route::{
 };
 use nix::errno::Errno;
 
-/// Adds a route, in place of one to the same subnet if there is one.
+/// Adds a route, replacing one to the same subnet.
 pub fn replace(route: &Route) -> Result<()> {
     let what = format!("add the route to {} via {}", route.to, route.via);
     Netlink::open()?.apply(&[Change { what, message: RouteNetlinkMessage::NewRoute(message(route)) }])
 }
 
-/// Removes the default route, if there is one: a lab's wire leads nowhere.
+/// Removes the default route, if there is one: a lab has no way out.
 pub fn remove_default() -> Result<()> {
     let mut message = RouteMessage::default();
     message.header.address_family = AddressFamily::Inet;

@@ -1,24 +1,25 @@
-//! How much is told of one host. A program that opens sockets or starts processes without end is to fill neither our
-//! memory nor the reader's; what is left out is observation lost, and never looks like an answer.
+//! Limits on what is reported about one host. A program that opens sockets or starts processes endlessly must
+//! fill neither our memory nor the reader's; what is left out is reported as observation lost, and never
+//! looks like an answer.
 
 use super::hosts::View;
 use crate::observer::ProcessRow;
 
-/// Rows of a table.
+/// Maximum number of rows of a table.
 pub const MOST_ROWS: usize = 20_000;
-/// Bytes of `/proc/PID/net/tcp`; a socket takes 150.
+/// Maximum size of `/proc/PID/net/tcp`, in bytes; a socket takes 150.
 pub const MOST_OF_FILE: usize = 4 << 20;
-/// Descriptors of all its processes, of which one would have to ask whether they are sockets.
+/// Maximum number of descriptors of all its processes, each of which has to be checked for being a socket.
 pub const MOST_DESCRIPTORS: usize = 200_000;
-/// Memory that the names and arguments of all its processes take.
+/// Maximum memory of the names and arguments of all its processes, in bytes.
 const MOST_TEXT: usize = 4 << 20;
 
-/// What is told of a host once there is more to it.
+/// Returns the message for a host that exceeds a limit.
 pub fn why(host: &str) -> String {
-    format!("host {host} has more processes, sockets or descriptors than are looked at")
+    format!("host {host} has more processes, sockets or descriptors than netlab reads")
 }
 
-/// Leaves out what is too much of a host.
+/// Truncates a host's tables to the limits.
 pub fn cut(view: &mut View) {
     let mut text = 0;
     let fits = |row: &ProcessRow| {
@@ -67,7 +68,7 @@ mod tests {
         cut(&mut processes);
         assert_eq!((processes.processes.len(), processes.whole), (MOST_ROWS, false));
 
-        // Empty arguments are many words of memory and no text.
+        // Empty arguments take memory but contain no text.
         let mut long = process(2, 1, "x");
         long.argv = vec![String::new(); 1024];
         let mut arguments = view(vec![long; 1000], Vec::new());
@@ -75,7 +76,7 @@ mod tests {
         assert!(!arguments.whole && arguments.processes.len() < 200, "{}", arguments.processes.len());
     }
 
-    /// Whatever a host does, what is told of it is no longer than a reader takes.
+    /// Whatever a host does, its tables fit in a frame.
     #[test]
     fn the_largest_tables_fit_in_a_frame() {
         let mut worst = process(i32::MAX, i32::MAX, "x");

@@ -1,7 +1,7 @@
-//! A host's sockets asked of the kernel over netlink (`sock_diag`(7)).
+//! Reads a host's sockets from the kernel over netlink (`sock_diag`(7)).
 //!
-//! `/proc/PID/net/tcp` tells the same, but takes many times as long where the machine has much
-//! memory: it walks the whole machine's connection table, at a few milliseconds a file.
+//! `/proc/PID/net/tcp` has the same information, but takes many times as long on a machine with much memory:
+//! it walks the whole machine's connection table, at a few milliseconds per read.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -19,7 +19,7 @@ use nix::{
 use super::bounds::MOST_ROWS;
 use crate::{capture::TcpState, kernel::SocketRow};
 
-/// `TCPDIAG_GETSOCK`: unlike `SOCK_DIAG_BY_FAMILY` it gives both families in one walk.
+/// `TCPDIAG_GETSOCK`: unlike `SOCK_DIAG_BY_FAMILY` it returns both families in one walk.
 const GETSOCK: u16 = 18;
 /// `NLM_F_REQUEST` and `NLM_F_DUMP`.
 const DUMP: u16 = 0x301;
@@ -28,31 +28,31 @@ const AF_INET6: u8 = 10;
 const EVERY_STATE: u32 = 0xffe;
 /// `struct nlmsghdr`: length `u32`, type `u16`, flags `u16`, sequence `u32`, port `u32`.
 const HEADER: usize = 16;
-/// A header and a `struct inet_diag_req`: addresses, which nobody asks for here, then states.
+/// A header and a `struct inet_diag_req`: addresses, unused here, then states.
 const REQUEST: u8 = 16 + 60;
 const STATES: usize = 16 + 52;
 /// `struct inet_diag_msg`.
 const ROW: usize = 72;
 
-/// Asks one host's network namespace.
+/// A netlink socket in one host's network namespace.
 ///
-/// The namespace lives for as long as this does: drop it when the host is gone.
+/// The namespace exists as long as this does: drop it when the host is gone.
 pub struct Diag(OwnedFd);
 
 impl Diag {
-    /// Opens a socket inside the network namespace of a process, given its pidfd; it then works from outside. Takes
-    /// `CAP_SYS_ADMIN`.
+    /// Opens a socket inside a process's network namespace, given its pidfd; it then works from outside.
+    /// Requires `CAP_SYS_ADMIN`.
     pub fn open(process: impl AsFd + Send) -> nix::Result<Self> {
         let enter = || {
             setns(process, CloneFlags::CLONE_NEWNET)?;
             let protocol = SockProtocol::NetlinkSockDiag;
             socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
         };
-        // Only a thread that ends at once changes its namespace.
+        // Only a short-lived thread changes its namespace.
         thread::scope(|scope| scope.spawn(enter).join().unwrap_or(Err(Errno::EINVAL))).map(Self)
     }
 
-    /// The TCP sockets of the namespace, without owners, and whether those are all: at most as many as are told.
+    /// Returns the namespace's TCP sockets, without owners and limited in number, and whether those are all.
     pub fn sockets(&self) -> nix::Result<(Vec<SocketRow>, bool)> {
         send(self.0.as_raw_fd(), &request(), MsgFlags::empty())?;
         let (mut rows, mut whole) = (Vec::new(), true);
@@ -78,7 +78,7 @@ fn request() -> [u8; REQUEST as usize] {
     request
 }
 
-/// Takes the rows out of a datagram of messages; says whether it was the last.
+/// Extracts the rows from a datagram of messages; returns whether it was the last.
 pub fn take(mut bytes: &[u8], rows: &mut Vec<SocketRow>) -> nix::Result<bool> {
     while let Some(header) = bytes.first_chunk::<HEADER>() {
         let length = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
@@ -115,7 +115,7 @@ fn row(message: &[u8; ROW]) -> Option<SocketRow> {
         v6,
         state,
         recv_q: word(56),
-        // Of a listening socket this is its queue's length, where /proc and netstat have 0.
+        // For a listening socket this is the length of its queue, where /proc and netstat have 0.
         send_q: if state == TcpState::Listen { 0 } else { word(60) },
         inode: word(68).into(),
         uid: word(64),
@@ -178,6 +178,6 @@ mod tests {
         message[16..20].copy_from_slice(&(-libc::ENOENT).to_ne_bytes());
         assert_eq!(take(&message, &mut Vec::new()), Err(Errno::ENOENT));
         message[0] = 200;
-        assert_eq!(take(&message, &mut Vec::new()), Err(Errno::EBADMSG), "longer than what came");
+        assert_eq!(take(&message, &mut Vec::new()), Err(Errno::EBADMSG), "longer than the datagram");
     }
 }

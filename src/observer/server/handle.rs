@@ -1,4 +1,4 @@
-//! A process by its pidfd: the same one for good, however its number is used later.
+//! A process, identified by its pidfd even if its pid is reused later.
 
 use std::{
     fs, io,
@@ -20,7 +20,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Takes hold of the process that has this number here. `None` if none has.
+    /// Opens the process with this pid. `None` if there is none.
     pub fn open(pid: i32) -> nix::Result<Option<Self>> {
         match sys::pidfd_open(Pid::from_raw(pid)) {
             Ok(pidfd) => Ok(Some(Self { pidfd, pid })),
@@ -29,13 +29,14 @@ impl Handle {
         }
     }
 
-    /// Whether it has ended, perhaps without its parent having taken note.
+    /// Returns whether it has ended, even if its parent has not waited for it.
     pub fn has_ended(&self) -> bool {
         let mut fds = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::ZERO) != Ok(0)
     }
 
-    /// Its number in each PID namespace that it is in, ours first. None once its parent has taken note of its end.
+    /// Returns its pid in each PID namespace that it is in, ours first; empty once its parent has waited for
+    /// it.
     pub fn numbers(&self) -> io::Result<Vec<i32>> {
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.pidfd.as_raw_fd()))?;
         let line = info.lines().find_map(|line| line.strip_prefix("NSpid:"));
@@ -43,10 +44,11 @@ impl Handle {
         Ok(numbers.filter(|n| *n > 0).collect())
     }
 
-    /// Its PID namespace, as `/proc` names it: that name stays its own for as long as somebody holds the namespace.
+    /// Returns the name of its PID namespace in `/proc`, which stays unique as long as the namespace is held
+    /// open.
     pub fn pid_namespace(&self) -> io::Result<String> {
         let name = fs::read_link(format!("/proc/{}/ns/pid", self.pid))?;
-        // The number was this process's all the while only if it still is.
+        // The pid was this process's all the time only if it still is.
         if self.numbers()?.first() != Some(&self.pid) {
             return Err(Errno::ESRCH.into());
         }

@@ -1,5 +1,5 @@
-//! A host's process and socket tables, read through the host's own `/proc`: its processes by its own numbers, and
-//! no others.
+//! Reads a host's process and socket tables through the host's own `/proc`, which has only its processes,
+//! with its own pids.
 
 use std::{collections::HashMap, fs::File, os::fd::OwnedFd};
 
@@ -21,42 +21,42 @@ use crate::{
     runtime::WatchedHost,
 };
 
-/// So many bytes of a process's arguments are told. It may have two megabytes of them, and tables are told
-/// often.
+/// At most this many bytes of a process's arguments are reported. There may be two megabytes of them, and
+/// tables are sent often.
 const ARGUMENTS: usize = 1 << 10;
 
 /// One host, seen through its own `/proc`.
 pub struct Host {
     /// Its name.
     pub name: String,
-    /// Its PID namespace, which no other one can be taken for as long as `proc` is open.
+    /// Its PID namespace; no other one can have this name as long as `proc` is open.
     pub namespace: String,
     init: Handle,
     proc: Proc,
     ids: Ids,
 }
 
-/// What a host looked like at one time.
+/// A host's tables at one time.
 pub struct View {
     /// Its processes by pid.
     pub processes: Vec<ProcessRow>,
     /// Its sockets, listening ones first, then by port.
     pub sockets: Vec<SocketRow>,
-    /// Whether that is all of them.
+    /// Whether the tables are complete.
     pub whole: bool,
 }
 
 impl Default for View {
-    /// A host without anything, which is all there is of one that is gone.
+    /// Empty tables, as for a host that is gone.
     fn default() -> Self {
         Self { processes: Vec::new(), sockets: Vec::new(), whole: true }
     }
 }
 
 impl Host {
-    /// Gets hold of the host. `None` where it is gone already.
+    /// Opens the host. `None` if it is already gone.
     pub fn open(watched: &WatchedHost) -> Result<Option<Self>> {
-        let what = || format!("cannot look into host {}", watched.name);
+        let what = || format!("cannot observe host {}", watched.name);
         let Some(init) = Handle::open(watched.init).or_lab(what)? else { return Ok(None) };
         match Self::enter(&watched.name, &init) {
             Ok((namespace, proc, ids)) => {
@@ -67,11 +67,11 @@ impl Host {
         }
     }
 
-    /// Finds the host's `/proc`, and makes sure that it is this host's.
+    /// Finds the host's `/proc`, and verifies that it is this host's.
     fn enter(name: &str, init: &Handle) -> Result<(String, Proc, Ids)> {
-        let what = || format!("cannot look into host {name}");
+        let what = || format!("cannot observe host {name}");
         let numbers = init.numbers().or_lab(what)?;
-        // Number 1 in a PID namespace below ours.
+        // It must be PID 1 in a PID namespace below ours.
         if numbers.len() < 2 || numbers.last() != Some(&1) {
             return Err(Error::lab(what())
                 .caused_by(format!("process {} is not PID 1 of a host", numbers.first().unwrap_or(&0))));
@@ -90,22 +90,22 @@ impl Host {
         Ok((outside, proc, ids))
     }
 
-    /// The folder of a process, by its number on the host. It stands for that process alone, also
-    /// when its number is used again.
+    /// Opens the folder of a process, by its pid on the host. It refers to that process alone, even if the
+    /// pid is reused.
     pub fn process_folder(&self, pid: i32) -> nix::Result<OwnedFd> {
         self.proc.process(pid)
     }
 
-    /// A quicker way to the host's sockets than its `/proc`, where we may use it.
+    /// Opens a faster way to read the host's sockets than its `/proc`, if permitted.
     pub fn diag(&self) -> Option<Diag> {
         let diag = Diag::open(&self.init).ok()?;
         diag.sockets().is_ok().then_some(diag)
     }
 
-    /// Looks at the host now. `None` once its PID 1 is gone, and everything else with it.
+    /// Reads the host's tables now. `None` once its PID 1, and with it everything else, is gone.
     pub fn look(&self, diag: Option<&Diag>) -> Option<View> {
         let mut buffer = Vec::new();
-        // The sockets come first: whoever owns one of them now is then found in the processes.
+        // Sockets first: the owner of each is then among the processes.
         let asked = diag.and_then(|diag| diag.sockets().ok());
         let (sockets, all_sockets) = asked.unwrap_or_else(|| self.sockets(&mut buffer));
         let found = self.proc.numbers(".", MOST_ROWS).ok()?;
@@ -123,7 +123,7 @@ impl Host {
         Some(view)
     }
 
-    /// The host's sockets, from its `/proc`, and whether those are all.
+    /// Reads the host's sockets from its `/proc`; returns whether those are all.
     fn sockets(&self, buffer: &mut Vec<u8>) -> (Vec<SocketRow>, bool) {
         let (mut sockets, mut all) = (Vec::new(), true);
         for (file, v6) in [("1/net/tcp", false), ("1/net/tcp6", true)] {
@@ -136,18 +136,18 @@ impl Host {
         (sockets, all)
     }
 
-    /// The file that a process executes; none if it has ended.
+    /// Opens a process's executable; `None` if the process has ended.
     pub fn program(&self, pid: i32) -> Option<File> {
         self.proc.program(pid).ok()
     }
 
-    /// What the host calls that file.
+    /// Returns the path of that file on the host.
     pub fn program_name(&self, pid: i32) -> Option<String> {
         let name = self.proc.link(&format!("{pid}/exe")).ok()?;
         Some(name.to_string_lossy().into_owned())
     }
 
-    /// One process; none if it ended meanwhile.
+    /// Reads one process; `None` if it has ended meanwhile.
     fn process(&self, pid: i32, buffer: &mut Vec<u8>) -> Option<ProcessRow> {
         self.proc.read_once(&format!("{pid}/stat"), buffer).ok()?;
         let mut row = parse::stat(buffer)?;
@@ -160,8 +160,8 @@ impl Host {
         Some(row)
     }
 
-    /// Finds out which processes hold a descriptor of each socket, and how many each has of any kind. Says whether it
-    /// could look at all of them.
+    /// Finds the processes that hold a descriptor of each socket, and the number of descriptors of each
+    /// process. Returns whether all could be checked.
     fn own(&self, view: &mut View) -> bool {
         let mut by_inode: HashMap<u64, &mut SocketRow> =
             view.sockets.iter_mut().filter(|s| s.inode != 0).map(|s| (s.inode, s)).collect();

@@ -1,20 +1,20 @@
-//! User ids as a host numbers them. A host in a user namespace of its own has a range of the machine's, which is what
-//! the kernel tells us.
+//! Translates user ids to a host's. A host in its own user namespace has a range of the machine's ids, and
+//! the kernel reports the machine's.
 
 use std::fs;
 
 use super::proc::Proc;
 
-/// What an id is that the host has no number for, there and everywhere (`/proc/sys/kernel/overflowuid`).
+/// The id that stands for one without a mapping on the host (`/proc/sys/kernel/overflowuid`).
 const NOBODY: u32 = 65_534;
-/// More ranges than a namespace can have take less, in bytes.
+/// Maximum size of a map, in bytes, more than all ranges of a namespace take.
 const MOST: usize = 64 << 10;
 
-/// A host's ranges: its own first id, ours, and how many; none where both are the same.
+/// A host's ranges: the host's first id, ours, and the count; `None` if both are the same.
 pub struct Ids(Option<Vec<[u32; 3]>>);
 
 impl Ids {
-    /// Those of a host. They are set once, before anything runs there.
+    /// Reads a host's ranges. They are set once, before anything runs there.
     pub fn of(proc: &Proc) -> nix::Result<Self> {
         let ours = fs::read_link("/proc/self/ns/user").unwrap_or_default();
         if proc.link("1/ns/user")? == *ours {
@@ -25,12 +25,12 @@ impl Ids {
         Ok(Self::read(&String::from_utf8_lossy(&map)))
     }
 
-    /// Those of a namespace's `uid_map`.
+    /// Parses a namespace's `uid_map`.
     pub fn read(map: &str) -> Self {
         Self(Some(ranges(map)))
     }
 
-    /// The host's number for a user whom the kernel tells us by ours.
+    /// Returns the host's id for one of ours.
     pub fn inside(&self, uid: u32) -> u32 {
         let Some(ranges) = &self.0 else { return uid };
         let within = |[inside, outside, count]: &[u32; 3]| {

@@ -1,13 +1,13 @@
-//! Packets of several segments, put into one order of time.
+//! Merges the packets of several segments in order of time.
 //!
-//! Each segment's come in order, but some of one may still be with the kernel while later ones of another are here.
-//! So packets are held until nothing earlier can come.
+//! Packets of each segment arrive in order, but some of one segment may still be in the kernel while later
+//! ones of another are here. So packets are held until nothing earlier can arrive.
 
 use std::ops::Range;
 
 use crate::time::Nanos;
 
-/// Packets that are held, encoded for whoever gets them.
+/// The packets held, already encoded.
 #[derive(Default)]
 pub struct Merger {
     bytes: Vec<u8>,
@@ -22,20 +22,20 @@ impl Merger {
         self.packets.push((at, start..self.bytes.len()));
     }
 
-    /// Whether none is held.
+    /// Returns whether no packet is held.
     pub fn is_empty(&self) -> bool {
         self.packets.is_empty()
     }
 
-    /// How many bytes are held.
+    /// Returns how many bytes are held.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Lets go of the packets that passed until `until`: appends them in the order of their times, and returns how
-    /// many they are.
+    /// Releases the packets that passed until `until`: appends them in order of time, and returns their
+    /// number.
     pub fn take(&mut self, until: Nanos, out: &mut Vec<u8>) -> u32 {
-        // Stable: what passed at the same time stays in the order of the segments.
+        // Stable: packets with the same time stay in the order of the segments.
         self.packets.sort_by_key(|(at, _)| *at);
         let count = self.packets.partition_point(|(at, _)| *at <= until);
         for (_, range) in self.packets.drain(..count) {
@@ -45,7 +45,7 @@ impl Merger {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// Forgets the bytes of packets that are no longer held.
+    /// Frees the bytes of packets that are no longer held.
     fn compact(&mut self) {
         let mut kept = Vec::new();
         for (_, range) in &mut self.packets {
@@ -79,6 +79,6 @@ mod tests {
         out.clear();
         assert_eq!(merger.take(Nanos::MAX, &mut out), 3);
         assert_eq!(out, b"latesixseven");
-        assert!(merger.is_empty() && merger.len() == 0);
+        assert_eq!((merger.is_empty(), merger.len()), (true, 0));
     }
 }

@@ -1,7 +1,7 @@
-//! The end that looks: threads that read packets and tables and write frames.
+//! The observing end: threads that read packets and tables and write frames.
 //!
-//! The capture thread never waits for a table, the sampler never for a packet; a request runs through
-//! sampler and capture in turn, so that its answer comes after everything seen until then.
+//! The capture thread never waits for a table, the sampler never for a packet; a request passes through the
+//! sampler and then the capture thread, so that its answer follows everything seen until then.
 
 mod bounds;
 mod control;
@@ -33,17 +33,17 @@ use hosts::Host;
 use output::Output;
 use programs::Programs;
 use sampler::{Wake, Watched};
-use wire::{Asked, Tap};
+use wire::{Requests, Tap};
 
-/// Reasons to look that may wait for the sampler.
+/// Maximum number of wake-ups waiting for the sampler.
 const WAKES: usize = 64;
 
-/// How much memory the observer may have for itself, in bytes. With everything within its bounds it needs a small part
-/// of that; whatever else happens, it is not the machine that runs out of memory.
+/// Memory limit of the observer, in bytes. Within its other limits it needs a small part of that; whatever
+/// happens, it is not the machine that runs out of memory.
 const MEMORY: u64 = 512 << 20;
 
-/// Observes a lab: reads what to watch and what is asked from `input` until its end, and writes what
-/// is seen to `output`. The threads it starts go on until the program ends, which should be at once.
+/// Observes a lab: reads its task and requests from `input` until its end, and writes observations to
+/// `output`. The threads it starts run until the program ends, which should be at once.
 pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Result<()> {
     limit_memory().or_lab(|| "cannot limit the observer's memory")?;
     let output = Output::new(output);
@@ -60,30 +60,31 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
     let watch_host = |host| Watched::new(host, programs.clone());
     let mut watched: Vec<_> = hosts.iter().cloned().map(watch_host).collect();
     sampler::look(&mut watched, false, &output);
-    tell(&output, &Message::Ready { at: now() });
+    report(&output, &Message::Ready { at: now() });
 
     let (wake, wakes) = mpsc::sync_channel(WAKES);
-    let (ask, asked) = Asked::new()?;
+    let (requester, requests) = Requests::new()?;
     let (packet, out) = (wake.clone(), output.clone());
-    let begun = thread::Builder::new().spawn(move || wire::run(taps, &asked, &packet, &out));
+    let begun = thread::Builder::new().spawn(move || wire::run(taps, &requests, &packet, &out));
     begun.or_lab(|| "cannot start a thread")?;
     let out = output.clone();
-    let begun = thread::Builder::new().spawn(move || sampler::run(watched, &wakes, &out, |id| ask.done(id)));
+    let begun =
+        thread::Builder::new().spawn(move || sampler::run(watched, &wakes, &out, |id| requester.done(id)));
     begun.or_lab(|| "cannot start a thread")?;
 
     while let Some(frame) = next(&mut input)? {
         match decode_json(&frame)? {
-            Request::Sample { id } => wake.send(Wake::Asked(id)).or_lab(|| "the sampler has ended")?,
+            Request::Sample { id } => wake.send(Wake::Request(id)).or_lab(|| "the sampler has ended")?,
             Request::Signal { id, host, pid, signal } => {
                 let done = find(&hosts, &host).and_then(|host| control::signal(host, pid, signal));
-                tell(
+                report(
                     &output,
                     &done.map_or_else(|why| Message::Failed { id, why }, |()| Message::Done { id }),
                 );
             }
             Request::Resolve { id, outer } => {
                 let pid = control::resolve(hosts.iter().map(Arc::as_ref), outer);
-                tell(
+                report(
                     &output,
                     &pid.map_or_else(|why| Message::Failed { id, why }, |pid| Message::Pid { id, pid }),
                 );
@@ -96,7 +97,7 @@ pub fn serve(mut input: impl Read, output: impl Write + Send + 'static) -> Resul
                     let watched = Box::new(watch_host(host));
                     wake.send(Wake::Watch(id, watched)).or_lab(|| "the sampler has ended")?;
                 }
-                None => tell(&output, &Message::Failed { id, why: format!("host {} is gone", host.name) }),
+                None => report(&output, &Message::Failed { id, why: format!("host {} is gone", host.name) }),
             },
         }
     }
@@ -109,14 +110,14 @@ fn limit_memory() -> nix::Result<()> {
     setrlimit(Resource::RLIMIT_DATA, memory, memory)
 }
 
-/// The hosts that are there; of the others the reader is told.
+/// Opens the hosts that exist, and reports the others to the reader.
 fn open_hosts(watch: &Watch, output: &Output) -> Result<Vec<Arc<Host>>> {
     let mut hosts = Vec::new();
     for watched in &watch.hosts {
         if let Some(host) = Host::open(watched)? {
             hosts.push(Arc::new(host));
         } else {
-            tell(output, &Message::Gone { at: now(), host: watched.name.clone() });
+            report(output, &Message::Gone { at: now(), host: watched.name.clone() });
         }
     }
     Ok(hosts)
@@ -130,7 +131,7 @@ fn next(input: &mut impl Read) -> Result<Option<Vec<u8>>> {
     read_frame(input).or_lab(|| "unreadable request to the observer")
 }
 
-fn tell(output: &Output, message: &Message) {
+fn report(output: &Output, message: &Message) {
     let mut frame = Vec::new();
     encode_json(message, &mut frame);
     output.send(&frame);

@@ -1,12 +1,12 @@
-//! libpcap can also capture the messages of D-Bus. That needs a library which Debian has no complete
-//! static version of, and netlab is linked statically: these two stand in for it and find nothing.
+//! libpcap can also capture D-Bus messages. That needs a library of which Debian has no complete static
+//! version, and netlab is linked statically: these two functions stand in for it and find nothing.
 
 #![allow(unsafe_code)]
 
 #[cfg(target_feature = "crt-static")]
 use std::ffi::{c_char, c_int, c_void};
 
-/// Makes sure that a linker which takes only what is asked for takes the two.
+/// Makes sure that a linker which includes only referenced objects includes these two.
 pub fn keep() {
     #[cfg(target_feature = "crt-static")]
     std::hint::black_box((
@@ -20,7 +20,7 @@ pub fn keep() {
 #[unsafe(no_mangle)]
 extern "C" fn dbus_create(_device: *const c_char, _error: *mut c_char, is_ours: *mut c_int) -> *mut c_void {
     if !is_ours.is_null() {
-        // SAFETY: libpcap passes the address of an int of its own.
+        // SAFETY: libpcap passes the address of its own int.
         unsafe { is_ours.write(0) };
     }
     std::ptr::null_mut()

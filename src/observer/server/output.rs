@@ -1,11 +1,11 @@
-//! The stream to the reader, shared by all who see something.
+//! The stream to the reader, shared by all threads that write to it.
 
 use std::{
     io::Write,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Where frames go, whole ones at a time.
+/// The output for frames, each written as a whole.
 #[derive(Clone)]
 pub struct Output(Arc<Mutex<Box<dyn Write + Send>>>);
 
@@ -14,8 +14,8 @@ impl Output {
         Self(Arc::new(Mutex::new(Box::new(stream))))
     }
 
-    /// Writes frames and waits until the reader's side has taken them. Once nobody reads any more
-    /// there is nothing left to observe for, and the program ends.
+    /// Writes frames and waits until they are accepted. If nobody reads any more, there is nothing left to
+    /// observe for, and the program ends.
     pub fn send(&self, frames: &[u8]) {
         if frames.is_empty() {
             return;

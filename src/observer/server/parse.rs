@@ -1,10 +1,10 @@
-//! The formats of `/proc/PID/stat`, `status`, `cmdline` and `fd` (proc(5)).
+//! Parses `/proc/PID/stat`, `status`, `cmdline` and `fd` (proc(5)).
 
 use std::ffi::OsStr;
 
 use crate::{kernel::ExitStatus, observer::ProcessRow};
 
-/// `/proc/PID/stat`. The name stands in brackets and may hold anything, brackets included.
+/// Parses `/proc/PID/stat`. The name is in parentheses and may contain anything, parentheses included.
 pub fn stat(bytes: &[u8]) -> Option<ProcessRow> {
     let text = String::from_utf8_lossy(bytes);
     let (head, tail) = text.rsplit_once(')')?;
@@ -32,12 +32,12 @@ pub fn stat(bytes: &[u8]) -> Option<ProcessRow> {
         caught: 0,
         ignored: 0,
         blocked: 0,
-        // The last field, and 0 for whoever may not ask.
+        // The last field, which is 0 without permission to read it.
         ended: (state == 'Z').then(|| number(49)).flatten().and_then(ExitStatus::from_wait),
     })
 }
 
-/// Adds what only `/proc/PID/status` tells.
+/// Adds what only `/proc/PID/status` contains.
 pub fn status(bytes: &[u8], row: &mut ProcessRow) {
     for line in String::from_utf8_lossy(bytes).lines() {
         let Some((key, value)) = line.split_once(":\t") else { continue };
@@ -53,7 +53,7 @@ pub fn status(bytes: &[u8], row: &mut ProcessRow) {
     }
 }
 
-/// `/proc/PID/cmdline`: each argument ends with a NUL. A program that writes over its arguments may
+/// Parses `/proc/PID/cmdline`: each argument ends with a NUL. A program that overwrites its arguments may
 /// leave a run of NULs behind.
 pub fn cmdline(bytes: &[u8]) -> Vec<String> {
     let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
@@ -63,7 +63,7 @@ pub fn cmdline(bytes: &[u8]) -> Vec<String> {
     bytes[..end].split(|b| *b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect()
 }
 
-/// The inode in a descriptor's link, if it is a socket: `socket:[INODE]`.
+/// Returns the inode in a descriptor's link, if it is a socket: `socket:[INODE]`.
 pub fn socket_inode(link: &OsStr) -> Option<u64> {
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Names and arguments are the host's text: whatever they are, nothing panics.
+        /// Names and arguments are the host's text: no content may cause a panic.
         #[test]
         fn any_bytes_are_taken(bytes: Vec<u8>, numbers: [u64; 4]) {
             let [a, b, c, d] = numbers;

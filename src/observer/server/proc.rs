@@ -1,9 +1,10 @@
-//! A host's `/proc`, of which only what the kernel itself says is believed.
+//! Reads a host's `/proc`, trusting only what the kernel itself says.
 //!
-//! Root of a host can have its PID 1 trace, chroot and link as it likes. So the host's `/proc` is not looked for
-//! through that PID 1's root, but from its mount namespace's, by a thread of ours that goes there and that no
-//! process of the host can see; what is found must be the root of a procfs, which nobody but the kernel fills, and be
-//! that host's. Below it no link is followed, no mount crossed, and nothing is read without a bound.
+//! Root of a host can trace its PID 1 and change its root and links at will. So the host's `/proc` is not
+//! opened through that PID 1's root, but from its mount namespace's root, by one of our threads, which enters
+//! it and which no process of the host can see. What is found must be the root of a procfs, whose contents
+//! come from the kernel alone, and must be that host's. Below it no link is followed, no mount crossed, and
+//! every read has a limit.
 
 use std::{
     ffi::{CStr, OsString},
@@ -29,23 +30,23 @@ use super::handle::Handle;
 /// The inode of every procfs's root.
 const ROOT: u64 = 1;
 
-/// How files of a folder are opened: nothing that a link or a mount puts in their place.
+/// How files of a folder are opened: without following links or crossing mounts.
 const PLAIN: ResolveFlag = ResolveFlag::RESOLVE_BENEATH
     .union(ResolveFlag::RESOLVE_NO_SYMLINKS)
     .union(ResolveFlag::RESOLVE_NO_MAGICLINKS)
     .union(ResolveFlag::RESOLVE_NO_XDEV);
 
 const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY);
-/// A name without what it stands for.
+/// Opens the name only, without following it.
 const NAME: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW);
 
-/// How much is read at once, in bytes: more than `stat` and `status` ever hold.
+/// Bytes per read: more than `stat` and `status` ever contain.
 const PIECE: usize = 8 << 10;
 
 /// A host's `/proc`.
 pub struct Proc(OwnedFd);
 
-/// A folder, and its entries that are numbers.
+/// A folder and its numeric entries.
 pub struct Numbered {
     /// The folder.
     pub folder: Dir,
@@ -56,10 +57,12 @@ pub struct Numbered {
 }
 
 impl Proc {
-    /// The `/proc` of a host, given its PID 1. Takes `CAP_SYS_ADMIN`, `CAP_SYS_CHROOT` and `CAP_SYS_PTRACE`.
+    /// Opens the `/proc` of a host, given its PID 1. Requires `CAP_SYS_ADMIN`, `CAP_SYS_CHROOT` and
+    /// `CAP_SYS_PTRACE`.
     pub fn of(init: &Handle) -> nix::Result<Self> {
         let enter = || {
-            // What a mount namespace is entered with must be nobody else's.
+            // Entering a mount namespace requires file-system attributes (root, working folder) that no other
+            // thread shares.
             unshare(CloneFlags::CLONE_FS)?;
             setns(init, CloneFlags::CLONE_NEWNS)?;
             open(
@@ -68,24 +71,25 @@ impl Proc {
                 Mode::empty(),
             )
         };
-        // Only a thread that ends at once changes its namespace.
+        // Only a short-lived thread changes its namespace.
         let folder = thread::scope(|scope| scope.spawn(enter).join().unwrap_or(Err(Errno::EINVAL)))?;
         Self::at(folder)
     }
 
-    /// Takes a folder for a `/proc`, if it is the root of one; otherwise `ENOTTY`.
+    /// Accepts a folder if it is the root of a procfs; otherwise `ENOTTY`.
     fn at(folder: OwnedFd) -> nix::Result<Self> {
         let is_procfs = fstatfs(&folder)?.filesystem_type() == PROC_SUPER_MAGIC;
         if is_procfs && fstat(&folder)?.st_ino == ROOT { Ok(Self(folder)) } else { Err(Errno::ENOTTY) }
     }
 
-    /// The folder of a process, by its number on the host. It stands for that process alone, also when its number is
-    /// used again.
+    /// Opens the folder of a process, by its pid on the host. It refers to that process alone, even if the
+    /// pid is reused.
     pub fn process(&self, pid: i32) -> nix::Result<OwnedFd> {
         self.open(&pid.to_string(), FOLDER)
     }
 
-    /// Reads a file into `buffer`, in place of what was there, up to so many bytes. Says whether that was all.
+    /// Replaces the contents of `buffer` with those of a file, up to `most` bytes. Returns whether that was
+    /// all.
     pub fn read(&self, file: &str, most: usize, buffer: &mut Vec<u8>) -> nix::Result<bool> {
         let file = self.open(file, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
         buffer.clear();
@@ -104,7 +108,7 @@ impl Proc {
         }
     }
 
-    /// Reads a file that the kernel gives whole in one read, or the beginning of a long one.
+    /// Reads a file that the kernel returns whole in one read, or the beginning of a longer one.
     pub fn read_once(&self, file: &str, buffer: &mut Vec<u8>) -> nix::Result<()> {
         let file = self.open(file, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
         buffer.resize(PIECE, 0);
@@ -113,7 +117,7 @@ impl Proc {
         Ok(())
     }
 
-    /// The entries of a folder that are numbers, at most so many of them.
+    /// Lists at most `most` numeric entries of a folder.
     pub fn numbers(&self, folder: &str, most: usize) -> nix::Result<Numbered> {
         let mut folder = Dir::from_fd(self.open(folder, FOLDER)?)?;
         let number = |name: &CStr| name.to_str().ok()?.parse().ok();
@@ -124,14 +128,15 @@ impl Proc {
         Ok(Numbered { folder, numbers, whole })
     }
 
-    /// What a link reads, which is not followed.
+    /// Reads a link without following it.
     pub fn link(&self, link: &str) -> nix::Result<OsString> {
         readlinkat(self.open(link, NAME)?, "")
     }
 
-    /// The file that a process executes. Only a regular file is opened, so that this never waits.
+    /// Opens a process's executable. Only a regular file is opened, so that this never blocks.
     pub fn program(&self, pid: i32) -> nix::Result<File> {
-        // The one link to be followed. It is the kernel's, in a folder that is: it leads to the file itself.
+        // The only link to be followed. It is the kernel's, in the kernel's folder, and leads to the file
+        // itself.
         let named = openat(self.process(pid)?, "exe", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
         regular(&named)
     }
@@ -141,13 +146,13 @@ impl Proc {
     }
 }
 
-/// Opens a file that was only named, if it is a regular one; otherwise `EINVAL`.
+/// Opens a file given by an `O_PATH` descriptor, if it is regular; otherwise `EINVAL`.
 fn regular(named: &OwnedFd) -> nix::Result<File> {
     if SFlag::from_bits_truncate(fstat(named)?.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
         return Err(Errno::EINVAL);
     }
     let path = format!("/proc/self/fd/{}", named.as_fd().as_raw_fd());
-    // Somebody may hold a lease on it: not waited for either.
+    // Does not wait either if somebody holds a lease on it.
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     open(path.as_str(), flags, Mode::empty()).map(File::from)
 }
@@ -185,7 +190,7 @@ mod tests {
         assert!(proc.program(own).unwrap().metadata().unwrap().is_file());
     }
 
-    /// As if somebody had put a folder of their own in place of a `/proc` after it was opened.
+    /// As if somebody had replaced a `/proc` with their own folder after it was opened.
     #[test]
     fn no_link_is_followed_and_nothing_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();

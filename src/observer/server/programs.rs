@@ -1,5 +1,5 @@
-//! Programs that nobody has written for the course: those that students are to write themselves, as netlab has
-//! them, and the system's. They are known again by their code where a process runs a copy of one.
+//! Recognises processes that run a copy of one of netlab's reference programs, or of a program of the system,
+//! by comparing the executable's code.
 
 mod elf;
 mod pieces;
@@ -16,47 +16,49 @@ use std::{
 use self::{elf::Elf, pieces::Pieces};
 use crate::{observer::rows::is_of_the_system, programs::REFERENCE};
 
-/// Where the system has programs: the hosts', which lie where the observer's do.
+/// The system's folders of programs; the hosts' are the same as the observer's.
 const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
-/// What starts every program that is not linked statically, and can be made to start any.
+/// Dynamic linkers, which start every program that is not linked statically, and can be told to start any.
 const LINKERS: [&str; 2] = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
-/// So much of a program's code makes a file a copy of it. Somebody may have changed some to hide what it is.
+/// The share of a program's code that makes a file a copy of it. Some may have been changed to hide its
+/// origin.
 const MOST_OF_IT: f64 = 0.5;
-/// The same where libraries are part of the program, which are part of others, too.
+/// The same if libraries, which are also part of others, are linked into the program.
 const NEARLY_ALL: f64 = 0.9;
 
-/// What functions have in their names that a server needs.
+/// Parts of the names of functions that a server needs.
 const LISTENS: [&str; 2] = ["listen", "accept"];
 
-/// What so many files turned out to be is remembered: nobody runs more of their own.
+/// Maximum number of files whose origin is remembered: nobody runs more of their own.
 const MOST_FOUND: usize = 1000;
 
-/// The programs known, and what the files that were looked at turned out to be.
+/// The known programs, and the origins of the files checked so far.
 pub struct Programs {
     reference: Vec<PathBuf>,
     system: Vec<PathBuf>,
-    /// Read when a file is looked at for the first time: most labs run nothing that would have to be.
+    /// Read when the first file is checked: most labs never need it.
     known: OnceLock<Pieces>,
-    /// The same without what netlab's programs have in common with others, made where a file has anything of them.
+    /// The same without the code that netlab's programs share with others; built when a file contains any of
+    /// their code.
     distinct: OnceLock<Pieces>,
     found: Mutex<HashMap<Identity, Option<Origin>>>,
 }
 
-/// A file with a certain content. Nobody can set the time of its last change.
+/// Identifies a file with its contents. The change time (ctime) cannot be set by anybody.
 type Identity = (u64, u64, u64, i64, i64);
 
-/// What a file is a copy of.
+/// The program that a file is a copy of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// As `tcpechod`, or `/usr/bin/socat`.
+    /// Its name, e.g. `tcpechod` or `/usr/bin/socat`.
     pub name: String,
-    /// Whether that is one of netlab's own programs.
+    /// Whether it is one of netlab's own programs.
     pub is_reference_program: bool,
 }
 
 impl Programs {
-    /// Those that lie beside the running program, and the system's.
+    /// The programs beside the running one, and the system's.
     pub fn of_this_machine() -> Self {
         let netlab = fs::read_link("/proc/self/exe").unwrap_or_default();
         let folder = netlab.parent().unwrap_or(Path::new("/"));
@@ -70,10 +72,10 @@ impl Programs {
         Self { reference, system, known: OnceLock::new(), distinct: OnceLock::new(), found: Mutex::default() }
     }
 
-    /// What the file is or is a copy of, if it is one of these. `path` is what a host calls it.
+    /// Returns which of these programs the file is or is a copy of. `path` is its path on the host.
     pub fn origin(&self, file: &File, path: &str) -> Option<Origin> {
         if is_of_the_system(path) {
-            // Nobody has written there: it is what it is called, and that says all.
+            // Nobody can have written there, so the name identifies the program.
             let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
             return REFERENCE
                 .contains(&&*name)
@@ -97,7 +99,7 @@ impl Programs {
         Some(Origin { name: name.to_owned(), is_reference_program })
     }
 
-    /// Reads the programs. One that cannot be read is not known.
+    /// Reads the programs. One that cannot be read stays unknown.
     fn know(&self) -> Pieces {
         let mut known = Pieces::default();
         let linkers = LINKERS.iter().map(PathBuf::from);
@@ -119,7 +121,8 @@ impl Programs {
     }
 }
 
-/// The files of a folder; what other names lead to is among them, or is no program.
+/// Returns the regular files of a folder; links are skipped, since their targets are among them or are not
+/// programs.
 fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path())
@@ -131,8 +134,8 @@ fn open(path: &Path) -> Option<(String, File, Elf)> {
     Some((path.file_name()?.to_string_lossy().into_owned(), file, elf))
 }
 
-/// Takes in a program of the system if it could take a server's place: if it uses functions that have to do with
-/// listening, or may have them in itself.
+/// Adds a program of the system if it could replace a server: if it uses functions for listening, or may
+/// contain them.
 fn know_of_system(known: &mut Pieces, path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     let Some(elf) = Elf::read(&file) else { return Ok(()) };
@@ -153,13 +156,13 @@ mod tests {
     const CODE: usize = 40_000;
     const AT: usize = 4096;
 
-    /// Bytes that are as good as any program's code.
+    /// Bytes that stand in for a program's code.
     fn code(seed: u32, length: usize) -> Vec<u8> {
         let numbers = (0..u32::try_from(length).unwrap()).map(|n| n.wrapping_add(seed << 20));
         numbers.map(|n| (n.wrapping_mul(2_654_435_761) ^ n.wrapping_mul(n)).to_le_bytes()[2]).collect()
     }
 
-    /// A program that is linked statically, with its code at that place of the file.
+    /// A statically linked program, with its code at this offset in the file.
     fn program(code: &[u8], at: usize) -> Vec<u8> {
         let mut file = vec![0; at];
         file[..6].copy_from_slice(b"\x7fELF\x02\x01");

@@ -1,8 +1,8 @@
-//! Packets that are to be recorded, in large pieces.
+//! Sends packets to be recorded, in large pieces.
 //!
-//! Nobody waits for a single packet here, so the kernel collects them (`TPACKET_V3`) and wakes this end once for
-//! many, and they cross to the reader as the blocks that the file is made of. Where the reader is slow this end waits
-//! for it, and the ring fills; what there is no room for then is counted.
+//! Nobody waits for a single packet here, so the kernel collects them (`TPACKET_V3`) and wakes this thread
+//! once for many, and they are sent to the reader as the blocks that the file consists of. If the reader is
+//! slow, this end waits for it and the ring fills; packets that no longer fit are counted.
 
 use std::{
     io::Read,
@@ -23,7 +23,7 @@ use super::{
     merge::Merger,
     next, now,
     output::Output,
-    tell,
+    report,
     wire::{Manner, open, readable, time},
 };
 use crate::{
@@ -37,27 +37,28 @@ use crate::{
     time::Nanos,
 };
 
-/// How long the kernel collects packets at most, in milliseconds.
+/// Maximum time for which the kernel collects packets, in milliseconds.
 const COLLECT: u16 = 50;
-/// The kernel's rings together, in bytes, and the least for one segment: half a second at two gigabits a second, and an eighth.
+/// Size of the kernel's rings together, in bytes, and the minimum for one segment: half a second at two
+/// gigabits per second, and an eighth of that.
 const RINGS: i32 = 128 << 20;
 const RING: i32 = 32 << 20;
-/// How long packets of several segments are held, in nanoseconds: twice what the kernel collects for.
+/// How long packets of several segments are held, in nanoseconds: twice the kernel's collecting time.
 const HELD: Nanos = 100_000_000;
-/// How much may be held, in bytes. Beyond that, a file in order is worth less than one that is whole.
+/// Maximum number of bytes held. Beyond that, a complete file matters more than one in order.
 const MOST_HELD: usize = 16 << 20;
-/// How much is read of a segment at once, in bytes: about what the kernel collects in one piece.
+/// Bytes read from a segment at once: about what the kernel collects in one block.
 const PIECE: usize = 256 << 10;
-/// How long the last packets may take to be passed on.
+/// Time limit for passing on the last packets.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Records until `input` ends, and passes on what has passed by then.
+/// Records until `input` ends, then passes on everything captured by then.
 pub fn serve(segments: &[Interface], mut input: impl Read, output: &Output) -> Result<()> {
     let ring = RINGS / i32::try_from(segments.len().max(1)).unwrap_or(i32::MAX);
     let manner = Manner { immediate: false, collect: COLLECT.into(), ring: ring.max(RING) };
     let taps: Vec<Tap> = (0..).zip(segments).map(|(i, s)| Tap::open(i, s, &manner)).collect::<Result<_>>()?;
     let mut recording = Recording { taps, merger: Merger::default() };
-    tell(output, &Message::Ready { at: now() });
+    report(output, &Message::Ready { at: now() });
     let bell = Arc::new(EventFd::new().or_lab(|| "cannot make an event descriptor")?);
     let (end, out) = (bell.clone(), output.clone());
     let recording = thread::Builder::new().spawn(move || {
@@ -68,12 +69,12 @@ pub fn serve(segments: &[Interface], mut input: impl Read, output: &Output) -> R
     });
     let recording = recording.or_lab(|| "cannot start a thread")?;
     while next(&mut input)?.is_some() {}
-    // It fails only when the counter is full, and then the bell rings already.
+    // Fails only if the counter is full, and then the reader is already woken.
     let _ = bell.write(1);
     recording.join().map_err(|_| Error::lab("the recording failed"))
 }
 
-/// What was waited for.
+/// Why a wait ended.
 struct Woken {
     rung: bool,
     ready: bool,
@@ -86,12 +87,12 @@ struct Recording {
 }
 
 impl Recording {
-    /// How long to wait for more packets.
+    /// Returns how long to wait for more packets.
     fn held(&self) -> PollTimeout {
         if self.merger.is_empty() { PollTimeout::NONE } else { PollTimeout::from(COLLECT) }
     }
 
-    /// Passes on what is in the rings, or in what the kernel still collects.
+    /// Passes on what is in the rings, and what the kernel still collects.
     fn finish(&mut self, output: &Output) {
         let (until, deadline) = (now(), Instant::now() + PATIENCE);
         while Instant::now() < deadline && self.wait(None, PollTimeout::from(2 * COLLECT)).ready {
@@ -100,10 +101,10 @@ impl Recording {
         }
         self.send(Nanos::MAX, output);
         self.taps.iter_mut().for_each(|tap| tap.count(output, true));
-        tell(output, &Message::Done { id: 0 });
+        report(output, &Message::Done { id: 0 });
     }
 
-    /// Waits for packets on a segment that is not over, or for the bell.
+    /// Waits for packets on an open segment, or for the bell.
     fn wait(&self, bell: Option<&EventFd>, timeout: PollTimeout) -> Woken {
         let taps = self.taps.iter().filter(|tap| !tap.over);
         let mut fds: Vec<_> = taps.map(|tap| readable(&tap.capture)).collect();
@@ -118,7 +119,7 @@ impl Recording {
         }
     }
 
-    /// Takes one piece of what waits on each segment, and passes on what nothing earlier can come to.
+    /// Reads one piece from each segment, and passes on the packets before which nothing earlier can arrive.
     fn pass_on(&mut self, output: &Output) {
         let several = self.taps.len() > 1 && self.merger.len() < MOST_HELD;
         let mut settled = if several { now().saturating_sub(HELD) } else { Nanos::MAX };
@@ -147,11 +148,11 @@ struct Tap {
     index: u16,
     name: String,
     capture: Capture<Active>,
-    /// When the last packet passed that was passed on.
+    /// Time of the last packet passed on.
     latest: Nanos,
-    /// Nothing more is to come from it.
+    /// Whether nothing more will come from it.
     over: bool,
-    /// How many packets were passed on.
+    /// Number of packets passed on.
     passed: u64,
     counted: Counted,
 }
@@ -169,7 +170,7 @@ impl Tap {
         })
     }
 
-    /// Takes up to one piece of what waits. Says whether there may be more.
+    /// Reads up to one piece. Returns whether there may be more.
     fn read(&mut self, merger: &mut Merger, output: &Output) -> bool {
         let most = merger.len() + PIECE;
         while merger.len() < most {
@@ -185,7 +186,7 @@ impl Tap {
                 Err(error) => {
                     self.over = true;
                     let why = format!("segment {} can no longer be seen: {error}", self.name);
-                    tell(output, &Message::ObservationLost { at: now(), why });
+                    report(output, &Message::ObservationLost { at: now(), why });
                     return false;
                 }
             }
@@ -193,13 +194,14 @@ impl Tap {
         true
     }
 
-    /// Tells how many came and were dropped, if more were dropped than told or if it is to be told `anyway`.
+    /// Reports the numbers of packets that arrived and were dropped, if more were dropped than reported or if
+    /// `anyway`.
     fn count(&mut self, output: &Output, anyway: bool) {
         let Ok(stat) = self.capture.stats() else { return };
-        let news = self.counted.take_in(stat.received, stat.dropped);
+        let news = self.counted.add(stat.received, stat.dropped);
         if news || anyway {
             let dropped = self.counted.dropped;
-            // What has passed since the end is in the kernel's count, and is neither recorded nor lost.
+            // Packets since the end are in the kernel's count, but are neither recorded nor lost.
             let received = if self.over { self.passed + dropped } else { self.counted.received };
             let mut out = Vec::new();
             encode_json(&Message::Counted { segment: self.index, received, dropped }, &mut out);
@@ -208,7 +210,7 @@ impl Tap {
     }
 }
 
-/// libpcap's counts, which wrap around at 2^32, without that.
+/// libpcap's counts, extended beyond 2^32, where they wrap around.
 #[derive(Default)]
 struct Counted {
     received: u64,
@@ -216,8 +218,8 @@ struct Counted {
 }
 
 impl Counted {
-    /// Takes in libpcap's; says whether more were dropped.
-    fn take_in(&mut self, received: u32, dropped: u32) -> bool {
+    /// Adds libpcap's counts; returns whether more were dropped.
+    fn add(&mut self, received: u32, dropped: u32) -> bool {
         let more = [(&mut self.received, received), (&mut self.dropped, dropped)].map(|(count, now)| {
             #[allow(clippy::cast_possible_truncation)] // it is this half that libpcap has
             let more = now.wrapping_sub(*count as u32);

@@ -1,4 +1,4 @@
-//! When to look at the hosts, and what of it to tell.
+//! Decides when to sample the hosts, and reports what changed.
 
 use std::{
     sync::{Arc, mpsc},
@@ -19,68 +19,67 @@ use crate::{
     },
 };
 
-/// Without any packet, how often the hosts are looked at: what a process does by itself (it listens,
-/// it ends) shows at most this late.
+/// Sampling interval without packets: what a process does on its own (listen, end) shows at most this late.
 const TICK: Duration = Duration::from_millis(10);
-/// After a packet: at most this often.
+/// Minimum interval between samples that packets cause.
 const GAP: Duration = Duration::from_millis(1);
-/// A packet is seen before its receiver has taken it in: the hosts are looked at once more, later.
+/// A packet is seen before its receiver has processed it, so the hosts are sampled once more this much later.
 const AFTERMATH: Duration = Duration::from_millis(2);
 
-/// Looking must stay cheap beside what is looked at: it may take one part in so many of the time...
+/// Sampling must stay cheap compared with what is sampled: it may take one part in this many of the time...
 const SHARE: u32 = 10;
-/// ...but a short exchange of packets is followed step by step, for so much time of looking.
+/// ...but a short exchange of packets is followed step by step, for this much sampling time.
 const BURST: Duration = Duration::from_millis(50);
 
-/// Why the sampler should look now.
+/// Why the sampler should sample now.
 pub enum Wake {
     /// A packet passed.
     Packet,
-    /// A reader asks; the answer carries this number.
-    Asked(u64),
-    /// A host has come back, and a reader wants to see it; the answer carries this number.
+    /// A reader's request; the answer carries this number.
+    Request(u64),
+    /// A host was started again and is to be watched; the answer carries this number.
     Watch(u64, Box<Watched>),
 }
 
-/// A host with what was last told of it.
+/// A host with what was last reported about it.
 pub struct Watched {
     host: Arc<Host>,
     programs: Arc<Programs>,
     diag: Option<Diag>,
     gone: bool,
-    /// Whether the reader was told that it does not see everything.
-    blind: bool,
-    told: Option<(Vec<ProcessRow>, Vec<SocketRow>)>,
+    /// Whether the reader was told that the tables are incomplete.
+    incomplete: bool,
+    reported: Option<(Vec<ProcessRow>, Vec<SocketRow>)>,
 }
 
 impl Watched {
     pub fn new(host: Arc<Host>, programs: Arc<Programs>) -> Self {
         let diag = host.diag();
-        Self { host, programs, diag, gone: false, blind: false, told: None }
+        Self { host, programs, diag, gone: false, incomplete: false, reported: None }
     }
 
-    /// Looks at the host and tells what changed; with `asked`, also the processor time used.
+    /// Samples the host and reports changes; with `asked`, also of processor time.
     fn look(&mut self, asked: bool, out: &mut Vec<u8>) {
         if self.gone {
             return;
         }
         let view = self.host.look(self.diag.as_ref());
-        // Taken after the look, so that nothing in a table is older than what caused it.
+        // Taken after sampling, so that nothing in a table is older than its cause.
         let at = now();
         self.gone = view.is_none();
         let mut view = view.unwrap_or_default();
         self.find_programs(&mut view.processes, asked);
         bounds::cut(&mut view);
         let host = &self.host.name;
-        let (processes, sockets) = match &self.told {
+        let (processes, sockets) = match &self.reported {
             Some((p, s)) => (!same(p, &view.processes, asked), *s != view.sockets),
             None => (true, true),
         };
-        let was_blind = std::mem::replace(&mut self.blind, !view.whole);
-        if self.blind && !was_blind {
+        let was_incomplete = std::mem::replace(&mut self.incomplete, !view.whole);
+        if self.incomplete && !was_incomplete {
             encode_json(&Message::ObservationLost { at, why: bounds::why(host) }, out);
         }
-        // Processes before sockets: whoever reads of an owner knows it by then.
+        // Processes before sockets, so that a socket's owner is already known to the reader.
         if processes {
             encode_json(&Message::Processes { at, host: host.clone(), rows: view.processes.clone() }, out);
         }
@@ -91,20 +90,21 @@ impl Watched {
             self.diag = None;
             encode_json(&Message::Gone { at, host: host.clone() }, out);
         }
-        // What is left out now is not told: who asks next is to hear of it.
-        let rows = match self.told.take() {
-            Some((told, _)) if !processes => told,
+        // Rows not sent now are not stored as sent, so that the next request reports them.
+        let rows = match self.reported.take() {
+            Some((reported, _)) if !processes => reported,
             _ => view.processes,
         };
-        self.told = Some((rows, view.sockets));
+        self.reported = Some((rows, view.sockets));
     }
 
-    /// Finds out what the processes run, and whether somebody else has written that. For what is new only, unless
-    /// somebody asks: a process can execute another file under the name and with the arguments that it has.
+    /// Finds out what the processes run, and whether it is a copy of a known program. Only for new processes,
+    /// unless `asked`: a process can execute another file under the same name and arguments.
     fn find_programs(&self, rows: &mut [ProcessRow], asked: bool) {
-        let told = self.told.as_ref().map_or(&[][..], |(rows, _)| rows);
+        let reported = self.reported.as_ref().map_or(&[][..], |(rows, _)| rows);
         for row in rows {
-            let before = told.binary_search_by_key(&row.pid, |told| told.pid).map(|n| &told[n]);
+            let before =
+                reported.binary_search_by_key(&row.pid, |reported| reported.pid).map(|n| &reported[n]);
             if let Ok(before) = before
                 && !asked
                 && before.still_runs(row)
@@ -123,12 +123,12 @@ impl Watched {
     }
 }
 
-/// Whether two process tables are the same; processor time counts only if `ticks`.
+/// Returns whether two process tables are the same; processor time counts only if `ticks`.
 fn same(a: &[ProcessRow], b: &[ProcessRow], ticks: bool) -> bool {
     if ticks { a == b } else { a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_unchanged(b)) }
 }
 
-/// Looks at every host and tells what changed.
+/// Samples every host and reports changes.
 pub fn look(hosts: &mut [Watched], asked: bool, output: &Output) {
     for host in hosts {
         let mut out = Vec::new();
@@ -137,8 +137,8 @@ pub fn look(hosts: &mut [Watched], asked: bool, output: &Output) {
     }
 }
 
-/// Looks at the hosts until nobody can wake it any more; hands the numbers of those who asked to
-/// `answer` once they were told.
+/// Samples the hosts until nobody can wake it any more. Passes the numbers of requests to `answer` once they
+/// are answered.
 pub fn run(mut hosts: Vec<Watched>, wakes: &mpsc::Receiver<Wake>, output: &Output, answer: impl Fn(u64)) {
     let mut pace = Pace::new();
     loop {
@@ -151,7 +151,7 @@ pub fn run(mut hosts: Vec<Watched>, wakes: &mpsc::Receiver<Wake>, output: &Outpu
         for wake in first.into_iter().chain(wakes.try_iter()) {
             match wake {
                 Wake::Packet => pace.packet(),
-                Wake::Asked(id) => asked.push(id),
+                Wake::Request(id) => asked.push(id),
                 Wake::Watch(id, host) => {
                     hosts.retain(|h| h.host.name != host.host.name);
                     hosts.push(*host);
@@ -169,26 +169,26 @@ pub fn run(mut hosts: Vec<Watched>, wakes: &mpsc::Receiver<Wake>, output: &Outpu
     }
 }
 
-/// What this thread has used so far; unlike the clock it leaves out what others took meanwhile.
+/// Returns the processor time of this thread, which, unlike a clock, excludes what others used meanwhile.
 fn processor_time() -> Duration {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else { return Duration::ZERO };
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Duration::from_micros(micros.try_into().unwrap_or(0))
 }
 
-/// When to look next. What looking costs depends on how many hosts there are, so it is measured.
+/// Decides when to sample next. The cost of sampling depends on the number of hosts, so it is measured.
 struct Pace {
-    /// The next look.
+    /// When to sample next.
     due: Instant,
-    /// If a packet passes, not before this.
+    /// If a packet passes, not before this time.
     earliest: Instant,
-    /// Time left for looks that packets ask for; comes back with time.
+    /// Time left for samples that packets cause; recovers over time.
     credit: Duration,
-    /// The end of the latest look.
+    /// The end of the latest sample.
     last: Instant,
-    /// Whether a packet passed since.
+    /// Whether a packet passed since then.
     packet: bool,
-    /// What the latest look cost.
+    /// The cost of the latest sample.
     cost: Duration,
 }
 
@@ -204,7 +204,7 @@ impl Pace {
     }
 
     fn looked(&mut self, cost: Duration) {
-        // One look that costs much, as the first that meets a program does, says nothing of the next.
+        // One expensive sample, e.g. the first with a new program, says nothing about the next.
         let cost = cost.min(std::mem::replace(&mut self.cost, cost));
         let end = Instant::now();
         self.credit = BURST.min(self.credit + (end - self.last) / SHARE);
@@ -223,7 +223,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// With its credit gone, a look that costs 3 ms comes again after 30.
+    /// Without credit, a sample that costs 3 ms is repeated after 30 ms.
     #[test]
     fn a_flood_of_packets_gets_its_share_and_no_more() {
         let mut pace = Pace::new();
@@ -253,6 +253,6 @@ mod tests {
         assert!(pace.due - pace.last <= GAP);
         pace.looked(Duration::from_micros(100));
         pace.looked(Duration::from_micros(100));
-        assert!(pace.due - pace.last >= TICK, "nothing happens: back to the slow pace");
+        assert!(pace.due - pace.last >= TICK, "nothing happens: back to the slow interval");
     }
 }

@@ -1,4 +1,4 @@
-//! The packets of every segment, from libpcap.
+//! Captures the packets of every segment with libpcap.
 
 use std::{
     os::fd::{AsRawFd, BorrowedFd},
@@ -21,14 +21,15 @@ use crate::{
     time::Nanos,
 };
 
-/// How much of a frame is kept, in bytes: all of it, since a host's link segments its frames itself, as
-/// its checksum offload is off. With the ring's own header that is a slot of 2 KiB, so that the ring holds
-/// sixteen thousand frames, and not the five hundred that it would with room for any length.
+/// Bytes kept of a frame: all of it, since a host's link does its own TCP segmentation, as its checksum
+/// offload is off. With the ring's own header this makes a slot of 2 KiB, so that the ring holds sixteen
+/// thousand frames, rather than the five hundred it would hold with room for any length.
 const SNAPLEN: i32 = 1900;
-/// Frames collected before they are written though more packets wait, in bytes.
+/// Bytes of frames collected before they are written even though more packets wait.
 const BATCH: usize = 256 << 10;
 
-/// How long packets of several segments are held, in nanoseconds: what passed before that is in the kernel's rings.
+/// How long packets of several segments are held, in nanoseconds: by then earlier packets are in the kernel's
+/// rings.
 const HELD: Nanos = 1_000_000;
 
 /// One segment under capture.
@@ -37,29 +38,29 @@ pub struct Tap {
     segment: Interface,
     capture: Capture<Active>,
     dropped: u32,
-    /// When the last packet passed that was read.
+    /// Time of the last packet read.
     latest: Nanos,
 }
 
-/// A way to capture.
+/// How to capture.
 pub struct Manner {
-    /// Whether each packet is to be had as soon as it has passed.
+    /// Whether each packet is delivered as soon as it has passed.
     pub immediate: bool,
-    /// Otherwise, how long the kernel may hold packets back to collect more, in milliseconds.
+    /// Otherwise, how long the kernel may collect packets, in milliseconds.
     pub collect: i32,
-    /// The kernel's ring for one segment, in bytes: how much may pass while the reader is busy.
+    /// Size of the kernel's ring for one segment, in bytes: how much may pass while the reader is busy.
     pub ring: i32,
 }
 
 const LIVE: Manner = Manner { immediate: true, collect: 0, ring: 32 << 20 };
 
 impl Tap {
-    /// Opens the capture; from here on no packet is missed.
+    /// Opens the capture; no packet is missed from then on.
     pub fn open(index: u16, segment: &Interface) -> Result<Self> {
         Ok(Self { index, segment: segment.clone(), capture: open(segment, &LIVE)?, dropped: 0, latest: 0 })
     }
 
-    /// Takes up to a batch of the packets that wait. Says whether there may be more.
+    /// Reads up to a batch of packets. Returns whether there may be more.
     fn drain(&mut self, merger: &mut Merger) -> Result<bool, pcap::Error> {
         let most = merger.len() + BATCH;
         while merger.len() < most {
@@ -76,8 +77,8 @@ impl Tap {
         Ok(true)
     }
 
-    /// Tells of packets that passed while the reader was too slow for the kernel's ring.
-    fn tell_dropped(&mut self, out: &mut Vec<u8>) {
+    /// Reports packets that passed while the reader was too slow for the kernel's ring.
+    fn report_dropped(&mut self, out: &mut Vec<u8>) {
         let Ok(stat) = self.capture.stats() else { return };
         let lost = stat.dropped.wrapping_sub(self.dropped);
         if lost > 0 {
@@ -88,12 +89,12 @@ impl Tap {
     }
 }
 
-/// Opens a capture; from here on no packet is missed.
+/// Opens a capture; no packet is missed from then on.
 pub fn open(segment: &Interface, manner: &Manner) -> Result<Capture<Active>> {
     super::no_dbus::keep();
     let what = || format!("cannot capture segment {} on {}", segment.name, segment.device);
     let capture = Capture::from_device(segment.device.as_str())
-        // A bridge hands on what is not for itself: only promiscuous it shows that.
+        // A bridge shows the frames that it forwards only in promiscuous mode.
         .map(|c| c.promisc(true).immediate_mode(manner.immediate).timeout(manner.collect))
         .map(|c| c.precision(Precision::Nano).snaplen(SNAPLEN).buffer_size(manner.ring))
         .and_then(Capture::open)
@@ -108,51 +109,51 @@ pub fn open(segment: &Interface, manner: &Manner) -> Result<Capture<Active>> {
 /// A capture's descriptor, readable when a packet waits.
 #[allow(unsafe_code)]
 pub fn readable(capture: &Capture<Active>) -> PollFd<'_> {
-    // SAFETY: the capture owns the descriptor and keeps it open for as long as it is borrowed.
+    // SAFETY: the capture owns the descriptor and keeps it open while it is borrowed.
     let fd = unsafe { BorrowedFd::borrow_raw(capture.as_raw_fd()) };
     PollFd::new(fd, PollFlags::POLLIN)
 }
 
-/// Nanoseconds: with that precision libpcap keeps them where microseconds would be.
+/// Returns the time in nanoseconds: at that precision libpcap stores them in the field for microseconds.
 pub fn time(header: &pcap::PacketHeader) -> Nanos {
     let (seconds, nanos) = (header.ts.tv_sec, header.ts.tv_usec);
     let seconds = Nanos::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000);
     seconds.saturating_add(Nanos::try_from(nanos).unwrap_or(0))
 }
 
-/// Who asked to be told when everything that has passed was sent.
-pub struct Asked {
+/// Requests to be answered once everything that has passed was sent.
+pub struct Requests {
     ids: mpsc::Receiver<u64>,
     bell: Arc<EventFd>,
 }
 
-/// Where to ask it.
+/// The sender of such requests.
 #[derive(Clone)]
-pub struct Ask {
+pub struct Requester {
     ids: mpsc::Sender<u64>,
     bell: Arc<EventFd>,
 }
 
-impl Asked {
-    pub fn new() -> Result<(Ask, Self)> {
+impl Requests {
+    pub fn new() -> Result<(Requester, Self)> {
         let bell = Arc::new(EventFd::new().or_lab(|| "cannot make an event descriptor")?);
         let (send, ids) = mpsc::channel();
-        Ok((Ask { ids: send, bell: bell.clone() }, Self { ids, bell }))
+        Ok((Requester { ids: send, bell: bell.clone() }, Self { ids, bell }))
     }
 }
 
-impl Ask {
-    /// Has [`Message::Done`] sent after every packet that has passed by now.
+impl Requester {
+    /// Requests that [`Message::Done`] be sent after every packet that has passed by now.
     pub fn done(&self, id: u64) {
         if self.ids.send(id).is_ok() {
-            // It fails only when the counter is full, and then the bell rings already.
+            // Fails only if the counter is full, and then the reader is already woken.
             let _ = self.bell.write(1);
         }
     }
 }
 
-/// Sends packets as they come, in the order of their times, and wakes the sampler, for as long as the program runs.
-pub fn run(mut taps: Vec<Tap>, asked: &Asked, wakes: &mpsc::SyncSender<Wake>, output: &Output) {
+/// Sends packets as they arrive, in order of time, and wakes the sampler, until the program ends.
+pub fn run(mut taps: Vec<Tap>, requests: &Requests, wakes: &mpsc::SyncSender<Wake>, output: &Output) {
     let several = taps.len() > 1;
     let (mut merger, mut waiting) = (Merger::default(), Vec::new());
     let mut more = false;
@@ -162,12 +163,12 @@ pub fn run(mut taps: Vec<Tap>, asked: &Asked, wakes: &mpsc::SyncSender<Wake>, ou
             (false, true) => PollTimeout::NONE,
             (false, false) => PollTimeout::from(1u8),
         };
-        if wait(&taps, &asked.bell, timeout) {
-            let _ = asked.bell.read();
+        if wait(&taps, &requests.bell, timeout) {
+            let _ = requests.bell.read();
         }
         let begun = now();
-        waiting.extend(asked.ids.try_iter().map(|id| (begun, id)));
-        // Until when everything that has passed is here.
+        waiting.extend(requests.ids.try_iter().map(|id| (begun, id)));
+        // The time until which all packets have been read.
         let mut settled = if several { begun.saturating_sub(HELD) } else { Nanos::MAX };
         more = false;
         let mut out = Vec::new();
@@ -175,8 +176,8 @@ pub fn run(mut taps: Vec<Tap>, asked: &Asked, wakes: &mpsc::SyncSender<Wake>, ou
             let before = merger.len();
             let drained = tap.drain(&mut merger);
             if merger.len() > before {
-                tap.tell_dropped(&mut out);
-                // Where it is full there is reason enough to look already.
+                tap.report_dropped(&mut out);
+                // If it is full, the sampler has reason enough to sample.
                 let _ = wakes.try_send(Wake::Packet);
             }
             match drained {
@@ -205,7 +206,7 @@ pub fn run(mut taps: Vec<Tap>, asked: &Asked, wakes: &mpsc::SyncSender<Wake>, ou
     }
 }
 
-/// Waits for a packet on any segment, or for the bell; says whether it was the bell.
+/// Waits for a packet on any segment, or for the bell; returns whether it was the bell.
 fn wait(taps: &[Tap], bell: &EventFd, timeout: PollTimeout) -> bool {
     let mut fds: Vec<_> = taps.iter().map(|tap| readable(&tap.capture)).collect();
     fds.push(PollFd::new(std::os::fd::AsFd::as_fd(bell), PollFlags::POLLIN));

@@ -1,5 +1,4 @@
-//! What the hosts' image is built on: Debian, pulled, or made from Debian's packages where nothing can
-//! be pulled.
+//! The base of the hosts' image: Debian, pulled, or built from Debian's packages if it cannot be pulled.
 
 use std::process::Stdio;
 
@@ -18,14 +17,14 @@ use crate::{
     runtime::{Progress, Step, docker::errors::EngineContext},
 };
 
-/// What the Dockerfile names.
+/// The base image that the Dockerfile names.
 const PULLED: &str = "debian:bookworm-slim";
-/// What it is called where we made it.
+/// The name of a base that netlab built itself.
 const MADE: &str = "netlab/base:bookworm";
-/// Debian's release.
+/// The Debian release.
 const RELEASE: &str = "bookworm";
 
-/// The name of a base that the engine has, or now has.
+/// Makes sure that the engine has a base image and returns its name.
 pub async fn ensure(engine: &Docker, progress: Progress<'_>) -> Result<String> {
     for name in [PULLED, MADE] {
         let image = engine.inspect_image(name).await;
@@ -35,7 +34,7 @@ pub async fn ensure(engine: &Docker, progress: Progress<'_>) -> Result<String> {
     }
     let Err(why) = pull(engine, progress).await else { return Ok(PULLED.into()) };
     progress(Step {
-        what: format!("{PULLED} cannot be pulled: making it from Debian's packages"),
+        what: format!("{PULLED} cannot be pulled: building it from Debian's packages"),
         lasting: true,
         ..Step::default()
     });
@@ -56,7 +55,7 @@ async fn pull(engine: &Docker, progress: Progress<'_>) -> Result<()> {
     follow(engine.create_image(Some(options), None, None), PULLED, progress).await
 }
 
-/// Makes the base with mmdebstrap, which needs neither root nor anything but Debian's packages.
+/// Builds the base with mmdebstrap, which needs only Debian's packages, and not root.
 async fn make(engine: &Docker, progress: Progress<'_>) -> Result<()> {
     let mut maker = Command::new("mmdebstrap")
         .args(["--variant=minbase", RELEASE, "-"])
@@ -68,7 +67,7 @@ async fn make(engine: &Docker, progress: Progress<'_>) -> Result<()> {
         .or_lab(|| "cannot run mmdebstrap")
         .map_err(|e| e.hint("`apt-get install mmdebstrap`, or use --runtime namespaces"))?;
     let (Some(stdout), Some(mut stderr)) = (maker.stdout.take(), maker.stderr.take()) else {
-        return Err(Error::lab("mmdebstrap has no output"));
+        return Err(Error::lab("mmdebstrap's output is not available"));
     };
     let said = tokio::spawn(async move {
         let mut said = String::new();
@@ -82,7 +81,7 @@ async fn make(engine: &Docker, progress: Progress<'_>) -> Result<()> {
     if status.success() {
         return imported;
     }
-    // What was imported of an archive that broke off is no base.
+    // An image imported from an incomplete archive is unusable.
     let _ = engine.remove_image(MADE, None::<RemoveImageOptions>, None).await;
     let said = said.await.ok().and_then(Result::ok).unwrap_or_default();
     let last: Vec<_> = said.lines().filter(|l| l.starts_with("E:")).collect();
@@ -90,7 +89,7 @@ async fn make(engine: &Docker, progress: Progress<'_>) -> Result<()> {
         .hint("it needs Debian's packages over the network; or use --runtime namespaces"))
 }
 
-/// Reads what the engine says of an image until it is there.
+/// Follows the engine's progress on an image until it is complete.
 async fn follow(
     lines: impl Stream<Item = std::result::Result<CreateImageInfo, bollard::errors::Error>>,
     name: &str,

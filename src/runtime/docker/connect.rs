@@ -1,5 +1,5 @@
-//! Finds the engine, as the Docker CLI does: `DOCKER_HOST`, else the context in use, else the socket of
-//! this machine.
+//! Finds the engine the way the Docker CLI does: `DOCKER_HOST`, else the current context, else this machine's
+//! socket.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -8,16 +8,16 @@ use serde::Deserialize;
 
 use crate::{Error, Result, digest::sha256, error::Context, own, runtime::docker::errors::EngineContext};
 
-/// Where an engine of this machine listens.
+/// The default socket of an engine on this machine.
 const SOCKET: &str = "unix:///var/run/docker.sock";
-/// A file of the Docker CLI's is no longer than this.
+/// Maximum size in bytes of a Docker CLI file.
 const MOST: u64 = 1 << 20;
-/// How long one request may take, in seconds.
+/// Timeout of one request, in seconds.
 const PATIENCE: u64 = 120;
-/// How long an engine may take to say that it is there.
+/// Timeout for the engine's first answer.
 const GREETING: Duration = Duration::from_secs(15);
 
-/// An engine that answers, and its version.
+/// Connects to the engine and returns it with its version.
 pub async fn connect() -> Result<(Docker, String)> {
     let host = host()?;
     let engine = open(&host).map_err(advise)?;
@@ -41,9 +41,9 @@ fn advise(error: Error) -> Error {
     }
     let refused = std::error::Error::source(&error).is_some_and(|e| e.to_string().contains("ermission"));
     error.hint(if refused {
-        "be in the group docker: `sudo usermod -aG docker $USER`, then log in anew; or --runtime namespaces"
+        "add yourself to group docker: `sudo usermod -aG docker $USER`, then log in again; or use --runtime namespaces"
     } else {
-        "start it (`sudo systemctl start docker`), or do without: --runtime namespaces"
+        "start it (`sudo systemctl start docker`), or use --runtime namespaces"
     })
 }
 
@@ -58,14 +58,14 @@ fn open(host: &str) -> Result<Docker> {
             Docker::connect_with_http(host, PATIENCE, API_DEFAULT_VERSION)
         }
         _ => {
-            return Err(Error::lab(format!("cannot speak to a docker engine at {host}"))
+            return Err(Error::lab(format!("cannot connect to a docker engine at {host}"))
                 .hint("unix:// and tcp:// without TLS work; `ssh -L` brings a remote engine's socket here"));
         }
     };
     engine.or_engine(|| no_answer(host))
 }
 
-/// Where the engine listens, as a URL.
+/// Returns the URL that the engine listens at.
 fn host() -> Result<String> {
     let set = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
     if let Some(host) = set("DOCKER_HOST") {
@@ -75,7 +75,7 @@ fn host() -> Result<String> {
     let Some(folder) = folder.or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".docker"))) else {
         return Ok(SOCKET.into());
     };
-    // A file that is not there, or is not for us to understand, names no context.
+    // A configuration that is missing or unreadable names no context.
     let config = own::read_anybodys(&folder.join("config.json"), MOST).unwrap_or_default();
     let config: Config = serde_json::from_slice(&config).unwrap_or_default();
     match set("DOCKER_CONTEXT").or(config.current_context).as_deref() {
@@ -90,7 +90,7 @@ struct Config {
     current_context: Option<String>,
 }
 
-/// What the Docker CLI keeps of a context.
+/// The Docker CLI's metadata of a context.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Meta {
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_context_is_found_where_the_cli_keeps_it() {
         let folder = tempfile::tempdir().unwrap();
-        // sha256 of `far`, as the CLI names the folder.
+        // The CLI names the folder with the SHA-256 of `far`.
         let meta = folder.path().join("contexts/meta").join(sha256("far"));
         fs::create_dir_all(&meta).unwrap();
         let text = r#"{"Name":"far","Metadata":{},"Endpoints":{"docker":{"Host":"tcp://198.18.0.9:2375"}}}"#;

@@ -1,5 +1,5 @@
-//! Copies of the machine's folders, for hosts to share and to change: volumes in memory, of a bounded
-//! size, which carry the lab's label and go away with it.
+//! Copies of the machine's folders that hosts share and may change: volumes in memory, of limited size, which
+//! carry the lab's label and are removed with it.
 
 use std::{
     collections::HashMap,
@@ -19,11 +19,11 @@ use crate::{
     Result, error::Context, privileges::STUDENT_ID, runtime::docker::errors::EngineContext, topology::Plan,
 };
 
-/// The engine's driver of volumes that knows tmpfs.
+/// The engine's volume driver that supports tmpfs.
 const DRIVER: &str = "local";
 
-/// The folders that a plan's hosts have copies of, each once, with its size and its first mount's
-/// host and target.
+/// Lists each folder that the plan's hosts have copies of once, with its size and the host and target of its
+/// first mount.
 fn all(plan: &Plan) -> Vec<(&PathBuf, u64, &str, &PathBuf)> {
     let mut all: Vec<(&PathBuf, u64, &str, &PathBuf)> = Vec::new();
     for host in &plan.hosts {
@@ -38,13 +38,13 @@ fn all(plan: &Plan) -> Vec<(&PathBuf, u64, &str, &PathBuf)> {
     all
 }
 
-/// The volume that holds the copy of a folder.
+/// Returns the name of the volume that holds the copy of a folder.
 pub fn volume(plan: &Plan, source: &Path) -> String {
     let n = all(plan).iter().position(|(known, ..)| *known == source).unwrap_or_default();
     names::copy(&plan.lab, n)
 }
 
-/// What makes a volume one in memory that holds so many bytes.
+/// Volume options for a tmpfs of at most this many bytes.
 fn in_memory(bytes: u64) -> HashMap<String, String> {
     let options = format!(
         "size={bytes},nr_inodes={},mode=755,uid={STUDENT_ID},gid={STUDENT_ID},nosuid,nodev",
@@ -54,8 +54,9 @@ fn in_memory(bytes: u64) -> HashMap<String, String> {
     all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// How a host mounts such a volume. If it is gone by then, as in a lab that is taken down meanwhile, the
-/// engine makes one in its place, which must be as bounded and as easy to find.
+/// Options with which a host mounts such a volume. If the volume has disappeared by then, e.g. because the
+/// lab is being taken down, the engine creates a replacement, which must be limited and labelled in the same
+/// way.
 pub fn mount_options(plan: &Plan, bytes: u64) -> MountVolumeOptions {
     MountVolumeOptions {
         no_copy: Some(true),
@@ -68,7 +69,7 @@ pub fn mount_options(plan: &Plan, bytes: u64) -> MountVolumeOptions {
     }
 }
 
-/// Makes the volumes, with nothing in them.
+/// Creates the volumes, empty.
 pub async fn make(engine: &Engine, turn: &Turn, plan: &Plan) -> Result<()> {
     let all = all(plan);
     let made = all.iter().map(|(source, bytes, ..)| async move {
@@ -88,7 +89,7 @@ pub async fn make(engine: &Engine, turn: &Turn, plan: &Plan) -> Result<()> {
     try_join_all(made).await.map(drop)
 }
 
-/// Copies the folders into the volumes of hosts that run.
+/// Copies the folders into the volumes of running hosts.
 pub async fn fill(engine: &Engine, plan: &Plan) -> Result<()> {
     for (source, _, host, target) in all(plan) {
         let what = || format!("cannot copy {} to {host}", source.display());
@@ -103,8 +104,8 @@ pub async fn fill(engine: &Engine, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// A folder's files and folders as an archive, in which all belongs to the hosts' student; what is neither is left
-/// out.
+/// Packs a folder's files and subfolders into a tar archive, owned by the hosts' student. Other file types
+/// are left out.
 fn pack(folder: &Path) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut folders = vec![PathBuf::new()];

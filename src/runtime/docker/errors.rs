@@ -1,4 +1,4 @@
-//! What an engine answers, in netlab's words.
+//! Turns the engine's errors into netlab's.
 
 use std::fmt::Display;
 
@@ -6,11 +6,11 @@ use bollard::errors::Error as Refusal;
 
 use crate::{Error, Result};
 
-/// Turns an engine's refusal into a lab error that says what was being done.
+/// Turns an engine's error into a lab error that says what was being done.
 pub trait EngineContext<T> {
-    /// The engine could not do `what`.
+    /// Reports that the engine could not do `what`.
     fn or_engine<M: Display>(self, what: impl FnOnce() -> M) -> Result<T>;
-    /// As `or_engine`, but that the thing asked for is not there, or not any more, is no error.
+    /// Like `or_engine`, but returns `None` if the object does not exist (any more).
     fn or_missing<M: Display>(self, what: impl FnOnce() -> M) -> Result<Option<T>>;
 }
 
@@ -22,7 +22,7 @@ impl<T> EngineContext<T> for Result<T, Refusal> {
     fn or_missing<M: Display>(self, what: impl FnOnce() -> M) -> Result<Option<T>> {
         match self {
             Err(Refusal::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            // Somebody else removes it already.
+            // It is being removed already.
             Err(Refusal::DockerResponseServerError { status_code: 409, message })
                 if message.contains("already in progress") =>
             {
@@ -50,7 +50,7 @@ fn explain(what: impl Display, refusal: Refusal) -> Error {
     }
 }
 
-/// The innermost cause: an HTTP library's own words around it tell a user nothing.
+/// The innermost cause: the HTTP library's wrapping means nothing to a user.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {

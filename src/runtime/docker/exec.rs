@@ -1,4 +1,4 @@
-//! Programs on a host's container.
+//! Runs programs in a host's container.
 
 use std::{pin::pin, time::Duration};
 
@@ -29,18 +29,18 @@ use crate::{
 
 /// ^D.
 const END_OF_INPUT: u8 = 4;
-/// As much as a pipe holds.
+/// The capacity of a pipe, in bytes.
 const PIPE: usize = 64 << 10;
-/// The engine tells of a program's end only when nobody holds its output any more. Until then it has
-/// to be asked, so often.
+/// The engine reports a program's end only after the last holder of its output has closed it. Until then it
+/// is polled at this interval.
 const ASK: Duration = Duration::from_millis(50);
-/// How often the engine is asked for the number of a program that is just being started.
+/// Polling interval for the pid of a program that is just being started.
 const ASK_PID: Duration = Duration::from_millis(1);
-/// How long what a program printed may take to come when its container has ended.
+/// How long output may still arrive after the container has stopped.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What a host runs for us: our launcher, which becomes the command once the host's network is ready,
-/// and tells of a command that cannot be run as a shell would.
+/// The launcher's command line. The launcher becomes the command once the host's network is ready, and
+/// reports a command that cannot be run the way a shell does.
 fn launch(command: &Command, to_log: bool) -> Vec<String> {
     let mut argv = vec![format!("{FOLDER}/{INIT}"), "exec".into(), "--after".into(), READY.into()];
     if to_log {
@@ -77,7 +77,7 @@ pub async fn start(engine: &Docker, container: &str, command: &Command) -> Resul
     engine.start_exec(&id, Some(detached)).await.or_engine(what).map(drop)
 }
 
-/// Runs a command of a host by way of our launcher.
+/// Runs a command on a host through the launcher.
 pub async fn exec(engine: &Docker, container: &str, command: &Command) -> Result<Process> {
     let config = ExecConfig {
         cmd: Some(launch(command, false)),
@@ -88,7 +88,7 @@ pub async fn exec(engine: &Docker, container: &str, command: &Command) -> Result
     run(engine, container, config).await
 }
 
-/// Runs a program, its streams held by the caller.
+/// Runs a program and returns its streams.
 pub async fn run(engine: &Docker, container: &str, config: ExecConfig) -> Result<Process> {
     let what = || format!("cannot run a program in {container}");
     let tty = config.tty == Some(true);
@@ -102,14 +102,15 @@ pub async fn run(engine: &Docker, container: &str, config: ExecConfig) -> Result
     let options = StartExecOptions { tty, ..StartExecOptions::default() };
     let started = engine.start_exec(&id, Some(options)).await.or_engine(what)?;
     let StartExecResults::Attached { output, mut input } = started else {
-        return Err(Error::lab(what()).caused_by("the engine gave no streams"));
+        return Err(Error::lab(what()).caused_by("the engine returned no streams"));
     };
     let (stdin, mut typed) = duplex(PIPE);
     tokio::spawn(async move {
-        // A program that does not read any more is no failure of ours.
+        // A program that has stopped reading is not an error of ours.
         let _ = copy(&mut typed, &mut input).await;
         if tty {
-            // As one ends the input of a terminal. The engine takes a closed stream for a user who left.
+            // This ends a terminal's input. If the stream were closed, the engine would take it that the user
+            // has left.
             let _ = input.write_all(&[END_OF_INPUT]).await;
             let _ = input.flush().await;
         } else {
@@ -124,10 +125,10 @@ pub async fn run(engine: &Docker, container: &str, config: ExecConfig) -> Result
         let mut passing = pin!(pass_on(output, out, err));
         tokio::select! {
             () = &mut passing => {}
-            // The engine forgets at times to end the streams of what went away with its container.
+            // The engine sometimes leaves the streams open when the container has stopped.
             () = stopped => drop(timeout(LAST_WORDS, passing).await),
         }
-        // Whoever holds the program may have let go of it.
+        // The caller may have dropped the process.
         let _ = ended.send(());
     });
     let pid = pid(engine, &id).await?;
@@ -135,14 +136,14 @@ pub async fn run(engine: &Docker, container: &str, config: ExecConfig) -> Result
     Ok(Process { pid, stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), handle })
 }
 
-/// Ends when the container does, or is not there.
+/// Returns once the container has stopped or does not exist.
 async fn stopped(engine: Docker, container: String) {
     let mut waiting = pin!(engine.wait_container(&container, None::<WaitContainerOptions>));
-    // Whatever is answered, it is the end.
+    // Any answer means that it has stopped.
     let _ = waiting.next().await;
 }
 
-/// Passes on what a program prints, until it has ended or nobody listens.
+/// Copies a program's output until the program has ended or nobody reads it.
 async fn pass_on(
     mut output: impl Stream<Item = Result<LogOutput, bollard::errors::Error>> + Unpin,
     mut out: DuplexStream,
@@ -150,12 +151,12 @@ async fn pass_on(
 ) {
     while let Some(Ok(printed)) = output.next().await {
         let to = if matches!(printed, LogOutput::StdErr { .. }) { &mut err } else { &mut out };
-        // One stream may be closed while the other is read; what nobody reads is dropped.
+        // One stream may be closed while the other is still read; its output is dropped.
         let _ = to.write_all(printed.as_ref()).await;
     }
 }
 
-/// The number that the engine's machine gave the program. The engine answers before it has one.
+/// Returns the program's pid on the engine's machine. The engine answers before there is one.
 async fn pid(engine: &Docker, id: &str) -> Result<i32> {
     loop {
         let state = inspect(engine, id).await?;
@@ -177,9 +178,9 @@ struct Program {
     engine: Docker,
     id: String,
     tty: bool,
-    /// Comes when nothing holds the program's output any more.
+    /// Completes once nothing holds the program's output open.
     ends: oneshot::Receiver<()>,
-    /// Whether that has come.
+    /// Whether `ends` has completed.
     silent: bool,
 }
 

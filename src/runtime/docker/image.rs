@@ -1,4 +1,4 @@
-//! The hosts' image: built on first use, under a tag that is a hash of all that goes into it.
+//! The hosts' image: built on first use and tagged with a hash of everything that goes into it.
 
 use std::{
     collections::HashMap,
@@ -26,20 +26,20 @@ use crate::{
 
 const DOCKERFILE: &str = include_str!("../../../images/host/Dockerfile");
 
-/// What our images are called.
+/// The repository name of netlab's images.
 const REPOSITORY: &str = "netlab/host";
-/// How many images are kept.
+/// Number of images kept.
 const KEPT: usize = 4;
 
-/// The image that these programs call for: its tag, and what it is made of.
+/// The image for a set of programs: its tag and its contents.
 pub struct Image {
-    /// As `netlab/host:0123456789ab`.
+    /// The tag, e.g. `netlab/host:0123456789ab`.
     pub tag: String,
     programs: Vec<(&'static str, PathBuf)>,
 }
 
 impl Image {
-    /// The image with the programs beside this one.
+    /// Returns the image with the programs in `folder`.
     pub fn of(folder: &Path) -> Result<Self> {
         let programs: Vec<_> = in_image().map(|name| (name, folder.join(name))).collect();
         let mut hash = Sha256::new();
@@ -60,13 +60,13 @@ impl Image {
         Ok(Self { tag: format!("{REPOSITORY}:{}", &hex(&hash.finalize())[..12]), programs })
     }
 
-    /// Sees to it that the engine has the image.
+    /// Builds the image unless the engine has it.
     pub async fn ensure(&self, engine: &Docker, progress: Progress<'_>) -> Result<()> {
         if self.is_there(engine).await? {
             return Ok(());
         }
         progress(Step { what: "waiting for another netlab to build the image".into(), ..Step::default() });
-        // Held until the image is built, so that of several labs started at once one builds.
+        // Held until the image is built, so that only one of several labs started together builds it.
         let _turn = crate::aside(turn).await.or_lab(|| "cannot wait")??;
         if self.is_there(engine).await? {
             return Ok(());
@@ -77,7 +77,7 @@ impl Image {
         Ok(())
     }
 
-    /// Whether the engine has it.
+    /// Returns whether the engine has the image.
     pub async fn is_there(&self, engine: &Docker) -> Result<bool> {
         let image = engine.inspect_image(&self.tag).await;
         Ok(image.or_missing(|| format!("cannot look for the image {}", self.tag))?.is_some())
@@ -85,7 +85,7 @@ impl Image {
 
     async fn build(&self, engine: &Docker, base: &str, progress: Progress<'_>) -> Result<()> {
         let what = || format!("cannot build the image {}", self.tag);
-        let tell = |line: &str, done, total| {
+        let report = |line: &str, done, total| {
             progress(Step {
                 what: format!("building the hosts' image: {line}"),
                 done,
@@ -93,7 +93,7 @@ impl Image {
                 ..Step::default()
             });
         };
-        tell("packing the programs", 0, None);
+        report("packing the programs", 0, None);
         let programs = self.programs.clone();
         let context = crate::aside(move || pack(&programs)).await.or_lab(what)?.or_lab(what)?;
         let options = BuildImageOptionsBuilder::default()
@@ -115,7 +115,7 @@ impl Image {
                 }
             };
             if let Some((done, total)) = steps(&said) {
-                tell(said.trim().split_once(" : ").map_or("", |(_, what)| what), done, Some(total));
+                report(said.trim().split_once(" : ").map_or("", |(_, what)| what), done, Some(total));
             }
             last.push(said);
             let surplus = last.len().saturating_sub(20);
@@ -125,8 +125,8 @@ impl Image {
     }
 }
 
-/// Removes our images of older programs, but for the latest few and those that are in use: another
-/// version of netlab may be about to use its own. What cannot be removed stays.
+/// Removes netlab's images of older programs except the newest few and those in use: another version of
+/// netlab may be about to use its own. Images that cannot be removed stay.
 async fn remove_old(engine: &Docker) {
     let filter = HashMap::from([("reference", vec![REPOSITORY])]);
     let options = ListImagesOptionsBuilder::default().filters(&filter).build();
@@ -137,20 +137,20 @@ async fn remove_old(engine: &Docker) {
     }
 }
 
-/// How far a build has come: `Step 2/7 : …` begins the second of seven.
+/// Parses a build's progress: `Step 2/7 : …` means that one of seven steps is done.
 fn steps(line: &str) -> Option<(u64, u64)> {
     let (done, total) = line.strip_prefix("Step ")?.split_once(" : ")?.0.split_once('/')?;
     Some((done.parse::<u64>().ok()? - 1, total.parse().ok()?))
 }
 
-/// The build's context, as a tar archive.
+/// Packs the build context into a tar archive.
 fn pack(programs: &[(&str, PathBuf)]) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut add = |name: &str, mode, bytes: &[u8]| {
         let mut header = tar::Header::new_gnu();
         header.set_mode(mode);
         header.set_size(bytes.len() as u64);
-        // The time is left at zero: the engine's cache knows a file by what is in it.
+        // The modification time stays zero: the engine's cache compares contents.
         archive.append_data(&mut header, name, bytes)
     };
     add("Dockerfile", 0o644, DOCKERFILE.as_bytes())?;
@@ -160,7 +160,7 @@ fn pack(programs: &[(&str, PathBuf)]) -> std::io::Result<Vec<u8>> {
     archive.into_inner()
 }
 
-/// This user's turn to build. Waited for in a folder of the user's own: in a shared one, whoever comes first
+/// Locks this user's right to build. The lock is in a folder of the user's own: in a shared one, anybody
 /// could hold it for ever.
 fn turn() -> Result<File> {
     let file = namespaces::own_file("image.lock")?;
@@ -168,13 +168,13 @@ fn turn() -> Result<File> {
     Ok(file)
 }
 
-/// The folder that our programs are in.
+/// Returns the folder that netlab's programs are in.
 pub fn programs() -> Result<PathBuf> {
     let this = fs::read_link("/proc/self/exe").or_lab(|| "cannot find netlab's own program")?;
-    this.parent().map(Path::to_owned).ok_or_else(|| Error::lab("netlab's own program is in no folder"))
+    this.parent().map(Path::to_owned).ok_or_else(|| Error::lab("netlab's own program has no folder"))
 }
 
-/// The programs of an image: those that run on hosts, and `netlab` itself, which observes them.
+/// The programs in the image: those that run on hosts, and `netlab` itself, which observes them.
 fn in_image() -> impl Iterator<Item = &'static str> {
     programs::on_hosts().chain([programs::NETLAB])
 }

@@ -1,6 +1,6 @@
-//! Labs on a Docker engine: a container a host, a bridge network a segment.
+//! Labs on a Docker engine: one container per host, one bridge network per segment.
 //!
-//! A lab is what carries its label (see [`names`]); nothing else is looked for or removed.
+//! A lab consists of everything that carries its label (see [`names`]); nothing else is searched or removed.
 
 mod base;
 mod connect;
@@ -50,7 +50,7 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// The engine that the environment and the user's Docker configuration call for.
+    /// Connects to the engine that the environment and the user's Docker configuration select.
     ///
     /// # Errors
     /// No engine answers.
@@ -59,19 +59,19 @@ impl Docker {
         Ok(Self { engine, version, programs: image::programs()? })
     }
 
-    /// With the programs of another folder than this program's own.
+    /// Uses the programs in another folder than this program's own.
     #[must_use]
     pub fn with_programs(mut self, folder: impl Into<PathBuf>) -> Self {
         self.programs = folder.into();
         self
     }
 
-    /// The engine's version, as `20.10.24`.
+    /// Returns the engine's version, e.g. `20.10.24`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// The tag of the hosts' image, and whether the engine has it.
+    /// Returns the tag of the hosts' image and whether the engine has it.
     pub async fn has_image(&self) -> Result<(String, bool)> {
         let image = self.image().await?;
         let there = image.is_there(&self.engine).await?;
@@ -84,7 +84,7 @@ impl Docker {
         image.map_err(|e| Error::lab("cannot read netlab's programs").caused_by(e))?
     }
 
-    /// The hosts' image, built if the engine does not have it.
+    /// Returns the hosts' image, building it if the engine does not have it.
     async fn ensure_image(&self, progress: Progress<'_>) -> Result<Image> {
         let image = self.image().await?;
         image.ensure(&self.engine, progress).await?;
@@ -92,13 +92,13 @@ impl Docker {
     }
 
     async fn build(&self, turn: &Turn, plan: &Plan, progress: Progress<'_>) -> Result<()> {
-        // The observer needs the image and nothing else of the lab.
-        let (tell_image, image) = oneshot::channel();
+        // Of the whole lab, the observer needs only the image.
+        let (image_ready, image) = oneshot::channel();
         let prepare = async {
-            let image: String = image.await.or_lab(|| "there is no image")?;
+            let image: String = image.await.or_lab(|| "the image could not be made")?;
             wire::prepare(&self.engine, turn, &plan.lab, &image).await
         };
-        let (hosts, prepared) = tokio::join!(self.build_hosts(turn, plan, progress, tell_image), prepare);
+        let (hosts, prepared) = tokio::join!(self.build_hosts(turn, plan, progress, image_ready), prepare);
         hosts?;
         let closing = wire::close(&self.engine, plan, prepared);
         let (filled, open) = tokio::join!(copies::fill(&self.engine, plan), closing);
@@ -108,46 +108,47 @@ impl Docker {
         filled
     }
 
-    /// Builds the segments and the hosts on them. Tells the image as soon as the engine has it.
+    /// Builds the segments and their hosts. Sends the image's tag to `image_ready` as soon as the engine has
+    /// it.
     async fn build_hosts(
         &self,
         turn: &Turn,
         plan: &Plan,
         progress: Progress<'_>,
-        tell_image: oneshot::Sender<String>,
+        image_ready: oneshot::Sender<String>,
     ) -> Result<()> {
         let networks = try_join_all((0..plan.segments.len()).map(|n| self.make_network(turn, plan, n)));
         let volumes = copies::make(&self.engine, turn, plan);
         let image = async {
             let image = self.ensure_image(progress).await?;
-            // Whoever wanted to know may have failed already.
-            let _ = tell_image.send(image.tag.clone());
+            // The receiver may have failed already.
+            let _ = image_ready.send(image.tag.clone());
             Ok(image)
         };
         let (_, (), image) = tokio::try_join!(networks, volumes, image)?;
         let count = std::sync::atomic::AtomicU64::new(0);
-        let tell = |more| {
+        let advance = |more| {
             let done = count.fetch_add(more, std::sync::atomic::Ordering::Relaxed) + more;
             let total = Some(plan.hosts.len() as u64);
             progress(Step { what: "starting the hosts".into(), done, total, ..Step::default() });
         };
-        tell(0);
+        advance(0);
         let hosts = plan.hosts.iter().map(|host| async {
             self.make_host(turn, plan, host, &image.tag).await?;
-            tell(1);
+            advance(1);
             Ok(())
         });
         try_join_all(hosts).await.map(drop)
     }
 
-    /// The lab of that name, which must be there.
+    /// Returns the lab of that name.
     async fn known(&self, lab: &str) -> Result<LabState> {
         let state = self.lab(lab).await?;
         state.ok_or_else(|| Error::lab(format!("lab {lab} is not up")).hint("`netlab up` builds it"))
     }
 
-    /// Runs a command in the lab's observer, on a host's network: hosts themselves may not be allowed to change
-    /// it.
+    /// Runs a command in the lab's observer, on a host's network: the host itself may not be allowed to
+    /// change it.
     async fn exec_on_network(&self, lab: &str, host: &str, command: &Command) -> Result<Process> {
         let host = observer::watched_host(&self.engine, lab, host);
         let (host, image) = tokio::try_join!(host, self.image())?;
@@ -160,7 +161,7 @@ impl Docker {
         observer::run(&self.engine, lab, &image.tag, wire::on_network(&host, command)).await
     }
 
-    /// Makes an observer where the lab has none of this netlab's, as after an upgrade.
+    /// Starts an observer if the lab has none of this version of netlab, e.g. after an upgrade.
     async fn start_observer(&self, lab: &str, image: &Image) -> Result<()> {
         image.ensure(&self.engine, &|_| ()).await?;
         let turn = Turn::take(lab).await?;
@@ -177,7 +178,7 @@ impl Docker {
             Err(DockerResponseServerError { message, .. }) if message.contains("overlaps") => {
                 Err(Error::subnet_taken(what())
                     .caused_by(message)
-                    .hint("`docker network ls` shows who has it"))
+                    .hint("`docker network ls` shows the networks that may use it"))
             }
             made => made.or_engine(what).map(drop),
         }
@@ -191,7 +192,7 @@ impl Docker {
         let made = async move { engine.create_container(Some(options), body).await };
         turn.ask(&name, made).await?.or_engine(what)?;
         self.engine.start_container(&name, None::<StartContainerOptions>).await.or_engine(what)?;
-        // One after the other, and while it runs: so they are eth1, eth2, … in the plan's order.
+        // Attached one at a time while the host runs, so that they become eth1, eth2, … in the plan's order.
         for link in &host.links[1..] {
             let network = names::segment(&plan.lab, &link.segment);
             let connected =
@@ -212,7 +213,7 @@ impl Runtime for Docker {
         RuntimeKind::Docker
     }
 
-    /// Those of every network of the engine, whoever made it.
+    /// The subnets of every network of the engine, whoever created it.
     async fn taken_subnets(&self) -> Result<Vec<Ipv4Net>> {
         let all = self.engine.list_networks(None::<bollard::query_parameters::ListNetworksOptions>).await;
         let all = all.or_engine(|| "cannot list the engine's networks")?;
@@ -223,7 +224,7 @@ impl Runtime for Docker {
     async fn up(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
         let turn = Turn::take(&plan.lab).await?;
         let there = Parts::of(&self.engine, Some(&plan.lab)).await?;
-        // Somebody else had the turn before, as it seems.
+        // Another netlab probably built it while this one waited.
         if !turn.was_half_way() && there.labs()?.iter().any(LabState::is_whole) {
             turn.pass().await?;
             return Err(Error::lab(format!("lab {} is already up", plan.lab))
@@ -237,14 +238,14 @@ impl Runtime for Docker {
         if built.is_ok() || parts::clear(&self.engine, &plan.lab, &turn).await.is_ok() {
             turn.finish().await?;
         }
-        // The first failure says more than what clearing up after it may add.
+        // The first error is more useful than those of the clean-up after it.
         built
     }
 
     async fn down(&self, lab: &str) -> Result<bool> {
         let turn = Turn::take(lab).await?;
         owner::check(lab, Parts::of(&self.engine, Some(lab)).await?.owner(lab).as_ref())?;
-        // A full disk is no reason to leave a lab.
+        // A full disk must not prevent a lab from being taken down.
         let _ = turn.half_way();
         let found = parts::clear(&self.engine, lab, &turn).await?;
         turn.finish().await?;
@@ -276,8 +277,8 @@ impl Runtime for Docker {
         power::cut(&self.engine, lab, plan).await
     }
 
-    /// In a new container, as a machine without a disk: an old one would be given its links back in any
-    /// order.
+    /// Starts the host in a new container, like a machine without a disk: an old container would get its
+    /// links back in arbitrary order.
     async fn start_host(&self, lab: &str, host: &str) -> Result<WatchedHost> {
         let turn = Turn::take(lab).await?;
         let state = self.known(lab).await?;
@@ -285,13 +286,13 @@ impl Runtime for Docker {
         if !state.is_running(host) {
             turn.half_way()?;
             parts::remove_container(&self.engine, &names::host(lab, host)).await?;
-            // netlab may be another one than when the lab was built.
+            // netlab may have been upgraded since the lab was built.
             let image = self.ensure_image(&|_| ()).await?.tag;
             let started = self.make_host(&turn, &state.plan, plan, &image);
             let prepare = wire::prepare(&self.engine, &turn, lab, &image);
             let (started, prepared) = tokio::join!(started, prepare);
             started?;
-            // If it cannot be locked, then neither could it be when the lab came up, which has said so.
+            // If its ports cannot be locked, that was already reported when the lab came up.
             wire::lock(&self.engine, &state.plan, plan, prepared).await;
         }
         turn.pass().await?;
@@ -315,7 +316,7 @@ impl Runtime for Docker {
         let mut lines = Box::pin(
             lines.map_ok(bollard::container::LogOutput::into_bytes).map_err(std::io::Error::other).peekable(),
         );
-        // Whether there is such a host shows only now.
+        // Only now does a missing host become apparent.
         if let Some(Err(_)) = lines.as_mut().peek().await {
             let error = lines.next().await.and_then(Result::err).map(|e| e.to_string()).unwrap_or_default();
             return Err(Error::lab(format!("cannot read the log of {host}")).caused_by(error));

@@ -1,57 +1,57 @@
-//! What is ours on an engine: names for people, labels for netlab.
+//! Names and labels of a lab's objects on an engine: names are for people, labels for netlab.
 //!
-//! Only the labels count. A lab is found, listed and taken down by them alone, so that nothing that
-//! merely has a similar name is ever touched.
+//! Only the labels count. A lab is found, listed and taken down by its labels alone, so that an object that
+//! merely has a similar name is never touched.
 
 use std::collections::HashMap;
 
 use crate::{runtime::Owner, topology::Plan};
 
-/// On everything of a lab: the lab's name.
+/// On every object of a lab: the lab's name.
 pub const LAB: &str = "netlab.lab";
-/// On everything of a lab: whose it is.
+/// On every object of a lab: its owner.
 pub const OWNER: &str = "netlab.owner";
-/// On a host's container: the host's name. The observer's container has none.
+/// On a host's container: the host's name. An observer's container has no such label.
 pub const HOST: &str = "netlab.host";
 /// On a segment's network: the segment's name.
 pub const SEGMENT: &str = "netlab.segment";
 /// On the first segment's network: the lab's plan, as JSON.
 pub const PLAN: &str = "netlab.plan";
 
-/// The name of a host's container. No lab's name has a dot, so that no two hosts share one.
+/// Returns the name of a host's container. Lab names have no dot, so no two hosts share a name.
 pub fn host(lab: &str, host: &str) -> String {
     format!("netlab-{lab}.{host}")
 }
 
-/// The name of a segment's network.
+/// Returns the name of a segment's network.
 pub fn segment(lab: &str, segment: &str) -> String {
     format!("netlab-{lab}.{segment}")
 }
 
-/// The name of the volume with the lab's `n`th copy of a folder.
+/// Returns the name of the volume with the lab's `n`th copy of a folder.
 pub fn copy(lab: &str, n: usize) -> String {
     format!("netlab-{lab}_copy{n}")
 }
 
-/// The name of the container in which that image observes. A newer netlab needs one of its own.
+/// Returns the name of the container that observes with this image. A newer netlab needs its own.
 pub fn observer(lab: &str, image: &str) -> String {
     let version = image.rsplit(':').next().unwrap_or_default();
     format!("netlab-{lab}_observer_{version}")
 }
 
-/// The labels of everything of a lab.
+/// Returns the labels common to all objects of a lab.
 pub fn labels(lab: &str) -> HashMap<String, String> {
     HashMap::from([(LAB.into(), lab.into()), (OWNER.into(), Owner::me().to_label())])
 }
 
-/// The labels of a host's container.
+/// Returns the labels of a host's container.
 pub fn host_labels(lab: &str, host: &str) -> HashMap<String, String> {
     let mut labels = labels(lab);
     labels.insert(HOST.into(), host.into());
     labels
 }
 
-/// The labels of the plan's `n`th segment's network.
+/// Returns the labels of the plan's `n`th segment's network.
 pub fn segment_labels(plan: &Plan, n: usize) -> HashMap<String, String> {
     let mut labels = labels(&plan.lab);
     labels.insert(SEGMENT.into(), plan.segments[n].name.clone());
@@ -61,7 +61,7 @@ pub fn segment_labels(plan: &Plan, n: usize) -> HashMap<String, String> {
     labels
 }
 
-/// What an engine is asked for: everything of one lab, or of every lab.
+/// Returns the filter for all objects of one lab, or of every lab.
 pub fn filter(lab: Option<&str>) -> HashMap<String, Vec<String>> {
     let label = lab.map_or_else(|| LAB.to_owned(), |lab| format!("{LAB}={lab}"));
     HashMap::from([("label".to_owned(), vec![label])])

@@ -1,4 +1,4 @@
-//! What an engine has of labs, found by its labels and nothing else, and how that is removed.
+//! The parts of labs on an engine: found by their labels alone, listed and removed.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -26,20 +26,20 @@ use crate::{
     topology::{HostPlan, Plan},
 };
 
-/// How long an engine may take to make what it was asked for by somebody who was ended, and to let go of what is to
+/// How long the engine may take to finish creating what a killed netlab requested, and to release what is to
 /// be removed.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked whether it has.
+/// Polling interval for either.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What there is of one lab, or of all.
+/// The parts of one lab, or of all labs.
 pub struct Parts {
     containers: Vec<ContainerSummary>,
     networks: Vec<Network>,
 }
 
 impl Parts {
-    /// Looks at the engine.
+    /// Lists the parts that the engine has.
     pub async fn of(engine: &Engine, lab: Option<&str>) -> Result<Self> {
         let containers =
             ListContainersOptionsBuilder::default().all(true).filters(&names::filter(lab)).build();
@@ -54,10 +54,11 @@ impl Parts {
         Ok(Self { containers, networks })
     }
 
-    /// The labs that they are parts of, and how those do. One that has come so far as to have no network is not known.
+    /// Returns the labs that these are parts of, and the state of each. A lab without any network yet is not
+    /// included.
     pub fn labs(&self) -> Result<Vec<LabState>> {
         let plans = self.networks.iter().filter_map(|n| label(n.labels.as_ref(), names::PLAN));
-        // A plan of another version of netlab is not for us to understand: `down` clears it all the same.
+        // A plan of another version of netlab may not parse: `down` clears the lab all the same.
         let plans = plans.filter_map(|plan| serde_json::from_str::<Plan>(plan).ok());
         let lab = |plan: Plan| {
             Ok(LabState {
@@ -70,13 +71,14 @@ impl Parts {
         plans.map(lab).collect()
     }
 
-    /// Whose the lab is, if its parts say so.
+    /// Returns the lab's owner, if its parts name one.
     pub fn owner(&self, lab: &str) -> Option<Owner> {
         let mut own = self.labels().filter(|labels| label(*labels, names::LAB) == Some(lab));
         own.find_map(owner)
     }
 
-    /// The names of the user's own labs, as these and the volumes have them, and of those that say nobody's.
+    /// Returns the names of the user's own labs, from these parts and the volumes, and of labs that name no
+    /// owner.
     pub fn labs_of_mine(&self, volumes: &[Volume]) -> BTreeSet<String> {
         let all = self.labels().chain(volumes.iter().map(|volume| Some(&volume.labels)));
         let mine = all.filter(|labels| owner(*labels).is_none_or(|owner| owner.is_me()));
@@ -102,7 +104,8 @@ impl Parts {
         };
         let has_links = attached >= host.links.len() && host.links.iter().all(|link| is_there(&link.segment));
         match own.state {
-            // Whoever was to attach it to its other segments did not get that far, or somebody has removed one.
+            // The netlab that built it was killed before it attached the other segments, or somebody has
+            // detached one.
             Some(ContainerSummaryStateEnum::RUNNING) if !has_links => HostState::Missing,
             Some(ContainerSummaryStateEnum::RUNNING) => HostState::Running,
             _ => HostState::Stopped,
@@ -110,7 +113,7 @@ impl Parts {
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        // An engine puts a slash before a container's name.
+        // The engine puts a slash before a container's name.
         let containers = self.containers.iter().flat_map(|c| c.names.iter().flatten());
         let containers = containers.map(|name| name.trim_start_matches('/'));
         containers.chain(self.networks.iter().filter_map(|n| n.name.as_deref()))
@@ -129,15 +132,15 @@ impl Parts {
     }
 }
 
-/// Removes a container, whether it runs or not.
+/// Removes a container, running or not.
 pub async fn remove_container(engine: &Engine, id: &str) -> Result<()> {
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
     let removed = engine.remove_container(id, Some(options)).await;
     removed.or_missing(|| format!("cannot remove the container {id}")).map(drop)
 }
 
-/// Removes what there is of a lab, and what the engine still makes of it for somebody who was ended by force. Says
-/// whether there was anything.
+/// Removes all parts of a lab, including those that the engine is still creating for a netlab that was
+/// killed. Returns whether there were any.
 pub async fn clear(engine: &Engine, lab: &str, turn: &Turn) -> Result<bool> {
     turn.settled().await;
     let deadline = Instant::now() + PATIENCE;
@@ -154,11 +157,11 @@ pub async fn clear(engine: &Engine, lab: &str, turn: &Turn) -> Result<bool> {
         }
         found |= !is_empty;
         let mut results = parts.remove(engine).await;
-        // Hosts that are there hold on to them.
+        // Existing containers keep volumes in use.
         results.extend(join_all(volumes.iter().map(|volume| remove_volume(engine, &volume.name))).await);
         let failures: Vec<_> = results.into_iter().filter_map(Result::err).map(|e| e.with_causes()).collect();
         if is_over && !is_empty {
-            return Err(Error::lab(format!("lab {lab} is down, but for {}", failures.join("; "))));
+            return Err(Error::lab(format!("lab {lab} is down, except for {}", failures.join("; "))));
         }
         if is_empty || !failures.is_empty() {
             sleep(LOOK).await;
@@ -166,7 +169,7 @@ pub async fn clear(engine: &Engine, lab: &str, turn: &Turn) -> Result<bool> {
     }
 }
 
-/// The volumes of one lab, or of all.
+/// Returns the volumes of one lab, or of all labs.
 pub async fn volumes(engine: &Engine, lab: Option<&str>) -> Result<Vec<Volume>> {
     let options = ListVolumesOptionsBuilder::default().filters(&names::filter(lab)).build();
     let found = engine.list_volumes(Some(options)).await.or_engine(|| "cannot list the labs' volumes")?;

@@ -1,4 +1,4 @@
-//! What the engine is told of a lab's parts.
+//! The requests that create a lab's parts on an engine.
 
 use std::{collections::HashMap, path::Path};
 
@@ -15,28 +15,28 @@ use crate::{
     topology::{HostPlan, LinkPlan, Plan, Role},
 };
 
-/// What a host's PID 1 makes when the host's network is ready.
+/// The file that a host's PID 1 creates once the host's network is ready.
 pub const READY: &str = "/run/network-ready";
 
-/// So much of what a host's programs print is kept at least; the oldest goes first.
+/// At least this much of the output of a host's programs is kept; the oldest is dropped first.
 const LOG_SIZE: &str = "16m";
 
-/// Nothing that is executed gains a privilege, be it setuid or not.
+/// No executed program gains a privilege, not even a setuid one.
 const NO_NEW_PRIVILEGES: &str = "no-new-privileges";
-/// What root of any host may do: with its own files and programs whatever root does, and serve any port.
+/// Capabilities of root on every host: full control of its own files and processes, and any port.
 const ROOT_MAY: [&str; 9] =
     ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETPCAP", "SETUID", "NET_BIND_SERVICE"];
-/// And in a lab that people look around in: links, routes and tcpdump, which becomes its own user; strace;
-/// chroot; a login's entry in the log.
+/// Additional capabilities in a lab that people explore: links, routes and tcpdump (which switches to its own
+/// user); strace; chroot; login records in the audit log.
 const LOOK_AROUND: [&str; 5] = ["NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_CHROOT", "AUDIT_WRITE"];
-/// Where hosts ask for names that are not in their `/etc/hosts`: nowhere, since it is for documentation
-/// (RFC 5737) and hosts have no way to it. Else the engine would ask the machine's own resolvers, at times
-/// from the machine's own network.
+/// The resolver of hosts, for names that are not in their `/etc/hosts`: an address for documentation (RFC
+/// 5737), which nothing answers. Otherwise the engine would ask the machine's own resolvers, sometimes from
+/// the machine's own network.
 const NOBODY: &str = "192.0.2.1";
-/// As nobody answers, a name that there is not should be told soon: one try of a second (resolv.conf(5)).
+/// Since nothing answers, an unknown name should fail soon: one attempt of one second (resolv.conf(5)).
 const GIVE_UP: [&str; 2] = ["timeout:1", "attempts:1"];
 
-/// The network of the plan's `n`th segment.
+/// Returns the request for the network of the plan's `n`th segment.
 pub fn network(plan: &Plan, n: usize) -> NetworkCreateRequest {
     let segment = &plan.segments[n];
     let gateway = segment.subnet.hosts().next().map(|first| first.to_string());
@@ -51,9 +51,9 @@ pub fn network(plan: &Plan, n: usize) -> NetworkCreateRequest {
             }]),
             ..Ipam::default()
         }),
-        // The wire leads nowhere else, not even to the machine: it gets no IPv4 address there, and what is
-        // then still open is closed from inside the machine (see `wire`). An `internal` network would say
-        // so, too, but the rules that the engine makes for it drop what a router host passes on.
+        // The wire does not lead anywhere else, not even to the machine: the bridge gets no IPv4 address
+        // there, and what this leaves open is closed from inside the machine (see `wire`). An `internal`
+        // network would do the same, but the engine's rules for it drop packets that a router host forwards.
         options: Some(HashMap::from([
             ("com.docker.network.bridge.enable_ip_masquerade".into(), "false".into()),
             ("com.docker.network.bridge.inhibit_ipv4".into(), "true".into()),
@@ -63,7 +63,7 @@ pub fn network(plan: &Plan, n: usize) -> NetworkCreateRequest {
     }
 }
 
-/// The container of a host, on its first segment.
+/// Returns the request for a host's container, on its first segment.
 pub fn host(plan: &Plan, host: &HostPlan, image: &str) -> ContainerCreateBody {
     let first = &host.links[0];
     let endpoint = (names::segment(&plan.lab, &first.segment), endpoint(first));
@@ -81,7 +81,7 @@ pub fn host(plan: &Plan, host: &HostPlan, image: &str) -> ContainerCreateBody {
     }
 }
 
-/// A host's further attachment.
+/// Returns the request that attaches a host to a further segment.
 pub fn attachment(plan: &Plan, host: &HostPlan, link: &LinkPlan) -> NetworkConnectRequest {
     NetworkConnectRequest {
         container: names::host(&plan.lab, &host.name),
@@ -89,26 +89,26 @@ pub fn attachment(plan: &Plan, host: &HostPlan, link: &LinkPlan) -> NetworkConne
     }
 }
 
-/// What the container of observers may do.
+/// Capabilities of the observers' container.
 const OBSERVER_MAY: [&str; 7] = [
     // Capture packets.
     "NET_RAW",
-    // Read what `/proc` shows of others, and signal them.
+    // Read other processes' `/proc` entries, and signal those processes.
     "SYS_PTRACE",
     "KILL",
-    // Close the lab's wire, which is among the machine's own interfaces.
+    // Close the lab's wire, whose interfaces are among the machine's own.
     "NET_ADMIN",
-    // Enter a host's namespaces, to see its processes as the kernel has them and to ready its network.
+    // Enter a host's namespaces, to read its processes as its kernel lists them and to prepare its network.
     "SYS_ADMIN",
     "SYS_CHROOT",
-    // Look at programs and descriptors whosever they are, and change nothing.
+    // Read anybody's programs and descriptors, without changing them.
     "DAC_READ_SEARCH",
 ];
-/// What it may use, for all observers of a lab together; each bounds its own memory, too.
+/// Memory limit for all observers of a lab together, in bytes; each also limits its own.
 const OBSERVER_MEMORY: i64 = 1 << 30;
 const OBSERVER_PIDS: i64 = 256;
 
-/// The container that observers run in: on the machine's own network and among its processes.
+/// Returns the request for the observers' container: on the machine's network, with its processes visible.
 pub fn observer(lab: &str, image: &str) -> ContainerCreateBody {
     let own = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
     ContainerCreateBody {
@@ -132,7 +132,7 @@ pub fn observer(lab: &str, image: &str) -> ContainerCreateBody {
     }
 }
 
-/// What `lab-init` readies a host's network with.
+/// Returns the arguments with which `lab-init` prepares a host's network.
 pub fn network_arguments(host: &HostPlan) -> Vec<String> {
     let mut arguments = vec!["--links".into(), host.links.len().to_string()];
     for route in &host.routes {
@@ -145,7 +145,7 @@ fn init_arguments(plan: &Plan, host: &HostPlan) -> Vec<String> {
     let mut arguments = vec!["--ready".into(), READY.into()];
     arguments.extend(network_arguments(host));
     if plan.untrusted {
-        // It has not the right to ready its network, and `wire` does.
+        // It has no right to prepare its network; `wire` does that.
         arguments.extend(["--untrusted".into(), "--networked".into()]);
     }
     if let Some(command) = &host.run {
@@ -160,7 +160,7 @@ fn endpoint(link: &LinkPlan) -> EndpointSettings {
             ipv4_address: Some(link.address.to_string()),
             ..EndpointIpamConfig::default()
         }),
-        // The same whenever the host is started; older engines choose it so by themselves.
+        // The same whenever the host is started; older engines choose this address anyway.
         mac_address: Some(hardware_address(link)),
         ..EndpointSettings::default()
     }
@@ -185,12 +185,13 @@ fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
         sysctls: Some(HashMap::from([("net.ipv4.ip_forward".into(), forward)])),
         extra_hosts: Some(plan.addresses().map(|(address, name)| format!("{name}:{address}")).collect()),
         memory,
-        // Both together: none of it is swap.
+        // Memory and swap together, so no swap.
         memory_swap: memory,
         nano_cpus: host.limits.millicpus.map(|n| i64::from(n) * 1_000_000),
         pids_limit: host.limits.pids.and_then(|n| i64::try_from(n).ok()),
         mounts: Some(mounts(plan, host)),
-        // An image's own files cannot be bounded. Where people look around, they may still change them.
+        // Writes to the image's own files cannot be limited. Where people explore, they may still change
+        // them.
         readonly_rootfs: host.limits.disk.map(|_| plan.untrusted),
         tmpfs: host.limits.disk.map(|bytes| bounded_folders(host, bytes, plan.untrusted)),
         shm_size: host.limits.disk.and_then(|bytes| i64::try_from(bytes).ok()),
@@ -199,13 +200,13 @@ fn host_config(plan: &Plan, host: &HostPlan, network: String) -> HostConfig {
     }
 }
 
-/// What root of a host may do.
+/// The capabilities of root on a host.
 fn host_may(plan: &Plan) -> Vec<String> {
     let more = if plan.untrusted { &[][..] } else { &LOOK_AROUND };
     ROOT_MAY.iter().chain(more).map(|word| (*word).to_owned()).collect()
 }
 
-/// Root of a host reaches what PID 1 prints to, and could fill the machine's disk.
+/// Root of a host can write to PID 1's output, and could otherwise fill the machine's disk.
 fn bounded_log() -> HostConfigLogConfig {
     let config = [("max-size", LOG_SIZE), ("max-file", "2")];
     HostConfigLogConfig {
@@ -214,8 +215,8 @@ fn bounded_log() -> HostConfigLogConfig {
     }
 }
 
-/// The folders of a host whose disk is limited that are of that size each. Where its programs are strangers', it may
-/// write to no other.
+/// The folders of a host with a limited disk, each of that size. If its programs are untrusted, it may write
+/// to no others.
 fn bounded_folders(host: &HostPlan, bytes: u64, untrusted: bool) -> HashMap<String, String> {
     let options = |mode: &str| format!("rw,exec,nosuid,nodev,size={bytes},mode={mode}");
     let always = [("/tmp", "1777"), ("/var/tmp", "1777")];

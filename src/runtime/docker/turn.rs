@@ -1,8 +1,9 @@
-//! Turns to change a lab of an engine, and a record of each that outlives whoever had it.
+//! Turns to change a lab on an engine, with a record of each that outlives the process that had it.
 //!
-//! An engine makes what it was asked for also when nobody waits for its answer any more. So what is asked for is
-//! written down before, in a file beside the labs' folders that is locked for as long as the turn lasts. Whoever has
-//! the next turn and finds the file knows that the one before was ended by force, and what may still come of it.
+//! An engine carries out a request even if the client no longer waits for the answer. So each request is
+//! first written to a file beside the labs' folders, which stays locked for the duration of the turn. A
+//! process that gets the turn and finds such a file knows that the one before was killed, and what the engine
+//! may still be creating.
 
 use std::{
     fs::{self, File},
@@ -23,37 +24,38 @@ use tokio_util::task::TaskTracker;
 
 use crate::{Error, Result, error::Context, own, runtime::namespaces::state::Base};
 
-/// How long a turn is waited for. Building a lab takes a second or two.
+/// How long to wait for a turn. Building a lab takes a second or two.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often somebody who waits for a turn looks whether it has come.
+/// Polling interval of a process that waits for its turn.
 const LOOK: Duration = Duration::from_millis(10);
-/// A record has two lines for each part of a lab.
+/// Maximum size of a record, in bytes: it has two lines for each part of a lab.
 const MOST: u64 = 1 << 20;
 
-/// The lab is not as it is to be: it is being built or removed.
+/// Line: the lab is being built or removed.
 const HALF_WAY: &str = "half-way";
-/// The engine was asked to make something of that name, and has answered.
+/// Lines: the engine was asked to create an object of this name; it has answered.
 const ASKED: &str = "asked ";
 const ANSWERED: &str = "answered ";
-/// Whose turn it is, by its process's number.
+/// Line: the pid of the process whose turn it is.
 const BY: &str = "by ";
 
-/// The right to change a lab. It ends when this and every change that was asked for have ended.
+/// The right to change a lab. It ends once this value is dropped and every request made through it is
+/// complete.
 pub struct Turn(Arc<Held>);
 
 struct Held {
     path: PathBuf,
     record: Flock<File>,
-    /// What the one before had left undone, if it was ended by force.
+    /// What the turn before left incomplete, if its process was killed.
     before: Record,
     changes: TaskTracker,
 }
 
 impl Turn {
-    /// Waits for a turn to change that lab.
+    /// Waits for a turn to change the lab.
     ///
     /// # Errors
-    /// Somebody else does not come to an end.
+    /// Another process holds the turn for too long.
     pub async fn take(lab: &str) -> Result<Self> {
         Self::at(Base::locate().prepare()?.lab(lab)?.with_extension(KIND), lab, PATIENCE).await
     }
@@ -69,28 +71,29 @@ impl Turn {
         };
         let before = Record::read(&path)?;
         let held = Held { path, record, before, changes: TaskTracker::new() };
-        // It is for people, and a full disk is no reason to leave a lab.
+        // The pid is only information for people, and a full disk must not prevent a lab from being taken
+        // down.
         let _ = held.note(BY, &std::process::id().to_string());
         Ok(Self(Arc::new(held)))
     }
 
-    /// Writes down that from here on, and until it is finished, the lab is half built or half removed.
+    /// Records that the lab is half built or half removed from now until the turn is finished.
     pub fn half_way(&self) -> Result<()> {
         self.0.note(HALF_WAY, "")
     }
 
-    /// Whether the one before has left it like that.
+    /// Returns whether the turn before left the lab half built or half removed.
     pub fn was_half_way(&self) -> bool {
         self.0.before.half_way
     }
 
-    /// What the engine was asked for before and may still be making, by name.
+    /// Returns the names of objects that the engine may still be creating from the turn before.
     pub fn may_still_come(&self) -> &[String] {
         &self.0.before.unanswered
     }
 
-    /// Asks the engine to make something of that name, and gives its answer. The change comes to its end also
-    /// where this future is dropped before.
+    /// Asks the engine to create an object of this name, and returns its answer. The request completes even
+    /// if this future is dropped first.
     pub async fn ask<T: Send + 'static>(
         &self,
         name: &str,
@@ -101,7 +104,7 @@ impl Turn {
         let asked = self.0.changes.spawn(async move {
             let answer = change.await;
             if matches!(answer, Ok(_) | Err(Refusal::DockerResponseServerError { .. })) {
-                // Not to know of an answer costs the next one some time, and nothing else.
+                // A lost note only costs the next turn some time.
                 let _ = held.note(ANSWERED, &name);
             }
             answer
@@ -109,21 +112,21 @@ impl Turn {
         asked.await.or_lab(|| "cannot wait for the docker engine")
     }
 
-    /// Waits until everything that was asked for is made or refused.
+    /// Waits until every request is answered.
     pub async fn settled(&self) {
         self.0.changes.close();
         self.0.changes.wait().await;
         self.0.changes.reopen();
     }
 
-    /// The lab is as it was to be.
+    /// Ends the turn: the change is complete.
     pub async fn finish(self) -> Result<()> {
         self.settled().await;
         let path = &self.0.path;
         fs::remove_file(path).or_lab(|| format!("cannot remove {}", path.display()))
     }
 
-    /// What was to be changed is; what the one before had left undone still is undone.
+    /// Ends the turn, but leaves what the turn before left incomplete on record.
     pub async fn pass(self) -> Result<()> {
         let before = &self.0.before;
         if before.half_way || !before.unanswered.is_empty() { Ok(()) } else { self.finish().await }
@@ -137,14 +140,14 @@ impl Held {
     }
 }
 
-/// Whether a lab is being built or removed, or was left half-way by somebody who was ended by force.
+/// Returns whether a lab is being built or removed, or was left half-way by a process that was killed.
 pub fn is_half_way(lab: &str) -> Result<bool> {
     let base = Base::locate();
     let Some(place) = base.there()? else { return Ok(false) };
     Ok(Record::read(&place.lab(lab)?.with_extension(KIND))?.half_way)
 }
 
-/// The labs of which there is a record, also where nothing of them shows.
+/// Returns the labs that have a record, even if nothing else of them exists.
 pub fn left() -> Result<Vec<String>> {
     let base = Base::locate();
     let Some(place) = base.there()? else { return Ok(Vec::new()) };
@@ -155,10 +158,10 @@ pub fn left() -> Result<Vec<String>> {
     Ok(records.filter_map(|file| file.file_stem()?.to_str().map(str::to_owned)).collect())
 }
 
-/// No lab's name has a dot.
+/// The extension of records; lab names have no dot.
 const KIND: &str = "docker";
 
-/// What is written down.
+/// The contents of a record file.
 #[derive(Debug, Default)]
 struct Record {
     half_way: bool,
@@ -191,7 +194,7 @@ impl Record {
     }
 }
 
-/// The record of that path, locked; none while it is somebody else's.
+/// Opens and locks the record; `None` while another process holds it.
 fn lock(path: &Path) -> std::io::Result<Option<Flock<File>>> {
     loop {
         let lock = match Flock::lock(own::append(path)?, FlockArg::LockExclusiveNonblock) {
@@ -199,7 +202,7 @@ fn lock(path: &Path) -> std::io::Result<Option<Flock<File>>> {
             Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
             Err((_, error)) => return Err(error.into()),
         };
-        // Who had the turn before may have removed the file, and another may have made it anew.
+        // The process before may have removed the file, and another may have created it again.
         let held = lock.metadata()?;
         if fs::metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino())) {
             return Ok(Some(lock));
@@ -210,8 +213,8 @@ fn lock(path: &Path) -> std::io::Result<Option<Flock<File>>> {
 fn busy(lab: &str, path: &Path) -> Error {
     let by = Record::read(path).ok().and_then(|record| record.by);
     let by = by.map_or(String::new(), |pid| format!(", process {pid},"));
-    Error::lab(format!("another netlab{by} builds or removes lab \"{lab}\" and comes to no end"))
-        .hint("end it, or have it go on, then try again")
+    Error::lab(format!("another netlab{by} has been building or removing lab \"{lab}\" for too long"))
+        .hint("end it, or let it finish, then try again")
 }
 
 #[cfg(test)]
@@ -236,14 +239,14 @@ mod tests {
         let turn = Turn::at(path.clone(), "x", PATIENCE).await.unwrap();
         let (answer, answered) = oneshot::channel::<()>();
         let change = async { answered.await.map_err(|_| Refusal::RequestTimeoutError) };
-        assert!(timeout(SOON, turn.ask("a", change)).await.is_err(), "whoever asked has gone");
+        assert!(timeout(SOON, turn.ask("a", change)).await.is_err(), "the caller has gone");
         drop(turn);
         let mut next = Box::pin(Turn::at(path, "x", PATIENCE));
         assert!(timeout(SOON, &mut next).await.is_err());
         answer.send(()).unwrap();
         let next = next.await.unwrap();
         assert_eq!(next.may_still_come(), <[String; 0]>::default());
-        assert_eq!(next.ask("b", future::ready(Ok(7))).await.unwrap().unwrap(), 7, "and on it goes");
+        assert_eq!(next.ask("b", future::ready(Ok(7))).await.unwrap().unwrap(), 7, "the next turn works");
         next.settled().await;
     }
 

@@ -1,5 +1,5 @@
-//! The wire of a lab on Docker, closed: by `netlab wire` in the lab's observer, which is on the machine's
-//! network.
+//! Closes the wire of a lab on Docker with `netlab wire`, run in the lab's observer, which is on the
+//! machine's network.
 
 use bollard::Docker as Engine;
 use futures_util::future::try_join_all;
@@ -20,37 +20,37 @@ use crate::{
     topology::{HostPlan, Plan},
 };
 
-/// Makes the lab's observer, if there is none, and starts in it what waits for the order to close the wire.
-/// That takes about as long as a host, and so can be done meanwhile.
+/// Starts the lab's observer if there is none, and in it the program that waits for the order to close the
+/// wire. This takes about as long as starting a host, so the two can be done concurrently.
 pub async fn prepare(engine: &Engine, turn: &Turn, lab: &str, image: &str) -> Result<Process> {
     observer::start(engine, turn, lab, image).await?;
     observer::run(engine, lab, image, vec!["wire".into()]).await
 }
 
-/// The arguments of a `netlab` that runs a command on a host's network.
+/// Returns the arguments for `netlab` to run a command on a host's network.
 pub fn on_network(host: &WatchedHost, command: &Command) -> Vec<String> {
     let wire = ["wire".into(), "--of".into(), host.init.to_string(), "--".into()];
     [&wire[..], &command.argv].concat()
 }
 
-/// Has the lab's segments cut off from the machine and the ports of all its hosts locked. Gives what is to be
-/// told of what could not be done.
+/// Isolates the lab's segments from the machine and locks the ports of all its hosts. Returns warnings about
+/// whatever could not be done.
 pub async fn close(engine: &Engine, plan: &Plan, prepared: Result<Process>) -> Vec<Warning> {
     let hosts = plan.hosts.iter().collect();
     let closing = async { ask(prepared?, order(engine, plan, hosts, true).await?).await };
-    told(closing.await)
+    warnings(closing.await)
 }
 
-/// The same for one host that was started again.
+/// The same for one host that was restarted.
 pub async fn lock(engine: &Engine, plan: &Plan, host: &HostPlan, prepared: Result<Process>) -> Vec<Warning> {
     let locking = async { ask(prepared?, order(engine, plan, vec![host], false).await?).await };
-    told(locking.await)
+    warnings(locking.await)
 }
 
-fn told(outcome: Result<Outcome>) -> Vec<Warning> {
+fn warnings(outcome: Result<Outcome>) -> Vec<Warning> {
     let Outcome { open, lacking } =
         outcome.unwrap_or_else(|error| Outcome { open: vec![error.with_causes()], ..Outcome::default() });
-    // One reason says it all; the others are mostly the same.
+    // One reason is enough; the others are mostly the same.
     open.into_iter().take(1).map(|why| is_open(&why)).chain(lacking).collect()
 }
 
@@ -74,7 +74,7 @@ async fn order(engine: &Engine, plan: &Plan, hosts: Vec<&HostPlan>, bridges: boo
     })
 }
 
-/// Has it done, and hears how it went.
+/// Sends the order and returns its outcome.
 async fn ask(process: Process, order: Order) -> Result<Outcome> {
     let what = || "cannot ask the lab's observer to close the wire";
     let Process { mut stdin, mut stdout, mut stderr, .. } = process;

@@ -1,4 +1,4 @@
-//! The client's side of a keeper's socket, and the programs that were started through it.
+//! The client's side of a keeper's socket, and the programs started through it.
 
 use std::{
     io,
@@ -53,7 +53,7 @@ impl Connection {
             Err(Errno::ENOENT | Errno::ECONNREFUSED | Errno::ENOTDIR) => return Ok(None),
             other => other.or_lab(what)?,
         };
-        // Whoever listens gets the caller's terminal and descriptors.
+        // The listener receives the caller's terminal and descriptors.
         let keeper = getsockopt(&socket, PeerCredentials).or_lab(what)?;
         if keeper.uid() != geteuid().as_raw() {
             return Err(Error::lab(what()).caused_by(format!("it runs as the user with id {}", keeper.uid())));
@@ -61,7 +61,7 @@ impl Connection {
         Ok(Some(Self(sys::watch(socket).or_lab(|| "cannot wait for the keeper")?)))
     }
 
-    /// The keeper's life; `None` if that is over, and only its children still hold the socket.
+    /// Returns the keeper's process; `None` if it has ended and only its children still hold the socket.
     pub fn life(&self) -> Result<Option<Life>> {
         let watch = || {
             let peer = getsockopt(self.0.get_ref(), PeerCredentials)?;
@@ -75,8 +75,7 @@ impl Connection {
         watch().or_lab(|| "cannot watch the lab's keeper")
     }
 
-    /// Asks, and gives the first answer with its descriptors. An answer that it could not be done is an
-    /// error.
+    /// Sends a request and returns the first reply with its descriptors. A reply that it failed is an error.
     pub async fn ask(&mut self, request: &Request, fds: &[OwnedFd]) -> Result<(Reply, Vec<OwnedFd>)> {
         let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
         let send = |socket: &OwnedFd| Ok(protocol::send(socket.as_fd(), request, &fds)?);
@@ -88,16 +87,16 @@ impl Connection {
         }
     }
 
-    /// The next message; `None` once the keeper is gone.
+    /// Returns the next message; `None` once the keeper is gone.
     pub async fn next(&mut self) -> Result<Option<(Reply, Vec<OwnedFd>)>> {
         let receive = |socket: &OwnedFd| Ok(protocol::receive(socket.as_fd())?);
         match self.0.async_io(Interest::READABLE, receive).await {
             Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ok(None),
-            other => other.or_lab(|| "cannot hear the lab's keeper"),
+            other => other.or_lab(|| "cannot receive from the lab's keeper"),
         }
     }
 
-    /// Whether the keeper is gone. Only for a connection over which nothing was asked.
+    /// Polls whether the keeper is gone. Only for a connection over which nothing was requested.
     pub fn poll_gone(&self, cx: &mut TaskContext<'_>) -> Poll<()> {
         self.0.poll_read_ready(cx).map(drop)
     }
@@ -110,12 +109,12 @@ pub struct Life {
 }
 
 impl Life {
-    /// Ends it, and with it the lab.
+    /// Kills it, and with it the lab.
     pub fn kill(&self) -> Result<()> {
-        kill(self.pid, Signal::SIGKILL).or_lab(|| "cannot end the lab's keeper")
+        kill(self.pid, Signal::SIGKILL).or_lab(|| "cannot kill the lab's keeper")
     }
 
-    /// Waits for its end. It holds no lock then.
+    /// Waits for its end; after that it holds no lock.
     pub async fn end(&self) -> Result<()> {
         self.pidfd.readable().await.map(drop).or_lab(|| "cannot wait for the keeper's end")
     }
@@ -171,7 +170,9 @@ pub async fn exec(mut connection: Connection, host: &str, command: &Command) -> 
         };
     }
     let (pid, master) = match connection.ask(&request, &[]).await? {
-        (Reply::Spawned { pid }, mut fds) => (pid, fds.pop().ok_or_else(|| Error::lab("no terminal came"))?),
+        (Reply::Spawned { pid }, mut fds) => {
+            (pid, fds.pop().ok_or_else(|| Error::lab("the keeper sent no terminal"))?)
+        }
         (other, _) => return Err(unexpected(&other)),
     };
     let master = Master::new(master).or_lab(|| "cannot use the terminal")?;
@@ -184,7 +185,7 @@ pub async fn exec(mut connection: Connection, host: &str, command: &Command) -> 
     })
 }
 
-/// Runs an observer.
+/// Starts an observer.
 pub async fn observe(mut connection: Connection) -> Result<(Process, crate::runtime::Watch)> {
     let pipes = Pipes::new()?;
     match connection.ask(&Request::Observe, &pipes.theirs).await? {
@@ -193,15 +194,15 @@ pub async fn observe(mut connection: Connection) -> Result<(Process, crate::runt
     }
 }
 
-/// An answer to something else.
+/// The error for a reply that does not match the request.
 pub fn unexpected(reply: &Reply) -> Error {
     let text = serde_json::to_string(reply).unwrap_or_default();
-    Error::lab(format!("the lab's keeper answers {text}"))
-        .hint("it may be of another version of netlab: `netlab down`, then `netlab up`")
+    Error::lab(format!("unexpected answer from the lab's keeper: {text}"))
+        .hint("it may be another version of netlab: `netlab down`, then `netlab up`")
 }
 
-/// A program's standard input. The end of a pipe's input is that its writing end closes, which
-/// tokio's shutdown leaves to who drops it.
+/// A program's standard input. A pipe's input ends when its writing end closes, which tokio's shutdown leaves
+/// to dropping it.
 struct Input(Option<pipe::Sender>);
 
 impl Input {
@@ -256,7 +257,7 @@ impl Handle for Program {
     }
 }
 
-/// A terminal, seen from its other side.
+/// A terminal's master side.
 #[derive(Clone)]
 struct Master(Arc<AsyncFd<OwnedFd>>);
 
@@ -304,7 +305,7 @@ impl AsyncWrite for Master {
         Poll::Ready(Ok(()))
     }
 
-    /// Types ^D, which is how a terminal's input ends.
+    /// Writes ^D, which ends a terminal's input.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         self.poll_write(cx, b"\x04").map_ok(drop)
     }

@@ -1,4 +1,4 @@
-//! A host's log, read as it grows.
+//! Reads a host's log as it grows.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, ReadBuf, unix::AsyncFd};
 use super::{client::Connection, state::Found};
 use crate::{Result, error::Context, kernel::sys};
 
-/// A log that ends when the lab does.
+/// A stream of a log that ends when the lab does.
 pub struct Follow {
     log: File,
     grown: AsyncFd<OwnedFd>,
@@ -42,16 +42,16 @@ impl AsyncRead for Follow {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            // Asked for before the file is read, so that the end of a lab comes after its last words.
+            // Checked before the file is read, so that the lab's end comes after its last output.
             let gone = self.lab.poll_gone(cx).is_ready();
-            // A file in memory: reading it does not wait.
+            // The file is in memory: reading it does not block.
             let n = self.log.read(buf.initialize_unfilled())?;
             buf.advance(n);
             if n > 0 || gone {
                 return Poll::Ready(Ok(()));
             }
             let mut grown = ready!(self.grown.poll_read_ready(cx))?;
-            // All that was told until now is in the file, which is read again.
+            // Everything reported so far is in the file, which is read again.
             let _ = grown.try_io(|news| Ok(nix::unistd::read(news.get_ref(), &mut [0; 4096])?));
         }
     }

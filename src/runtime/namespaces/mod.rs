@@ -1,7 +1,7 @@
-//! Labs on Linux namespaces and nothing else, for root and, through user namespaces, for everyone.
+//! Labs on plain Linux namespaces, for root and, through user namespaces, for everyone.
 //!
-//! A lab is one background process, its [`keeper`]; this module is the client of it. How they talk is
-//! in [`protocol`], where a lab's files are in [`state`].
+//! A lab is one background process, its [`keeper`]; this module is its client. [`protocol`] defines their
+//! messages, [`state`] the location of a lab's files.
 
 mod client;
 pub mod keeper;
@@ -32,10 +32,10 @@ use client::Connection;
 use protocol::{Order, Outcome, Reply, Request};
 use state::{Base, Found};
 
-/// How long a keeper may take to go before it is made to.
+/// How long a keeper may take to end before it is killed.
 const GOING: Duration = Duration::from_secs(5);
 
-/// How often a lab may turn out to be alive after all while it is cleared.
+/// How often clearing is retried when a lab turns out to be alive.
 const TRIES: usize = 5;
 
 /// The runtime on namespaces.
@@ -46,30 +46,30 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
-    /// With the state folder that the environment and the user call for.
+    /// Uses the state folder that the environment and the user select.
     pub fn new() -> Self {
-        // Leads to the running program also after another one was installed over it.
+        // Refers to the running program even after another version is installed over it.
         Self { base: Base::locate(), program: "/proc/self/exe".into() }
     }
 
-    /// With another `netlab` program than this one, whose `keeper` it is to run.
+    /// Uses the `keeper` of another `netlab` program.
     #[must_use]
     pub fn with_program(mut self, netlab: impl Into<PathBuf>) -> Self {
         self.program = netlab.into();
         self
     }
 
-    /// With another state folder.
+    /// Uses another state folder.
     #[must_use]
     pub fn with_state(mut self, folder: impl Into<PathBuf>) -> Self {
         self.base = Base::at(folder);
         self
     }
 
-    /// Whether labs can be built here, by building a host and letting it go.
+    /// Checks whether labs can be built here, by building a host and ending it.
     ///
     /// # Errors
-    /// What is missing, with a hint at how to get it.
+    /// What is missing, with a hint how to get it.
     pub async fn available(&self) -> Result<()> {
         let base = self.base.prepare()?;
         let mut check = process::Command::new(&self.program);
@@ -78,8 +78,8 @@ impl Namespaces {
         read_outcome(&check).map(drop)
     }
 
-    /// Waits until the server of a host listens; here, since others need the keeper meanwhile. If it does not, then
-    /// neither did it when the lab came up, which has said so.
+    /// Waits until a host's server listens; done here, since the keeper must stay available to others. If it
+    /// does not listen, that was already reported when the lab came up.
     async fn wait_for_server(&self, lab: &str, booted: &WatchedHost) -> Result<()> {
         let Some(plan) = self.base.lab(lab)?.map(|folder| folder.plan()).transpose()?.flatten() else {
             return Ok(());
@@ -90,7 +90,7 @@ impl Namespaces {
         waiting.await.or_lab(|| "cannot wait for the host's server")
     }
 
-    /// A connection to the lab's keeper.
+    /// Connects to the lab's keeper.
     fn connect(&self, lab: &str) -> Result<Connection> {
         let folder = self.base.lab(lab)?;
         let found = folder.as_ref().map(Connection::open).transpose()?.flatten();
@@ -110,14 +110,14 @@ impl Runtime for Namespaces {
         RuntimeKind::Namespaces
     }
 
-    /// None: a lab's switch is in a network namespace of its own, which no other network reaches.
+    /// None: a lab's switch is in its own network namespace, unreachable from any other network.
     async fn taken_subnets(&self) -> Result<Vec<Ipv4Net>> {
         Ok(Vec::new())
     }
 
     async fn up(&self, plan: &Plan, progress: Progress<'_>) -> Result<()> {
         let folder = self.base.prepare()?.lab(&plan.lab)?;
-        // A keeper outlives its hosts, and keeps what is left of the lab.
+        // A keeper outlives its hosts and keeps what is left of the lab.
         if self.lab(&plan.lab).await?.is_some_and(|lab| !lab.is_whole()) {
             self.down(&plan.lab).await?;
         }
@@ -140,11 +140,11 @@ impl Runtime for Namespaces {
                         Ok(Ok(left)) if left.is_empty() => return life.end().await.map(|()| true),
                         Ok(Ok(left)) => {
                             return Err(Error::lab(format!(
-                                "lab {lab} is down, but for {}",
+                                "lab {lab} is down, except for {}",
                                 left.join("; ")
                             )));
                         }
-                        // It died over it: what it left is cleared like that of any dead keeper.
+                        // It died doing so: what it left is cleared like that of any dead keeper.
                         Ok(Err(_)) => {}
                         Err(_) => life.kill()?,
                     }
@@ -152,18 +152,18 @@ impl Runtime for Namespaces {
                 }
             }
             let clear = crate::aside(move || clear_dead(&folder));
-            // None: its keeper was still building it when it was first looked for.
+            // `None`: its keeper was still building it at the first attempt.
             if let Some(left) = clear.await.or_lab(|| format!("cannot clear lab {lab}"))?? {
                 return Ok(found || left);
             }
         }
-        Err(Error::lab(format!("lab {lab} is started again whenever it is taken down"))
-            .hint("end the `netlab up` that starts it"))
+        Err(Error::lab(format!("lab {lab} restarts whenever it is taken down"))
+            .hint("end the `netlab up` that restarts it"))
     }
 
     async fn names(&self) -> Result<Vec<String>> {
         let mut names = self.base.labs()?;
-        // What cannot be looked into is told of when it is to be cleared.
+        // A folder that cannot be read is kept: clearing it will report why.
         names.retain(|name| self.base.lab(name).map_or(true, |found| found.is_some_and(|it| it.is_labs())));
         Ok(names)
     }
@@ -184,12 +184,12 @@ impl Runtime for Namespaces {
             match keeper.ask(&Request::Hosts, &[]).await {
                 Ok((Reply::Hosts(states), _)) => hosts = states,
                 Ok((other, _)) => return Err(client::unexpected(&other)),
-                // It went while it was asked.
+                // It ended during the request.
                 Err(_) if folder.plan()?.is_none() => return Ok(None),
                 Err(_) => {}
             }
         }
-        // A folder is one user's, and who builds or clears a lab holds the folder.
+        // A folder belongs to one user, and building or clearing a lab locks the folder.
         Ok(Some(LabState { plan, hosts, half_way: false, owner: None }))
     }
 
@@ -229,12 +229,12 @@ impl Runtime for Namespaces {
         if plan.host(host).is_none() {
             return Err(Error::lab(format!("lab {lab} has no host {host}")));
         }
-        // The log of a dead lab is still there until it is cleared, and will not grow.
+        // A dead lab's log exists until the lab is cleared, and no longer grows.
         if follow && let Some(keeper) = Connection::open(&folder)? {
             return Ok(Box::new(logs::Follow::new(&folder, host, keeper)?));
         }
         let (mut log, path) = folder.log(host)?;
-        // The keeper bounds it.
+        // The keeper limits its size.
         let mut said = Vec::new();
         io::Read::read_to_end(&mut log, &mut said).or_lab(|| format!("cannot read {}", path.display()))?;
         Ok(Box::new(io::Cursor::new(said)))
@@ -245,13 +245,13 @@ impl Runtime for Namespaces {
     }
 }
 
-/// A file beside the labs' folders, to be locked: for what no lab is asked about. No lab has a dot in its name.
+/// Opens a file beside the labs' folders, to be locked, that concerns no single lab. Lab names have no dot.
 pub(super) fn own_file(name: &str) -> Result<File> {
     let path = Base::locate().prepare()?.path().join(name);
     own::append(&path).or_lab(|| format!("cannot open {}", path.display()))
 }
 
-/// Starts a keeper and waits until its lab stands. Gives its warnings.
+/// Starts a keeper and waits until its lab is up. Returns its warnings.
 async fn start_keeper(program: &PathBuf, order: &Order) -> Result<Vec<Warning>> {
     let what = || "cannot start the lab's keeper";
     let order_text = serde_json::to_vec(order).or_lab(what)?;
@@ -264,7 +264,7 @@ async fn start_keeper(program: &PathBuf, order: &Order) -> Result<Vec<Warning>> 
         .or_lab(what)?;
     if let Some(mut stdin) = keeper.stdin.take() {
         match stdin.write_all(&order_text).await {
-            // It has ended already, and says why.
+            // It has already ended, and says why.
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
             other => other.or_lab(what)?,
         }
@@ -289,7 +289,7 @@ fn read_outcome(said: &Output) -> Result<Vec<Warning>> {
     }
 }
 
-/// Has a keeper take its lab down. Gives what is left.
+/// Has a keeper take its lab down. Returns descriptions of what is left.
 async fn send_away(keeper: &mut Connection) -> Result<Vec<String>> {
     match keeper.ask(&Request::Down, &[]).await? {
         (Reply::Gone { left }, _) => Ok(left),
@@ -297,8 +297,8 @@ async fn send_away(keeper: &mut Connection) -> Result<Vec<String>> {
     }
 }
 
-/// Clears what a dead keeper left, once nobody builds the lab any more. Says whether there was
-/// anything; none where a keeper lives.
+/// Clears what a dead keeper left, once nobody is building the lab any more. Returns whether there was
+/// anything; `None` if a keeper is alive.
 fn clear_dead(folder: &Found) -> Result<Option<bool>> {
     let claim = folder.folder().claim()?;
     let Some(_life) = claim.life()? else { return Ok(None) };

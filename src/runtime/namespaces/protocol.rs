@@ -1,7 +1,7 @@
-//! What a lab's keeper and its clients say to each other.
+//! The messages between a lab's keeper and its clients.
 //!
-//! They speak over a `SOCK_SEQPACKET` socket, so that one message is one packet and descriptors
-//! travel with the message that they belong to. Every message is JSON.
+//! They use a `SOCK_SEQPACKET` socket, so that one message is one packet and descriptors travel with their
+//! message. Every message is JSON.
 
 use std::{
     io::IoSlice,
@@ -22,10 +22,10 @@ use crate::{
     topology::Plan,
 };
 
-/// The largest message, in bytes. A socket's default send buffer takes no more.
+/// Maximum size of a message, in bytes: the default send buffer of a socket takes no more.
 const LARGEST: usize = 208 * 1024;
 
-/// What a keeper is told on its standard input when it is started.
+/// The order that a keeper reads from standard input when it starts.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Order {
     /// What to build.
@@ -35,56 +35,56 @@ pub struct Order {
     pub folder: PathBuf,
 }
 
-/// What a keeper says on its standard output once the lab stands, or cannot.
+/// What a keeper writes to standard output once the lab is up or has failed.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It stands; these parts of the plan could not be had.
+    /// The lab is up, with these warnings.
     Ready { warnings: Vec<Warning> },
-    /// It does not, and nothing is left of it.
+    /// It failed, and nothing is left of it.
     Failed(Failure),
 }
 
-/// What a client asks.
+/// A client's request.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
-    /// Run a program on a host. Without a terminal its three streams come along.
+    /// Run a program on a host. Without a terminal, its three streams come with the message.
     Exec { host: String, command: Command },
-    /// Run a program on a host, its output going to the host's log.
+    /// Run a program on a host, with its output going to the host's log.
     Start { host: String, command: Command },
-    /// Run an observer. Its three streams come along.
+    /// Run an observer. Its three streams come with the message.
     Observe,
-    /// How the hosts do.
+    /// Report the state of the hosts.
     Hosts,
     /// Cut a host's power.
     Stop { host: String },
     /// Give a host its power back.
     Boot { host: String },
-    /// Take everything down and go.
+    /// Take everything down and exit.
     Down,
 }
 
-/// What the keeper answers.
+/// The keeper's reply.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
-    /// The program runs; with a terminal, its master comes along.
+    /// The program runs; a terminal's master comes with the message.
     Spawned { pid: i32 },
-    /// The observer runs, and that is what it has to watch.
+    /// The observer runs, and this is what it has to watch.
     Observing { pid: i32, watch: Watch },
     /// The program started over this connection has ended.
     Exited(ExitStatus),
-    /// How the hosts do, in the plan's order.
+    /// The state of each host, in the plan's order.
     Hosts(Vec<HostState>),
-    /// What was asked is done.
+    /// The request is done.
     Done,
-    /// The host runs, and that is what an observer has to watch.
+    /// The host runs, and this is what an observer has to watch.
     Booted(WatchedHost),
-    /// Everything is taken down, but for what is named.
+    /// Everything is taken down, except for what is listed.
     Gone { left: Vec<String> },
-    /// What was asked could not be done.
+    /// The request failed.
     Failed(Failure),
 }
 
-/// An [`Error`] on its way to another process.
+/// An [`Error`] in a form that can be sent to another process.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Failure {
     message: String,
@@ -119,7 +119,7 @@ pub fn send(socket: BorrowedFd<'_>, message: &impl Serialize, fds: &[BorrowedFd<
 /// Receives one message with its descriptors; `None` once the other side has closed.
 ///
 /// # Errors
-/// `EBADMSG` for what is no such message.
+/// `EBADMSG` if the message is malformed.
 pub fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> nix::Result<Option<(T, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; LARGEST];
     match sys::receive(socket, &mut bytes)? {

@@ -1,7 +1,7 @@
-//! Whether a lab's wire carries: each host is heard by all others of its segments.
+//! Checks that a lab's wire works: each host is heard by all others on its segments.
 //!
-//! What is sent is a datagram to everyone, since that needs no ARP and is answered by nobody: hosts remember nothing
-//! of it, and captures made later show a lab in which nothing was said before.
+//! Hosts send broadcast datagrams, since those need no ARP and get no answer: hosts remember nothing of it,
+//! and later captures show a lab in which nothing was sent before.
 
 use std::{
     collections::BTreeSet,
@@ -24,13 +24,13 @@ use nix::{
 
 use crate::{Error, Result, error::Context, topology::HostPlan};
 
-/// How long it may take until everybody is heard.
+/// Time limit until everybody is heard.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often those that were not heard by all speak again.
+/// Interval at which hosts not yet heard by all send again.
 const AGAIN: Duration = Duration::from_millis(20);
-/// So many hosts of a segment speak; all listen.
+/// At most this many hosts of a segment speak; all listen.
 const MOST_SPEAKERS: usize = 64;
-/// How often a port may turn out to be some host's own.
+/// How many ports are tried, since a host may already use one.
 const TRIES: usize = 5;
 
 const WORDS: &[u8] = b"netlab: is anybody there?";
@@ -41,17 +41,17 @@ struct Link<'p> {
     segment: &'p str,
     address: Ipv4Addr,
     socket: UdpSocket,
-    /// Whom it has heard of those that speak.
+    /// The speakers that it has heard.
     heard: BTreeSet<Ipv4Addr>,
 }
 
-/// Tries the wire between hosts, given with their PID 1s. This process's thread is on the network of some host
-/// afterwards.
+/// Tests the wire between hosts, given with their PID 1s. Afterwards the calling thread is in some host's
+/// network namespace.
 ///
 /// # Errors
-/// Somebody is not heard, or it cannot be tried.
+/// A host is not heard, or the test cannot be run.
 pub fn between(hosts: &[(&HostPlan, BorrowedFd<'_>)]) -> Result<()> {
-    let what = || "cannot try the lab's wire";
+    let what = || "cannot test the lab's wire";
     for _ in 0..TRIES {
         match links(hosts) {
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => {}
@@ -61,7 +61,7 @@ pub fn between(hosts: &[(&HostPlan, BorrowedFd<'_>)]) -> Result<()> {
     Err(Error::lab(what()).caused_by(Errno::EADDRINUSE))
 }
 
-/// All links, each with a socket of the same port on its host.
+/// Returns all links, each with a socket on its host, all on the same port.
 fn links<'p>(hosts: &[(&'p HostPlan, BorrowedFd<'_>)]) -> io::Result<Vec<Link<'p>>> {
     let (mut links, mut port) = (Vec::new(), 0);
     for (host, init) in hosts {
@@ -91,7 +91,7 @@ fn all_hear(mut links: Vec<Link<'_>>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         for n in &speakers {
-            // One whose link is not up yet speaks when it is.
+            // A host whose link is not up yet sends once it is.
             let _ = links[*n].say();
         }
         let until = Instant::now() + AGAIN;
@@ -108,7 +108,7 @@ fn all_hear(mut links: Vec<Link<'_>>) -> Result<()> {
     }
 }
 
-/// Which of its segment's links it is.
+/// Returns the link's index among those of its segment.
 fn place(links: &[Link<'_>], n: usize) -> usize {
     links[..n].iter().filter(|link| link.segment == links[n].segment).count()
 }
@@ -118,12 +118,12 @@ fn others(links: &[Link<'_>], speakers: &[usize], link: &Link<'_>) -> BTreeSet<I
     all.map(|other| other.address).filter(|address| *address != link.address).collect()
 }
 
-/// Takes in what has come to those who still miss somebody; waits for it if nothing has.
+/// Receives what has arrived for hosts that still miss somebody; waits if nothing has.
 fn listen(links: &mut [Link<'_>], wanted: &[BTreeSet<Ipv4Addr>], left: Duration) -> Result<()> {
     let missing = || links.iter().zip(wanted).filter(|(link, wanted)| link.heard != **wanted);
     let mut fds: Vec<_> =
         missing().map(|(link, _)| PollFd::new(link.socket.as_fd(), PollFlags::POLLIN)).collect();
-    // At least so long that it is no busy loop.
+    // At least 1 ms, to avoid a busy loop.
     let timeout = PollTimeout::try_from(left.as_millis().max(1)).unwrap_or(PollTimeout::MAX);
     match poll(&mut fds, timeout) {
         Err(Errno::EINTR) => {}
@@ -143,7 +143,7 @@ impl Link<'_> {
 
     fn take_in(&mut self, wanted: &BTreeSet<Ipv4Addr>) {
         let mut words = [0; WORDS.len()];
-        // Whatever else there is to hear comes from the hosts themselves, and is not for us.
+        // Everything else comes from the hosts themselves and is ignored.
         while let Ok((n, SocketAddr::V4(from))) = self.socket.recv_from(&mut words) {
             if words[..n] == *WORDS && wanted.contains(from.ip()) {
                 self.heard.insert(*from.ip());

@@ -1,4 +1,4 @@
-//! A command on a host's network, and nowhere else of the host: for one that may not change it itself.
+//! Runs a command in a host's network namespace only, for a host that may not change its own network.
 
 use std::{convert::Infallible, os::unix::process::CommandExt, process::Command};
 
@@ -9,7 +9,7 @@ use nix::{
 
 use crate::{Error, Result, error::Context, kernel::sys::pidfd_open};
 
-/// Becomes the command, on the network of the host with this PID 1. Gives why it cannot.
+/// Executes the command in the network namespace of the host with this PID 1. Returns only with an error.
 pub fn execute(init: i32, command: &[String]) -> Error {
     match become_it(init, command) {
         Err(error) => error,

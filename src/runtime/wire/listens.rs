@@ -1,4 +1,4 @@
-//! Whether servers listen: hosts that are there to serve, and have a command of their own for it.
+//! Waits until servers listen: hosts whose role is to serve and that have a command of their own for it.
 
 use std::{
     fs::File,
@@ -19,74 +19,74 @@ use crate::{
     topology::{HostPlan, Role},
 };
 
-/// How long a server may take until it listens.
+/// Time limit until a server listens.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long PID 1 may take to start its command. If it has no child for so long, that has ended.
+/// How long PID 1 may take to start its command. If it still has no child then, the command has ended.
 const START: Duration = Duration::from_millis(500);
-/// How often it is looked whether one listens, in milliseconds. The kernel tells of that nobody who does not ask.
+/// Polling interval in milliseconds: the kernel does not notify anybody of a new listener.
 const LOOK: u16 = 1;
-/// More of a table than anybody has who has just started, in bytes.
+/// Maximum size in bytes of a socket table; one on a host that has just started is smaller.
 const MOST: u64 = 1 << 20;
 
-/// A server that does not listen yet.
-struct Awaited<'p> {
+/// A server that is not listening yet.
+struct PendingServer<'p> {
     host: &'p HostPlan,
     init: i32,
-    /// Its PID 1, to know of its end.
+    /// Its PID 1, to notice its end.
     pidfd: OwnedFd,
-    /// When its PID 1 had a child, or was first looked at.
+    /// When its PID 1 last had a child, or was first checked.
     worked: Instant,
 }
 
-/// Waits until the servers among hosts, given with their PID 1s, listen on some port. Gives what is to be told of those
-/// that do not.
+/// Waits until the servers among the hosts, given with their PID 1s, listen on some port. Returns warnings
+/// about those that do not.
 pub fn wait(hosts: &[(&HostPlan, i32)]) -> Vec<Warning> {
     let begin = Instant::now();
     let servers = hosts.iter().filter(|(host, _)| host.role == Role::Server && host.run.is_some());
-    // One that has gone altogether is told of by others.
-    let mut awaited: Vec<_> = servers
+    // A host that has stopped is reported elsewhere.
+    let mut pending: Vec<_> = servers
         .filter_map(|(host, init)| {
             let pidfd = pidfd_open(Pid::from_raw(*init)).ok()?;
-            Some(Awaited { host, init: *init, pidfd, worked: begin })
+            Some(PendingServer { host, init: *init, pidfd, worked: begin })
         })
         .collect();
     let mut silent = Vec::new();
     loop {
-        awaited.retain(|server| !listens(server.init));
+        pending.retain(|server| !listens(server.init));
         let now = Instant::now();
-        for server in &mut awaited {
+        for server in &mut pending {
             if has_child(server.init) {
                 server.worked = now;
             }
         }
-        let is_over = |server: &mut Awaited<'_>| now - begin > PATIENCE || now - server.worked > START;
-        silent.extend(awaited.extract_if(.., is_over).map(|server| server.warning(now - begin)));
-        if awaited.is_empty() {
+        let is_over = |server: &mut PendingServer<'_>| now - begin > PATIENCE || now - server.worked > START;
+        silent.extend(pending.extract_if(.., is_over).map(|server| server.warning(now - begin)));
+        if pending.is_empty() {
             return silent;
         }
-        let ends = awaited.iter().map(|server| PollFd::new(server.pidfd.as_fd(), PollFlags::POLLIN));
+        let ends = pending.iter().map(|server| PollFd::new(server.pidfd.as_fd(), PollFlags::POLLIN));
         if poll(&mut ends.collect::<Vec<_>>(), PollTimeout::from(LOOK)).is_ok_and(|ended| ended > 0) {
             return silent;
         }
     }
 }
 
-impl Awaited<'_> {
+impl PendingServer<'_> {
     fn warning(&self, after: Duration) -> Warning {
         let (host, run) = (&self.host.name, self.host.run.as_deref().unwrap_or_default());
         let how =
             if after > PATIENCE { "listens on no port yet" } else { "has ended, and listens on no port" };
         Warning {
             lacks: Lack::Server,
-            text: format!("the server on {host}, `{run}`, {how}: `netlab logs {host}` shows what it says"),
+            text: format!("the server on {host}, `{run}`, {how}: `netlab logs {host}` shows its output"),
         }
     }
 }
 
-/// Whether anybody on that host can be reached at a port, as its kernel has it. At an address of the host's own loopback
-/// interface nobody can, and an engine serves names there.
+/// Returns whether a port on the host can be reached, according to its kernel. Ports on the loopback
+/// interface do not count: they cannot be reached, and an engine serves DNS there.
 fn listens(init: i32) -> bool {
-    // A datagram socket that is bound counts as closed.
+    // The kernel lists a bound datagram socket as closed.
     let tables = [("tcp", TcpState::Listen), ("udp", TcpState::Close)];
     let kinds = tables.into_iter().flat_map(|kind| [(kind, "", false), (kind, "6", true)]);
     let mut rows = kinds.flat_map(|((table, state), version, v6)| {
@@ -96,7 +96,7 @@ fn listens(init: i32) -> bool {
     rows.any(|row| !row.local.ip().is_loopback())
 }
 
-/// Whether its PID 1 has a child; also where the kernel does not tell.
+/// Returns whether its PID 1 has a child; true if the kernel does not say.
 fn has_child(init: i32) -> bool {
     let path = format!("/proc/{init}/task/{init}/children");
     File::open(&path).is_err() || !read(&path).trim().is_empty()
@@ -104,7 +104,7 @@ fn has_child(init: i32) -> bool {
 
 fn read(path: &str) -> String {
     let mut text = String::new();
-    // What cannot be read says nothing, and the wait is bounded.
+    // An unreadable table counts as empty; the wait has a limit anyway.
     let _ = File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text));
     text
 }

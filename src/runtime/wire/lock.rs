@@ -1,4 +1,4 @@
-//! Has a program decide on every frame that passes an interface (tc-bpf(8)).
+//! Attaches a program that decides on every frame that passes an interface (tc-bpf(8)).
 
 use netlink_packet_core::DefaultNla;
 use netlink_packet_route::{
@@ -9,26 +9,26 @@ use netlink_packet_route::{
 use super::sender::Program;
 use crate::kernel::netlink::Change;
 
-/// The queueing discipline that filters hang on (since Linux 4.5).
+/// The queueing discipline that filters are attached to (since Linux 4.5).
 const CLSACT: &str = "clsact";
 
-/// Of `linux/pkt_cls.h`: a program of classic BPF and its length, which the crate has no names for.
+/// From `linux/pkt_cls.h`: a classic BPF program and its length, for which the crate has no constants.
 const TCA_BPF_OPS_LEN: u16 = 4;
 const TCA_BPF_OPS: u16 = 5;
 
-/// The filter's place among those of an interface, which has no other.
+/// The filter's priority; an interface has no other filter.
 const PRIORITY: u32 = 1;
-/// As in the Ethernet header: frames of every kind.
+/// Ethernet protocol: frames of every kind.
 const ETH_P_ALL: u16 = 3;
 
-/// The changes that have a program decide on what comes in on interface number `index`. `port` is what
-/// the interface is to the user.
+/// Returns the changes that attach a program to incoming frames of interface number `index`. `port` describes
+/// the interface to the user.
 pub fn incoming(index: u32, port: &str, program: &Program) -> [Change; 2] {
     let change = |message| Change { what: format!("put a filter on {port}"), message };
     [change(discipline(index)), change(filter(index, TcHandle::MIN_INGRESS, program))]
 }
 
-/// The same for what comes in and for what goes out.
+/// The same for incoming and outgoing frames.
 pub fn both_ways(index: u32, port: &str, program: &Program) -> [Change; 3] {
     let [discipline, incoming] = incoming(index, port, program);
     let what = incoming.what.clone();

@@ -1,10 +1,10 @@
-//! A wire among the machine's own interfaces, closed: `netlab wire`, which runs on the machine's network
+//! Closes a wire whose interfaces are the machine's own: `netlab wire`, which runs on the machine's network
 //! with the right to change it.
 //!
-//! The engine gives a segment's bridge no address, which is not enough: the kernel gives it one of IPv6,
-//! answers there for every service of the machine, and routes what is sent to the bridge's hardware
-//! address. So nothing that arrives at the bridge goes up to the machine. Captures see it all the same:
-//! they come first.
+//! The engine gives a segment's bridge no address, which is not enough: the kernel gives it an IPv6 address,
+//! answers there for every service of the machine, and routes what is sent to the bridge's hardware address.
+//! So nothing that arrives at the bridge is passed up to the machine. Captures still see it, since they come
+//! first.
 
 use std::{
     io::{Read, Write},
@@ -34,11 +34,11 @@ use crate::{
     topology::{HostPlan, LinkPlan},
 };
 
-/// `linux/if_link.h`: the parameters of IPv4 on an interface; `linux/ip.h`: whether it passes packets on.
+/// `linux/if_link.h`: an interface's IPv4 parameters; `linux/ip.h`: whether it forwards packets.
 const IFLA_INET_CONF: u16 = 1;
 const IPV4_DEVCONF_FORWARDING: u16 = 1;
 
-/// What is to be closed.
+/// What to close.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Order {
     /// Bridges to cut off from the machine.
@@ -56,16 +56,16 @@ pub struct Host {
     pub init: i32,
     /// The bridge of each of its links, in the plan's order.
     pub bridges: Vec<String>,
-    /// What `lab-init` readies its network with, where the host's own PID 1 may not.
+    /// Arguments with which `lab-init` prepares its network, where the host's own PID 1 may not.
     pub ready: Option<Vec<String>>,
 }
 
-/// What could not be done, a line each.
+/// What could not be done, one line each.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// What is still open.
     pub open: Vec<String>,
-    /// What does not work in a lab whose wire is closed.
+    /// What does not work in the lab.
     pub lacking: Vec<Warning>,
 }
 
@@ -73,10 +73,10 @@ pub struct Outcome {
 pub fn serve(input: impl Read, output: impl Write) -> Result<()> {
     let order: Order = serde_json::from_reader(input).or_lab(|| "cannot understand what wire to close")?;
     let outcome = Outcome { open: close(&order), lacking: try_out(&order) };
-    serde_json::to_writer(output, &outcome).or_lab(|| "cannot tell whether the wire is closed")
+    serde_json::to_writer(output, &outcome).or_lab(|| "cannot report whether the wire is closed")
 }
 
-/// Does as much as can be done, and tells what cannot.
+/// Closes as much as possible, and returns what could not be closed.
 fn close(order: &Order) -> Vec<String> {
     let mut steps = match look(order) {
         Ok((wire, missing)) => {
@@ -91,12 +91,12 @@ fn close(order: &Order) -> Vec<String> {
     steps.into_iter().filter_map(Result::err).map(|error| error.with_causes()).collect()
 }
 
-/// Waits until the hosts' servers listen, and, of a whole lab, tries the wire between all of them. This process is on
-/// the network of some host afterwards.
+/// Waits until the hosts' servers listen and, for a whole lab, tests the wire between all hosts. Afterwards
+/// this process is in some host's network namespace.
 fn try_out(order: &Order) -> Vec<Warning> {
     let mut lacking = Vec::new();
     if !order.bridges.is_empty() {
-        // One that has gone is told of already.
+        // A host that has stopped was already reported.
         let pidfd = |host: &Host| pidfd_open(Pid::from_raw(host.init)).ok();
         let hosts: Vec<_> = order.hosts.iter().filter_map(|host| Some((&host.plan, pidfd(host)?))).collect();
         let hosts: Vec<_> = hosts.iter().map(|(plan, init)| (*plan, init.as_fd())).collect();
@@ -112,11 +112,11 @@ fn try_out(order: &Order) -> Vec<Warning> {
 struct Wire<'o> {
     /// Bridges, with their names.
     bridges: Vec<(u32, &'o str)>,
-    /// Ports, with whose they are and on which link.
+    /// Ports, each with its host and link.
     ports: Vec<(u32, &'o HostPlan, &'o LinkPlan)>,
 }
 
-/// Finds them. Gives also what is not there.
+/// Finds them. Also returns those that are missing.
 fn look(order: &Order) -> Result<(Wire<'_>, Vec<Error>)> {
     let netlink = Netlink::open()?;
     let links = netlink.links()?;
@@ -128,7 +128,7 @@ fn look(order: &Order) -> Result<(Wire<'_>, Vec<Error>)> {
         }
     }
     for Host { plan, init, bridges, .. } in &order.hosts {
-        // None also where it has ended meanwhile.
+        // `None` also if it has ended in the meantime.
         let namespace = netlink.namespace_of(*init).ok().flatten();
         for (bridge, link) in bridges.iter().zip(&plan.links) {
             match namespace.and_then(|namespace| port(bridge, namespace, &links)) {
@@ -145,7 +145,7 @@ fn index(name: &str, links: &[LinkMessage]) -> Option<u32> {
     links.iter().find(|link| link.attributes.contains(&named)).map(|link| link.header.index)
 }
 
-/// The port of a bridge whose other end is in that namespace.
+/// Returns the port of the bridge whose other end is in that namespace.
 fn port(bridge: &str, namespace: i32, links: &[LinkMessage]) -> Option<u32> {
     let wanted = [LinkAttribute::Controller(index(bridge, links)?), LinkAttribute::LinkNetNsId(namespace)];
     let port = links.iter().find(|link| wanted.iter().all(|w| link.attributes.contains(w)));
@@ -157,8 +157,8 @@ fn name(host: &HostPlan, link: &LinkPlan) -> String {
 }
 
 impl Wire<'_> {
-    /// Locks the ports, and takes the machine off the bridges: nothing comes up from them, nothing goes out,
-    /// nothing is passed on. What of it could be done is done.
+    /// Locks the ports and isolates the machine from the bridges: nothing is passed up from them, sent out,
+    /// or forwarded. Continues after a failure.
     fn close(&self) -> Vec<Result<()>> {
         let lock = |(index, host, link): &(u32, &HostPlan, &LinkPlan)| {
             lock::incoming(*index, &name(host, link), &sender::only(host, link))
@@ -175,16 +175,16 @@ impl Wire<'_> {
     }
 }
 
-/// Each change is made or refused by itself; one refusal is told. On a socket of its own, since what the
-/// kernel answers after a refusal is not read.
+/// Applies each change independently and reports one refusal. Uses its own socket, since the kernel's answers
+/// after a refusal are not read.
 fn apply(changes: &[Change]) -> Result<()> {
     Netlink::open()?.apply(changes)
 }
 
-/// Keeps the kernel from having an IPv6 address on interfaces, which it would announce, and from passing
-/// packets on from there.
+/// Keeps the kernel from giving interfaces an IPv6 address, which it would announce, and from forwarding
+/// packets that arrive there.
 fn silence(interfaces: &[u32]) -> Result<()> {
-    let change = |message| Change { what: "keep the machine from speaking on the wire".into(), message };
+    let change = |message| Change { what: "keep the machine from sending on the wire".into(), message };
     let silent = interfaces.iter().map(|index| change(RouteNetlinkMessage::SetLink(silent(*index))));
     apply(&silent.collect::<Vec<_>>())?;
     let addresses = Netlink::open()?.ipv6_addresses()?;
@@ -192,9 +192,9 @@ fn silence(interfaces: &[u32]) -> Result<()> {
     apply(&ours.map(|address| change(RouteNetlinkMessage::DelAddress(address))).collect::<Vec<_>>())
 }
 
-/// No forwarding of IPv4, and no IPv6 address of its own making.
+/// Disables IPv4 forwarding and automatic IPv6 addresses.
 fn silent(index: u32) -> LinkMessage {
-    // Written out, since the crate leaves out what is to be zero.
+    // Written out, since the crate omits zero values.
     let forwarding = DefaultNla::new(IPV4_DEVCONF_FORWARDING, 0_u32.to_ne_bytes().to_vec());
     let mut parameters = vec![0; forwarding.buffer_len()];
     forwarding.emit(&mut parameters);

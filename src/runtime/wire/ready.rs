@@ -1,5 +1,5 @@
-//! A host's network, readied from outside: by the same `lab-init` that is its PID 1, started in the host's
-//! network namespace and nowhere else of the host.
+//! Prepares a host's network from outside: the same `lab-init` that is its PID 1 is started in the host's
+//! network namespace and in no other namespace of the host.
 
 use std::{
     fs::File,
@@ -16,17 +16,17 @@ use nix::{
 use super::machine::Host;
 use crate::{Error, Result, error::Context};
 
-/// How long it may take once the links are there, in milliseconds.
+/// Time limit once the links exist, in milliseconds.
 const PATIENCE: u16 = 10_000;
-/// As much as it may complain, in bytes.
+/// Maximum length of its error output, in bytes.
 const COMPLAINT: u64 = 4 << 10;
 
-/// Readies the network of a host, in which nobody but `lab-init` runs yet.
+/// Prepares the network of a host on which only `lab-init` runs so far.
 pub fn network(host: &Host, arguments: &[String]) -> Result<()> {
-    let what = || format!("cannot ready the network of {}", host.plan.name);
+    let what = || format!("cannot prepare the network of {}", host.plan.name);
     let (done, mut init) = start(host.init, arguments).or_lab(what)?;
     let in_time = closed(&done);
-    // It has ended by itself, if it was in time.
+    // It has already ended if it was in time.
     let _ = init.kill();
     init.wait().or_lab(what)?;
     let mut said = String::new();
@@ -40,7 +40,7 @@ pub fn network(host: &Host, arguments: &[String]) -> Result<()> {
     }
 }
 
-/// Starts it. What is returned can be read to its end once it has ended.
+/// Starts it. The returned pipe ends once the process has ended.
 fn start(host: i32, arguments: &[String]) -> std::io::Result<(PipeReader, Child)> {
     let network = File::open(format!("/proc/{host}/ns/net"))?;
     let program = std::env::current_exe()?.with_file_name("lab-init");
@@ -52,7 +52,7 @@ fn start(host: i32, arguments: &[String]) -> std::io::Result<(PipeReader, Child)
         .stdin(not_yet)
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    // SAFETY: one system call, with a descriptor that is open until the child is started.
+    // SAFETY: one system call, with a descriptor that stays open until the child is started.
     #[allow(unsafe_code)]
     unsafe {
         init.pre_exec(move || setns(&network, CloneFlags::CLONE_NEWNET).map_err(Into::into));
@@ -60,7 +60,7 @@ fn start(host: i32, arguments: &[String]) -> std::io::Result<(PipeReader, Child)
     init.spawn().map(|child| (done, child))
 }
 
-/// Whether the other end is closed in time. Nobody writes.
+/// Returns whether the other end is closed in time. Nothing is ever written.
 fn closed(done: &PipeReader) -> bool {
     let mut fds = [PollFd::new(done.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::from(PATIENCE)).is_ok_and(|ready| ready > 0)

@@ -1,6 +1,6 @@
-//! Who may speak on a port, as a program in classic BPF.
+//! Decides who may send on a port, as a classic BPF program.
 //!
-//! Classic, because the kernel takes it from everyone who may change the port, also in a user namespace,
+//! Classic, because the kernel accepts it from everyone who may change the port, even in a user namespace,
 //! and because there is nothing to compile or to load from a file.
 
 use std::net::Ipv4Addr;
@@ -9,18 +9,19 @@ use nix::libc;
 
 use crate::topology::{HostPlan, LinkPlan, Role};
 
-/// What a filter with direct action says of a frame (`linux/pkt_cls.h`): TC_ACT_SHOT.
+/// A direct-action filter's verdict on a frame (`linux/pkt_cls.h`): TC_ACT_SHOT.
 const DROP: u32 = 2;
-/// TC_ACT_UNSPEC: it goes where it would go without a filter.
+/// TC_ACT_UNSPEC: the frame is handled as if there were no filter.
 const PASS: u32 = u32::MAX;
 
 const IPV4: u32 = 0x0800;
 const ARP: u32 = 0x0806;
-/// No host has an IPv6 address. Behind a VLAN tag a frame could carry what is not looked for there, and
-/// the kernel unpacks even several tags of VLAN 0. The last one is what came before 802.1ad.
+/// Forbidden protocols: IPv6, since no host has an IPv6 address, and VLAN tags, behind which a frame could
+/// carry what is not checked there; the kernel unpacks even several tags of VLAN 0. The last one predates
+/// 802.1ad.
 const FORBIDDEN: [u32; 4] = [0x86dd, 0x8100, 0x88a8, 0x9100];
 
-/// Where things are in a frame, in bytes.
+/// Offsets of fields in a frame, in bytes.
 const DESTINATION: u32 = 0;
 const SOURCE: u32 = 6;
 const TYPE: u32 = 12;
@@ -30,14 +31,14 @@ const ARP_LENGTHS: u32 = 18;
 const ARP_HARDWARE: u32 = 22;
 const ARP_ADDRESS: u32 = 28;
 
-/// The shortest frames with a whole header of IPv4, and of ARP between IPv4 hosts on Ethernet.
+/// Minimum length of a frame with a complete IPv4 header, and with ARP between IPv4 hosts on Ethernet.
 const IPV4_LEAST: u32 = 34;
 const ARP_LEAST: u32 = 42;
 
-/// Asks for the tag that the kernel has taken off a frame already.
+/// Loads the tag that the kernel has already removed from a frame.
 const VLAN_TAG_PRESENT: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_VLAN_TAG_PRESENT).cast_unsigned();
 
-/// One instruction, as the kernel's `struct sock_filter`.
+/// One instruction: the kernel's `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Instruction {
     code: u32,
@@ -46,22 +47,22 @@ struct Instruction {
     k: u32,
 }
 
-/// A program, as bytes in the machine's order.
+/// A program; its bytes are in the machine's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program(Vec<Instruction>);
 
 impl Program {
-    /// Drops everything.
+    /// A program that drops everything.
     pub fn drop_all() -> Self {
         Self(vec![done(DROP)])
     }
 
-    /// How many instructions it has.
+    /// Returns the number of instructions.
     pub fn instructions(&self) -> u16 {
         u16::try_from(self.0.len()).unwrap_or(u16::MAX)
     }
 
-    /// The instructions as the kernel reads them.
+    /// Returns the instructions as the kernel reads them.
     pub fn bytes(&self) -> Vec<u8> {
         let bytes = |i: &Instruction| {
             let mut bytes = [0; 8];
@@ -74,15 +75,16 @@ impl Program {
     }
 }
 
-/// The hardware address of the link with that address: one that shows whose it is. It is locally
-/// administered, then comes the IP address.
+/// Returns the hardware address of the link with this IP address: locally administered, and containing the IP
+/// address, so that it shows whose it is.
 pub fn hardware_address(address: Ipv4Addr) -> [u8; 6] {
     let [a, b, c, d] = address.octets();
     [0x02, 0x42, a, b, c, d]
 }
 
-/// Lets a host speak on one of its links as itself: with that link's hardware address, and from one of the
-/// host's addresses, any of which the kernel may choose on any link. A router passes on what others sent.
+/// Lets a host send on one of its links as itself: with that link's hardware address, and from any of the
+/// host's IP addresses, since the kernel may choose any of them on any link. A router also forwards what
+/// others sent.
 pub fn only(host: &HostPlan, link: &LinkPlan) -> Program {
     let addresses: Vec<u32> = host.links.iter().map(|l| l.address.to_bits()).collect();
     let hardware = hardware_address(link.address);
@@ -91,7 +93,7 @@ pub fn only(host: &HostPlan, link: &LinkPlan) -> Program {
         ipv4.extend(one_of(word(IPV4_SOURCE), &addresses));
     }
     let mut arp = at_least(ARP_LEAST);
-    // Of Ethernet and IPv4, or the addresses are elsewhere.
+    // Only for Ethernet and IPv4: otherwise the addresses are elsewhere.
     arp.extend(one_of(word(ARP_FORM), &[0x0001_0800]));
     arp.extend(one_of(half(ARP_LENGTHS), &[0x0604]));
     arp.extend(is_hardware(ARP_HARDWARE, hardware));
@@ -113,8 +115,8 @@ pub fn only(host: &HostPlan, link: &LinkPlan) -> Program {
     Program(program)
 }
 
-/// A bridge hands frames to 01:80:c2:00:00:0x not on but to the machine, as if they had come to the
-/// port itself.
+/// A bridge does not forward frames to 01:80:c2:00:00:0x but passes them to the machine, as if they had
+/// arrived at the port itself.
 fn no_link_local_group() -> Vec<Instruction> {
     vec![
         word(DESTINATION),
@@ -133,7 +135,7 @@ fn is_hardware(at: u32, address: [u8; 6]) -> Vec<Instruction> {
     checks
 }
 
-/// Drops a frame unless what is loaded is one of these.
+/// Drops a frame unless the loaded value is one of these.
 fn one_of(load: Instruction, allowed: &[u32]) -> Vec<Instruction> {
     let mut checks = vec![load];
     checks.extend(allowed.iter().zip((1..=allowed.len()).rev()).map(|(value, to_end)| Instruction {
@@ -145,7 +147,7 @@ fn one_of(load: Instruction, allowed: &[u32]) -> Vec<Instruction> {
     checks
 }
 
-/// Drops a frame that is shorter. What a program reads beyond a frame's end would let it pass.
+/// Drops a frame that is shorter. A program that reads beyond a frame's end would let it pass.
 fn at_least(length: u32) -> Vec<Instruction> {
     let long_enough = Instruction { code: libc::BPF_JMP | libc::BPF_JGE, skip: (1, 0), k: length };
     vec![load(libc::BPF_W | libc::BPF_LEN, 0), long_enough, done(DROP)]
@@ -205,7 +207,7 @@ mod tests {
         }
     }
 
-    /// The kernel's own judgement: the program before a socket, where what it returns is how much of a
+    /// Asks the kernel itself: the program is attached to a socket, where its return value is how much of a
     /// message is kept.
     fn passes(program: &Program, frame: &[u8]) -> bool {
         let mut instructions: Vec<u64> =
@@ -215,7 +217,7 @@ mod tests {
         let (sender, receiver) = UnixDatagram::pair().unwrap();
         receiver.set_nonblocking(true).unwrap();
         let length = libc::socklen_t::try_from(size_of_val(&filter)).unwrap();
-        // SAFETY: the kernel reads so many instructions of eight bytes, and keeps no pointer.
+        // SAFETY: the kernel reads this many instructions of eight bytes, and keeps no pointer.
         #[allow(unsafe_code)]
         let set = unsafe {
             let (level, option) = (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER);
@@ -230,7 +232,7 @@ mod tests {
                 assert_eq!(kept, DROP as usize);
                 false
             }
-            // TC_ACT_OK, as a program that reads beyond the end returns it, would let it pass.
+            // TC_ACT_OK, returned by a program that reads beyond the end, would let it pass.
             Err(e) if e.kind() == ErrorKind::WouldBlock => true,
             Err(e) => panic!("{e}"),
         }
@@ -260,7 +262,7 @@ mod tests {
         let program = own(Role::Client);
         for (frame, may) in [
             (frame(OWN, 0x0800, &ipv4(OWN)), true),
-            // From another link's address, as the kernel may choose it.
+            // From another link's address, which the kernel may choose.
             (frame(OWN, 0x0800, &ipv4(OWN_TOO)), true),
             (frame(OWN, 0x0806, &arp(OWN, OWN)), true),
             (frame(OWN, 0x0806, &arp(OWN, OWN_TOO)), true),

@@ -1,4 +1,4 @@
-//! Labs that are half built or half removed, by somebody who was ended by force or is still at it.
+//! Labs that are half built or half removed, by a process that was killed or is still working.
 
 use std::{
     io::{BufRead, BufReader, Lines},
@@ -18,10 +18,10 @@ use tempfile::TempDir;
 use super::{left_of, netlab, succeeds};
 use crate::support::{self, Lab, engine::PassedOn, unique};
 
-/// Whoever goes on for so long waits for something.
+/// A process that is still running after this time is waiting for something.
 const A_WHILE: Duration = Duration::from_millis(500);
 
-/// This machine's engine, which holds back what has these words in it.
+/// Returns this machine's engine behind a proxy that holds back requests containing these words.
 fn holding(words: &str) -> (PassedOn, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let engine = PassedOn::at(folder.path().join("docker.sock"));
@@ -37,13 +37,13 @@ fn send(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
 }
 
-/// Ends it by force.
+/// Kills it.
 fn end(mut child: Child) {
     send(&child, Signal::SIGKILL);
     child.wait().unwrap();
 }
 
-/// What a command says in the end, when that has come.
+/// Returns a channel that receives a command's output once it has ended.
 fn output_of(child: Child) -> Receiver<Output> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || tell.send(child.wait_with_output().unwrap()));
@@ -58,7 +58,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Also where nothing of it shows yet.
+/// Even if nothing of it is visible yet.
 pub fn what_an_engine_still_makes_is_waited_for() {
     for asked in ["/networks/create", "/containers/create"] {
         let lab = unique("d");
@@ -75,7 +75,7 @@ pub fn what_an_engine_still_makes_is_waited_for() {
     }
 }
 
-/// Its hosts all run, and would not for long.
+/// All its hosts run, but not for long.
 pub fn a_lab_that_was_being_removed_is_not_up() {
     let lab = Lab::up(RuntimeKind::Docker, support::ROOM);
     let (engine, _folder) = holding("DELETE /");
@@ -89,7 +89,7 @@ pub fn a_lab_that_was_being_removed_is_not_up() {
     let up = netlab(&lab.name, &["up"]).output().unwrap();
     let said = text(&up.stderr);
     assert!(up.status.success() && said.contains("half built or half removed"), "{said}");
-    // The engine is still to remove what there was, and nothing else.
+    // The engine still has to remove what existed, and nothing else.
     engine.go_on();
     assert_eq!(succeeds(netlab(&lab.name, &["status", "--json"])).matches("running").count(), 3);
     assert_eq!(succeeds(netlab(&lab.name, &["exec", "client1", "--", "hostname"])), "client1");
@@ -143,12 +143,12 @@ pub fn ups_and_downs_at_once_take_turns() {
     assert_eq!(left_of(&lab), "");
 }
 
-/// At whatever moment; how often is for the environment to say (`NETLAB_ROUNDS`).
+/// At any moment; `NETLAB_ROUNDS` sets how often.
 pub fn an_end_by_force_at_any_moment_leaves_nothing() {
     let rounds = std::env::var("NETLAB_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6);
     let lab = unique("d");
     for round in 0..rounds {
-        // Spread over what `up` and `down` take, in another order than they come.
+        // Spread over the duration of `up` and `down`, in shuffled order.
         let moment = Duration::from_millis(60 + round * 379 % 620);
         let begun = start(&mut netlab(&lab, &["up"]));
         let begun = if round % 2 == 0 {
@@ -174,7 +174,7 @@ pub fn an_end_by_force_at_any_moment_leaves_nothing() {
     }
 }
 
-/// Lets time go by in which others work.
+/// Waits while others work.
 fn pass(time: Duration) {
     let (_nobody, told) = mpsc::channel::<()>();
     assert_eq!(told.recv_timeout(time), Err(RecvTimeoutError::Timeout));

@@ -1,7 +1,7 @@
-//! What is special about labs on Docker: only what carries a lab's label is ever touched, nothing is
-//! left over, and a machine without an engine is told so.
+//! Specifics of labs on Docker: only objects with a lab's label are ever touched, nothing is left behind, and
+//! a missing engine is reported.
 //!
-//! Where no engine answers, the tests that need one are reported as ignored.
+//! If no engine answers, the tests that need one are reported as ignored.
 
 mod half_way;
 mod owner;
@@ -70,7 +70,7 @@ pub fn trials() -> Vec<Trial> {
         ("a_lab_is_its_owners", owner::a_lab_is_its_owners),
         ("root_may_take_down_anybodys_and_says_whose", owner::root_may_take_down_anybodys_and_says_whose),
     ];
-    // Who else could be another user, too?
+    // Only root can act as another user, too.
     let ignored = !geteuid().is_root() || on.missing.is_some();
     trials.extend(by_root.into_iter().map(|(name, test)| on.trial(name, test).with_ignored_flag(ignored)));
     trials.push(trial("docker::an_engine_that_is_not_there_is_told", an_engine_that_is_not_there_is_told));
@@ -95,7 +95,7 @@ fn docker(arguments: &[&str]) -> String {
     succeeds(command)
 }
 
-/// The names of the containers and networks that carry the lab's label, or begin with its prefix.
+/// Returns the names of the containers and networks that carry the lab's label, or begin with its prefix.
 fn left_of(lab: &str) -> String {
     let name = format!("name=netlab-{lab}");
     docker(&["ps", "-aq", "--filter", &name]) + &docker(&["network", "ls", "-q", "--filter", &name])
@@ -104,7 +104,7 @@ fn left_of(lab: &str) -> String {
 fn what_is_not_ours_stays() {
     let lab = Lab::up(RuntimeKind::Docker, support::ROOM);
     let image = docker(&["inspect", "--format", "{{.Image}}", &format!("netlab-{}.server", lab.name)]);
-    // Named as if it were a host of the lab, but without its label.
+    // Named like a host of the lab, but without its label.
     let stranger = format!("netlab-{}.stranger", lab.name);
     docker(&["run", "-d", "--name", &stranger, "--entrypoint", "sleep", &image, "300"]);
     docker(&["network", "create", &stranger]);
@@ -131,7 +131,7 @@ fn stopped_up(lab: &str, signal: Signal) -> Option<i32> {
 fn what_a_killed_up_left_is_cleared() {
     let lab = unique("d");
     assert_eq!(stopped_up(&lab, Signal::SIGKILL), None);
-    assert_ne!(left_of(&lab), "", "there is something to clear");
+    assert_ne!(left_of(&lab), "", "something is left to clear");
     succeeds(netlab(&lab, &["up"]));
     assert_eq!(succeeds(netlab(&lab, &["exec", "client1", "--", "hostname"])), "client1");
     succeeds(netlab(&lab, &["down"]));
@@ -157,7 +157,7 @@ fn what_is_still_being_made_is_cleared_up_too() {
     let lines = BufReader::new(up.stderr.take().unwrap()).lines();
     let listening = thread::spawn(move || lines.for_each(|line| say.send(line.unwrap()).unwrap()));
     assert!(said.iter().any(|line| line.contains("interrupted: taking down")));
-    // Without waiting for the engine it would be done by then.
+    // It would be done by then if it did not wait for the engine.
     assert_eq!(said.recv_timeout(Duration::from_millis(500)), Err(RecvTimeoutError::Timeout));
     engine.go_on();
     listening.join().unwrap();
@@ -169,18 +169,18 @@ fn an_engine_that_stops_half_way_is_told() {
     let lab = unique("d");
     let folder = tempfile::tempdir().unwrap();
     let engine = PassedOn::at(folder.path().join("docker.sock"));
-    // The networks are made by then; whatever else is under way fails, too.
+    // The networks exist by then; everything else under way fails, too.
     engine.stop_when(format!("/containers/netlab-{lab}.server/start").as_bytes());
     let output = netlab(&lab, &["up"]).env("DOCKER_HOST", engine.url()).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("error: cannot start host "), "{said}");
-    assert_ne!(left_of(&lab), "", "the network was made, and nobody was there to remove it");
+    assert_ne!(left_of(&lab), "", "the network was created, and nothing could remove it");
     succeeds(netlab(&lab, &["down"]));
     assert_eq!(left_of(&lab), "");
 }
 
-/// Whose image the engine does not have yet.
+/// The engine does not have the newer one's image yet.
 fn a_lab_is_watched_by_a_newer_netlab() {
     let lab = Lab::up(RuntimeKind::Docker, support::ROOM);
     let newer = tempfile::tempdir().unwrap();
@@ -254,7 +254,7 @@ fn hosts_reach_nothing_but_their_wire() {
     let lab = Lab::up(RuntimeKind::Docker, support::ROOM);
     let routes = succeeds(netlab(&lab.name, &["exec", "client1", "--", "ip", "route"]));
     assert!(routes.starts_with("198.18.") && routes.lines().count() == 1, "{routes}");
-    // Nor the machine, which has what the engine calls the gateway. Another host is there.
+    // Nor is there the machine, at the address the engine calls the gateway. Another host is there.
     let gateway = lab.plan.segments[0].subnet.hosts().next().unwrap().to_string();
     for (address, is_there) in [(gateway.as_str(), false), ("server", true)] {
         let mut ping = netlab(&lab.name, &["exec", "client1", "--", "ping", "-c", "1", "-W", "2", address]);
@@ -268,8 +268,8 @@ fn hosts_reach_nothing_but_their_wire() {
     }
 }
 
-/// Of a lab that runs programs of people whom nobody knows: its network is readied from outside, as its
-/// hosts may not do it themselves.
+/// In a lab with untrusted programs, hosts' networks are prepared from outside, as the hosts themselves may
+/// not do it.
 fn strangers_have_no_say_about_their_hosts_network() {
     let folder = tempfile::tempdir().unwrap();
     let lab = support::block_on(async {
@@ -307,12 +307,12 @@ fn strangers_have_no_say_about_their_hosts_network() {
     }
     let (_, mounted) = ask("grep ' /lab ' /proc/mounts");
     assert!(mounted.contains("nosuid,nodev"), "{mounted}");
-    // The kernel puts real checksums into its packets, as it says (linux/ethtool.h: ETHTOOL_GTXCSUM).
+    // The kernel puts real checksums into its packets, as it reports (linux/ethtool.h: ETHTOOL_GTXCSUM).
     let offload = "import array, fcntl, socket, struct; value = array.array('I', [0x16, 7]); \
                    request = struct.pack('16sP', b'eth0', value.buffer_info()[0]); \
                    fcntl.ioctl(socket.socket(), 0x8946, request); print(value[1])";
     assert_eq!(ask(&format!("python3 -c \"{offload}\"")), (true, "0\n".into()));
-    // Nothing leads elsewhere, but the router leads to the other segment.
+    // No route leads outside, but the router leads to the other segment.
     let (_, routes) = ask("ip route");
     assert!(!routes.contains("default") && routes.lines().count() == 2, "{routes}");
     let reached =
@@ -329,7 +329,7 @@ fn the_observer_is_bounded() {
     assert!(bounds.starts_with("1073741824 256 [no-new-privileges"), "{bounds}");
 }
 
-/// An engine that makes hosts and no observer.
+/// An engine that creates hosts but no observer.
 fn a_wire_that_cannot_be_closed_is_told() {
     let lab = unique("d");
     let folder = tempfile::tempdir().unwrap();

@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use super::{left_of, netlab, succeeds};
 use crate::support::{Lab, ROOM, block_on, unique};
 
-/// One that the machine has not, and so nobody's.
+/// A user id that the machine does not use.
 const USER: u32 = 4545;
 
-/// A user who may use the engine, with programs of their own.
+/// A user who may use the engine, with their own copies of the programs.
 struct User(TempDir);
 
 impl User {
@@ -30,7 +30,7 @@ impl User {
         Self(room)
     }
 
-    /// Runs netlab; gives its exit code and all that it says.
+    /// Runs netlab; returns its exit code and all of its output.
     fn netlab(&self, lab: &str, arguments: &[&str]) -> (Option<i32>, String) {
         let group = fs::metadata("/var/run/docker.sock").unwrap().gid().to_string();
         let mut command = Command::new("setpriv");

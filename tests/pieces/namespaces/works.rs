@@ -33,7 +33,7 @@ async fn a_wire_that_does_not_carry_is_told() {
     assert_eq!(lab.sh("client", "ip link set dev eth0 down").await.stderr, "");
     let told = tried(&lab).await.expect("a word about the wire");
     assert!(
-        told.contains("the lab's wire does not carry: ") && told.contains("hears nothing on lan of"),
+        told.contains("the lab's wire does not work: ") && told.contains("hears nothing on lan of"),
         "{told}"
     );
     lab.down().await;

@@ -1,14 +1,14 @@
-//! As much of an ELF file (gABI, chapters 4 and 5) as tells where its code is.
+//! Reads as much of an ELF file (gABI, chapters 4 and 5) as is needed to find its code.
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
-/// More program headers than this no program has.
+/// Maximum number of program headers.
 const MOST_HEADERS: u64 = 64;
-/// Of 64 bits: how long the file's header and a program header are.
+/// Length of the ELF header and of a program header in a 64-bit file.
 const HEADER: usize = 64;
 const PROGRAM_HEADER: usize = 56;
 
-/// Names longer than this together, in bytes, are not read.
+/// Maximum total size of names, in bytes.
 const MOST_NAMES: u64 = 1 << 20;
 
 const PT_LOAD: u32 = 1;
@@ -18,20 +18,20 @@ const PF_X: u32 = 1;
 const DT_STRTAB: u64 = 5;
 const DT_STRSZ: u64 = 10;
 
-/// Where in a program's file its code is.
+/// The locations of code and names in a program's file.
 pub struct Elf {
-    /// The first segment that may be executed.
+    /// The file range of the first executable segment.
     pub code: Range<u64>,
-    /// Whether it needs no dynamic linker.
+    /// Whether it is statically linked, without a dynamic linker.
     pub is_static: bool,
-    /// Where in the file its dynamic section is.
+    /// The file range of its dynamic section.
     dynamic: Range<u64>,
-    /// Where segments lie in memory, and where in the file they begin.
+    /// The segments' ranges in memory, and their offsets in the file.
     segments: Vec<(Range<u64>, u64)>,
 }
 
 impl Elf {
-    /// Nothing where the file is no program of 64 bits in this machine's order of bytes.
+    /// Reads a file; `None` if it is not a 64-bit program in this machine's byte order.
     pub fn read(file: &File) -> Option<Self> {
         let header: [u8; HEADER] = read(file, 0).ok()?;
         let order = if cfg!(target_endian = "little") { 1 } else { 2 };
@@ -60,7 +60,7 @@ impl Elf {
         (!elf.code.is_empty()).then_some(elf)
     }
 
-    /// The names of what it uses of libraries, each followed by a zero byte.
+    /// Returns the names of the symbols it uses from libraries, each followed by a zero byte.
     pub fn names(&self, file: &File) -> Option<Vec<u8>> {
         let (mut table, mut length) = (None, None);
         for at in self.dynamic.clone().step_by(16) {

@@ -1,8 +1,8 @@
-//! Programs known again by pieces of their code, wherever in a file these are.
+//! Recognises programs by pieces of their code, wherever in a file these are.
 //!
-//! Of each program known some short pieces of code are kept, as hashes. A file is read once from beginning to
-//! end with a hash that rolls along (Karp and Rabin, 1987), so that a piece is found at any place. What lies
-//! around the code does not matter then, nor a few bytes of it that somebody has changed.
+//! For each known program some short pieces of its code are kept, as hashes. A file is read once from
+//! beginning to end with a rolling hash (Karp and Rabin, 1987), so that a piece is found at any offset.
+//! Neither what surrounds the code nor a few changed bytes matter.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,24 +14,24 @@ use std::{
 
 /// The length of a piece in bytes: a handful of instructions.
 const PIECE: usize = 32;
-/// Pieces are taken at every so many bytes...
+/// A piece is taken at every multiple of this many bytes...
 const EVERY: usize = 64;
-/// ...of so many places in a program's code, as far from one another as it allows...
+/// ...within this many places in a program's code, spread as far apart as possible...
 const PLACES: u64 = 24;
-/// ...each of so many bytes.
+/// ...each of this many bytes.
 const PLACE: u64 = 1 << 10;
-/// A piece with fewer different bytes than this is padding or a table, and anybody's.
+/// A piece with fewer distinct bytes than this is padding or a table, and could be anybody's.
 const LEAST_VARIETY: usize = 12;
-/// A program with fewer pieces than this is too short to be known again.
+/// A program with fewer pieces than this is too short to be recognised.
 const LEAST_PIECES: usize = 16;
-/// More of a file than this, in bytes, is not looked at.
+/// At most this many bytes of a file are read.
 const MOST: u64 = 64 << 20;
-/// What is read at a time.
+/// Bytes per read.
 const CHUNK: usize = 1 << 16;
 
 /// The base of the rolling hash, modulo 2^64; any large odd number does.
 const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
-/// By which a byte counts that leaves the piece.
+/// The factor of a byte that leaves the window.
 const LEAVES: u64 = {
     let (mut power, mut n) = (1u64, 0);
     while n < PIECE {
@@ -41,16 +41,16 @@ const LEAVES: u64 = {
     power
 };
 
-/// Programs, by pieces of their code.
+/// Programs, indexed by pieces of their code.
 #[derive(Clone)]
 pub struct Pieces {
-    /// Each with the share of its pieces that makes a copy.
+    /// The names, each with the share of its pieces that makes a file a copy.
     names: Vec<(String, f64)>,
-    /// How many pieces there are of each.
+    /// The number of pieces of each.
     counts: Vec<usize>,
-    /// By the piece's hash: of which programs it is, and which of theirs.
+    /// By hash of a piece: the programs that have it, and its index in each.
     places: HashMap<u64, Vec<(usize, usize)>>,
-    /// A bit for the beginning of every hash, because nearly every piece of a file is none of these.
+    /// A bit for a prefix of every known hash, since nearly all pieces of a file are unknown.
     filter: Vec<u64>,
 }
 
@@ -61,7 +61,7 @@ impl Default for Pieces {
 }
 
 impl Pieces {
-    /// Adds a program by the code in its file. A file is a copy of it that has at least this share of its pieces.
+    /// Adds a program by the code in its file. A file with at least this share of its pieces is a copy of it.
     pub fn add(&mut self, name: String, file: &File, code: Range<u64>, least: f64) -> io::Result<()> {
         let mut pieces = HashSet::new();
         let step = (code.end - code.start).div_ceil(PLACES).max(PLACE);
@@ -85,7 +85,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// Forgets what the program's code has in common with that of the other ones, as the libraries that are linked
+    /// Removes the pieces that the program's code shares with that of the others, e.g. of libraries linked
     /// into all of them.
     pub fn forget_common(&mut self, name: &str, file: &File, code: Range<u64>) -> io::Result<()> {
         let own = self.names.iter().position(|(other, _)| other == name);
@@ -103,7 +103,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// The program that the file is a copy of, if it is one's.
+    /// Returns the program that the file is a copy of, if any.
     pub fn find(&self, file: &File) -> io::Result<Option<&str>> {
         let found = self.found(file)?;
         let share = |n: usize| found[n] as f64 / self.counts[n].max(LEAST_PIECES) as f64;
@@ -111,7 +111,8 @@ impl Pieces {
         Ok(copied.max_by(|a, b| share(*a).total_cmp(&share(*b))).map(|n| self.names[n].0.as_str()))
     }
 
-    /// Whether the file could be a copy of one of these programs, whatever of theirs is [`Self::forget_common`]'s.
+    /// Returns whether the file could be a copy of one of these programs, including what
+    /// [`Self::forget_common`] removes.
     pub fn resembles(&self, file: &File, is_one: impl Fn(&str) -> bool) -> io::Result<bool> {
         let found = self.found(file)?;
         let enough = |least: f64| least * LEAST_PIECES as f64;
@@ -120,7 +121,7 @@ impl Pieces {
         Ok(self.names.iter().zip(found).any(like))
     }
 
-    /// How many pieces of each program the file holds.
+    /// Counts the pieces of each program in the file.
     fn found(&self, file: &File) -> io::Result<Vec<usize>> {
         let mut found: Vec<HashSet<usize>> = vec![HashSet::new(); self.names.len()];
         roll(file, 0..MOST, |hash| {
@@ -137,10 +138,11 @@ impl Pieces {
     }
 }
 
-/// Gives the hash of every piece in that part of the file, at every place. Before its beginning there are zeros.
+/// Calls `give` with the hash of every piece in this part of the file, at every offset. Before its beginning
+/// there are zeros.
 fn roll(file: &File, part: Range<u64>, mut give: impl FnMut(u64)) -> io::Result<()> {
     let (mut at, mut rolling) = (part.start, 0u64);
-    // The piece before what is read comes first.
+    // The piece before the bytes read comes first.
     let mut buffer = vec![0; PIECE + CHUNK];
     while at < part.end {
         let n = file.read_at(&mut buffer[PIECE..], at)?;
@@ -165,7 +167,7 @@ fn hash(piece: &[u8; PIECE]) -> u64 {
 }
 
 fn in_filter(hash: u64) -> (usize, u64) {
-    // The upper bits of such a product are the ones that every byte has a part in.
+    // Every byte of the piece affects the upper bits of the product.
     let bit = usize::try_from(hash >> 44).unwrap_or(0);
     (bit / 64, 1 << (bit % 64))
 }

@@ -1,8 +1,8 @@
-//! Limits on what a host may use, by control groups of either version.
+//! Limits on what a host may use, set with control groups of either version.
 //!
-//! Where a limit cannot be had, as for a user whose session has no groups of its own, the lab comes up
-//! without it and says so. Resource limits (`setrlimit`) are no way out: they bound one process or one
-//! user, and not a host.
+//! If a limit cannot be set, e.g. for a user whose session has no groups of its own, the lab comes up without
+//! it and says so. Resource limits (`setrlimit`) are no substitute: they apply to one process or one user,
+//! not to a host.
 
 use std::{
     collections::HashSet,
@@ -29,34 +29,34 @@ use crate::{
 };
 
 const ROOT: &str = "/sys/fs/cgroup";
-/// What the names of labs' groups begin with.
+/// Prefix of the names of labs' groups.
 const NAME: &str = "netlab-";
-/// A record of groups is no longer than this.
+/// Maximum size of a record of groups, in bytes.
 const MOST_RECORDED: u64 = 1 << 20;
-/// The period over which processor time is shared out, in microseconds.
+/// The period over which processor time is allotted, in microseconds.
 const PERIOD: u64 = 100_000;
-/// The group of the lab's observers: no host has such a name.
+/// The group of the lab's observers; no host can have this name.
 const OBSERVERS: &str = "_observers";
-/// What a lab's observers may have of memory together, in bytes.
+/// Memory limit of a lab's observers together, in bytes.
 const OBSERVERS_MEMORY: u64 = 1 << 30;
-/// How long the processes of a dead lab get to be gone, in milliseconds.
+/// How long to wait for the processes of a dead lab to end, in milliseconds.
 const PATIENCE: u16 = 5_000;
 
-/// One limit of a group, as files to be written, one after the other.
+/// One limit of a group: files to write, in this order.
 struct Setting {
     controller: &'static str,
     v1: Vec<Value>,
     v2: Vec<Value>,
 }
 
-/// A file of a group, what is written to it, and whether it is there with every kernel.
+/// A group's file, the value to write, and whether every kernel has that file.
 #[derive(Clone)]
 struct Value(&'static str, String, Presence);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Presence {
     Always,
-    /// Only where the kernel counts swap: if it does not, memory can be had on a disk beyond the limit.
+    /// Only if the kernel counts swap; if it does not, memory beyond the limit can be swapped out.
     WithSwap,
 }
 
@@ -81,14 +81,14 @@ fn settings(limits: &Limits) -> Vec<Setting> {
     wanted
 }
 
-/// A limit on memory, swap included.
+/// A limit on memory including swap.
 fn memory(bytes: u64) -> Setting {
     let bytes = bytes.to_string();
     let always = |file, value: String| Value(file, value, Presence::Always);
     let with_swap = |file, value: String| Value(file, value, Presence::WithSwap);
     Setting {
         controller: "memory",
-        // Memory and swap together cannot be bounded below memory, so that comes first.
+        // The limit on memory and swap together cannot be lower than that on memory, so memory comes first.
         v1: vec![
             always("memory.limit_in_bytes", bytes.clone()),
             with_swap("memory.memsw.limit_in_bytes", bytes.clone()),
@@ -100,7 +100,7 @@ fn memory(bytes: u64) -> Setting {
 /// Writes a limit's files in a group.
 fn set(group: &Path, values: &[Value]) -> io::Result<()> {
     for Value(file, value, presence) in values {
-        // Not made if it is not there, as `fs::write` would try to.
+        // Unlike `fs::write`, this does not try to create the file.
         let open = || File::options().write(true).open(group.join(file));
         match open().and_then(|mut file| file.write_all(value.as_bytes())) {
             Err(e) if *presence == Presence::WithSwap && is_missing(&e) => {}
@@ -110,20 +110,20 @@ fn set(group: &Path, values: &[Value]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the kernel has no such limit, or one that was turned off when it started.
+/// Returns whether the kernel has no such limit, or had it disabled at boot.
 fn is_missing(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32)
 }
 
-/// Which limits could not be had. There is one cause as a rule, and it is told in one line.
+/// The limits that could not be set. They usually share one cause, so they are reported in one line.
 #[derive(Default)]
-struct Lacking {
+struct MissingLimits {
     hosts: Vec<String>,
     controllers: Vec<&'static str>,
     cause: Option<io::Error>,
 }
 
-impl Lacking {
+impl MissingLimits {
     fn add(&mut self, host: &str, controller: &'static str, cause: io::Error) {
         if self.hosts.last().is_none_or(|last| last != host) {
             self.hosts.push(host.to_owned());
@@ -134,7 +134,7 @@ impl Lacking {
         self.cause.get_or_insert(cause);
     }
 
-    fn told(self) -> Option<Warning> {
+    fn warning(self) -> Option<Warning> {
         let who = match self.hosts.as_slice() {
             [] => return None,
             [one] => format!("{one} runs"),
@@ -150,42 +150,42 @@ impl Lacking {
     }
 }
 
-/// The groups of a lab.
+/// The control groups of a lab.
 #[derive(Default)]
 pub struct Cgroups {
-    /// What was made, parents first.
+    /// The groups created, parents first.
     made: Vec<PathBuf>,
 }
 
-/// The groups that bound one host: whoever joins them passes that on to its children.
+/// The groups that limit one host; the children of a process in them are in them, too.
 #[derive(Default)]
 pub struct Membership(Vec<File>);
 
 impl Membership {
-    /// Puts this process into the groups.
+    /// Moves this process into the groups.
     pub fn join(&self) -> io::Result<()> {
         self.0.iter().try_for_each(|mut procs| procs.write_all(b"0"))
     }
 }
 
 impl Cgroups {
-    /// Makes groups for the plan's hosts with limits. What could not be had is added to `warnings`.
-    /// `record` is where their paths are written down first, for who has to clear them after a crash.
+    /// Creates groups for the plan's hosts with limits. A limit that cannot be set is added to `warnings`.
+    /// `record` is where the groups' paths are written first, for clearing them after a crash.
     pub fn build(plan: &Plan, record: &Path, warnings: &mut Vec<Warning>) -> Result<(Self, Vec<Membership>)> {
         let mut groups = Self::default();
         let mut memberships = Vec::new();
-        let mut lacking = Lacking::default();
+        let mut missing = MissingLimits::default();
         for host in &plan.hosts {
             let mut membership = Membership::default();
             for setting in settings(&host.limits) {
                 match groups.bound(&plan.lab, &host.name, &setting, record) {
                     Ok(procs) => membership.0.push(procs),
-                    Err(e) => lacking.add(&host.name, setting.controller, e),
+                    Err(e) => missing.add(&host.name, setting.controller, e),
                 }
             }
             memberships.push(membership);
         }
-        warnings.extend(lacking.told());
+        warnings.extend(missing.warning());
         Ok((groups, memberships))
     }
 
@@ -207,13 +207,13 @@ impl Cgroups {
         }
         self.make(&group, record)?;
         set(&group, if unified { &setting.v2 } else { &setting.v1 })?;
-        // Version 1 lets a single thread in without halting every fork on the machine, which takes milliseconds. Who
-        // joins has one.
+        // With version 1, adding a single thread does not halt every fork on the machine, which takes
+        // milliseconds. The process that joins has one thread.
         File::options().write(true).open(group.join(if unified { "cgroup.procs" } else { "tasks" }))
     }
 
-    /// The group of the lab's observers, which bounds their memory; none where that cannot be had, as each bounds its
-    /// own as well. Made when it is first asked for.
+    /// Returns the group of the lab's observers, which limits their memory, creating it on first use. Empty
+    /// if it cannot be created: each observer also limits its own memory.
     pub fn observers(&mut self, lab: &str, record: &Path) -> Membership {
         let bound = self.bound(lab, OBSERVERS, &memory(OBSERVERS_MEMORY), record);
         Membership(bound.into_iter().collect())
@@ -228,7 +228,7 @@ impl Cgroups {
         Ok(())
     }
 
-    /// The groups that a dead keeper has written down.
+    /// Returns the groups that a dead keeper recorded.
     pub fn recorded(record: &Path) -> Result<Self> {
         let what = || format!("cannot read {}", record.display());
         let text = match own::read(record, MOST_RECORDED) {
@@ -236,18 +236,18 @@ impl Cgroups {
             other => other.or_lab(what)?,
         };
         let text = String::from_utf8_lossy(&text);
-        // What comes behind the last line feed is of a keeper that died before it made the group.
+        // An incomplete last line is from a keeper that died before it created that group.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let made: Vec<PathBuf> = whole.lines().map(PathBuf::from).collect();
         match made.iter().find(|path| !is_ours(path)) {
             Some(other) => Err(Error::lab(what())
-                .caused_by(format!("{} is no control group of a lab", other.display()))
+                .caused_by(format!("{} is not a control group of a lab", other.display()))
                 .hint(format!("remove {} if no lab needs it", record.display()))),
             None => Ok(Self { made }),
         }
     }
 
-    /// Removes the groups, and ends what is still in them. Tells what is left.
+    /// Removes the groups and kills the processes still in them. Returns descriptions of what is left.
     pub fn remove(self) -> Vec<String> {
         let mut left = Vec::new();
         for group in self.made.iter().rev() {
@@ -262,13 +262,12 @@ impl Cgroups {
     }
 }
 
-/// A group's name goes into the record before the group is made, so that none is forgotten. What is there
-/// stays as it is.
+/// Records a group's name before the group is created, so that none is forgotten. Earlier records stay.
 fn write_down(group: &Path, record: &Path) -> io::Result<()> {
     own::append(record)?.write_all(format!("{}\n", group.display()).as_bytes())
 }
 
-/// The groups of labs of that name, of whomever they are, by looking.
+/// Finds the groups of labs of that name, whoever owns them, in the file system.
 pub fn of_lab(lab: &str) -> Vec<PathBuf> {
     let unified = Path::new(ROOT).join("cgroup.controllers").exists();
     let parents = if unified {
@@ -285,13 +284,13 @@ pub fn of_lab(lab: &str) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(is_its).collect()
 }
 
-/// What a lab's groups are called.
+/// The name of this lab's group.
 fn name(lab: &str) -> String {
     format!("{NAME}{lab}-{}", std::process::id())
 }
 
-/// Whether a path is one that [`Cgroups::build`] makes: `…/netlab-LAB-PID` or, of a host, one below that. What
-/// is in a group will be ended and the group removed, so nothing else is taken.
+/// Returns whether a path is one that [`Cgroups::build`] creates: `…/netlab-LAB-PID`, or a host's directly
+/// below that. The group's processes will be killed and the group removed, so nothing else is accepted.
 fn is_ours(path: &Path) -> bool {
     let Ok(below) = path.strip_prefix(ROOT) else { return false };
     let parts: Option<Vec<&str>> = below
@@ -305,8 +304,8 @@ fn is_ours(path: &Path) -> bool {
     parts.is_some_and(|parts| parts.iter().rev().take(2).any(|part| is_lab(part)))
 }
 
-/// Where groups of version 2 can be made: at the root by root; by a user beside the group of this
-/// process, which a user's service manager owns.
+/// Returns where groups of version 2 can be created: for root at the root; for a user beside this process's
+/// group, which the user's service manager owns.
 fn unified_parent() -> io::Result<PathBuf> {
     if nix::unistd::geteuid().is_root() {
         return Ok(ROOT.into());
@@ -321,7 +320,7 @@ fn enable(group: &Path, controller: &str) -> io::Result<()> {
     fs::write(group.join("cgroup.subtree_control"), format!("+{controller}"))
 }
 
-/// Removes a group with those that somebody may have made in it, and ends what is still in them.
+/// Removes a group and its subgroups, whoever created them, and kills the processes in them.
 fn remove(group: &Path) -> io::Result<()> {
     for entry in fs::read_dir(group)?.flatten() {
         if entry.file_type()?.is_dir() {
@@ -332,7 +331,7 @@ fn remove(group: &Path) -> io::Result<()> {
     fs::remove_dir(group)
 }
 
-/// Ends the processes of a group and waits until they are gone.
+/// Kills the processes of a group and waits until they are gone.
 fn empty(group: &Path) {
     let members = || fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
     let number = |line: &str| line.parse().ok().map(Pid::from_raw);
@@ -341,17 +340,17 @@ fn empty(group: &Path) {
         .filter_map(number)
         .filter_map(|pid| sys::pidfd_open(pid).ok().map(|process| (pid, process)))
         .collect();
-    // Its number may have become another process's before that was opened.
+    // The pid may have been reused before the pidfd was opened.
     let still: HashSet<Pid> = members().lines().filter_map(number).collect();
     for (_, process) in opened.iter().filter(|(pid, _)| still.contains(pid)) {
-        // If it cannot be ended, removing the group tells so.
+        // If it cannot be killed, removing the group fails and says so.
         let _ = sys::kill(process, Signal::SIGKILL);
         let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, PollTimeout::from(PATIENCE));
     }
 }
 
-/// Removes what a dead keeper left of groups.
+/// Removes the groups that a dead keeper left.
 pub fn clear(record: &Path) -> Result<()> {
     let left = Cgroups::recorded(record)?.remove();
     if left.is_empty() { Ok(()) } else { Err(left.join("; ")).or_lab(|| "not everything could be removed") }
@@ -398,7 +397,7 @@ mod tests {
         assert_eq!(Cgroups::recorded(&record).unwrap().made, [group.clone(), group.join("server")]);
         clear(&record).unwrap();
 
-        // As a keeper leaves it that is ended while it writes.
+        // As left by a keeper that is killed while writing.
         own::append(&record).unwrap().write_all(b"/sys/fs/cgroup/pi").unwrap();
         assert_eq!(Cgroups::recorded(&record).unwrap().made.len(), 2);
 

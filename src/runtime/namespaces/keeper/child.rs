@@ -1,5 +1,5 @@
-//! Work that a short-lived child does for the keeper: it may go where there is no way back from, into another
-//! user namespace or another mount namespace.
+//! Runs work in a short-lived child of the keeper, which may enter user and mount namespaces from which there
+//! is no return.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -15,8 +15,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::super::protocol::{self, Failure};
 use crate::{Error, Result, error::Context, kernel::sys};
 
-/// Has a child do the work, and waits for it. Gives what it found out, and the descriptor that it has opened.
-/// `what` it does is for errors.
+/// Runs the work in a child and waits for it. Returns the child's result and the descriptor it opened. `what`
+/// describes the work in errors.
 pub fn run<T: Serialize + DeserializeOwned>(
     what: &str,
     mut work: impl FnMut() -> Result<(T, Option<OwnedFd>)>,
@@ -30,7 +30,7 @@ pub fn run<T: Serialize + DeserializeOwned>(
             Err(error) => (Err(Failure::from(&error)), None),
         };
         let fds: Vec<_> = fd.iter().map(AsFd::as_fd).collect();
-        // If the keeper is gone there is nobody to hear of it.
+        // If the keeper is gone, nobody needs the result.
         let _ = protocol::send(theirs.as_fd(), &found, &fds);
         0
     })

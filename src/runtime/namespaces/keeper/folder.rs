@@ -1,5 +1,5 @@
-//! The lab's folder, watched: when it goes, as at a last logout that clears the user's runtime folder, nobody can
-//! reach the lab any more, and it goes, too.
+//! Watches the lab's folder: if it is removed, e.g. when the user's last logout clears the runtime folder,
+//! nobody can reach the lab any more, and the lab ends, too.
 
 use std::{
     io,
@@ -11,14 +11,14 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::super::state::Folder;
 
-/// Becomes readable when something of the folder goes.
+/// A watch that becomes readable when something in the folder is removed.
 pub struct FolderWatch {
     news: Inotify,
     socket: PathBuf,
 }
 
 impl FolderWatch {
-    /// Watches a folder in which the keeper listens already.
+    /// Watches a folder in which the keeper already listens.
     pub fn new(folder: &Folder) -> io::Result<Self> {
         let news = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         let gone = AddWatchFlags::IN_DELETE
@@ -30,9 +30,9 @@ impl FolderWatch {
         Ok(Self { news, socket: folder.socket() })
     }
 
-    /// Whether nobody can reach the keeper by its folder any more.
+    /// Returns whether the keeper can no longer be reached through its folder.
     pub fn is_gone(&self) -> bool {
-        // What went does not matter, only what is there.
+        // What was removed does not matter, only what is left.
         let _ = self.news.read_events();
         !self.socket.exists()
     }

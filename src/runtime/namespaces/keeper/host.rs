@@ -33,19 +33,19 @@ use crate::{
 
 /// A host as its keeper knows it.
 pub struct Host {
-    /// Its PID 1, as numbered here.
+    /// Its PID 1, in the keeper's PID namespace.
     pub init: Pid,
-    /// The same process, for good.
+    /// A stable reference to the same process.
     pub pidfd: OwnedFd,
-    /// Whether that has not ended.
+    /// Whether that process is alive.
     pub alive: bool,
-    /// Where its own programs print.
+    /// The log of its own programs.
     pub log: Log,
-    /// What bounds it.
+    /// The control groups that limit it.
     pub membership: Membership,
 }
 
-/// Holds hosts back until their links are there, and hears how they did.
+/// Holds hosts back until their links exist, and collects their results.
 pub struct Gate {
     go: (PipeReader, Option<PipeWriter>),
     outcome: (PipeReader, Option<PipeWriter>),
@@ -58,39 +58,39 @@ impl Gate {
         Ok(Self { go: (go.0, Some(go.1)), outcome: (outcome.0, Some(outcome.1)) })
     }
 
-    /// Lets `hosts` hosts go on, and waits until the PID 1 of each says that its network is ready.
+    /// Releases `hosts` hosts, and waits until each one's PID 1 reports that its network is ready.
     pub fn open(&mut self, hosts: usize) -> Result<()> {
         self.outcome.1 = None;
         if let Some(go) = &mut self.go.1 {
             go.write_all(&vec![1; hosts]).or_lab(|| "the hosts are gone")?;
         }
         let mut text = String::new();
-        self.outcome.0.read_to_string(&mut text).or_lab(|| "cannot hear of the hosts")?;
+        self.outcome.0.read_to_string(&mut text).or_lab(|| "cannot read the hosts' results")?;
         match text.lines().next().map(serde_json::from_str::<Failure>) {
             None => Ok(()),
             Some(Ok(failure)) => Err(failure.into()),
-            Some(Err(e)) => Err(e).or_lab(|| "cannot understand a host"),
+            Some(Err(e)) => Err(e).or_lab(|| "cannot parse a host's result"),
         }
     }
 }
 
-/// What hosts of a lab are made with.
+/// Starts the hosts of a lab.
 #[derive(Clone, Copy)]
-pub struct Making<'a> {
+pub struct HostStarter<'a> {
     pub plan: &'a Plan,
     pub ids: &'a Ids,
     pub template: &'a RootTemplate,
 }
 
-impl Making<'_> {
-    /// Makes the processes that become the PID 1s of these hosts of the plan, each with its log and its
-    /// groups. They wait at the gate until their links are there.
+impl HostStarter<'_> {
+    /// Creates the processes that become the PID 1s of these hosts of the plan, each with its log and its
+    /// groups. They wait at the gate until their links exist.
     pub fn boot(&self, hosts: &[(usize, &Log, &Membership)], gate: &mut Gate) -> Result<Vec<(Pid, OwnedFd)>> {
         let (pids, _) = child::run("start the hosts", || {
             self.template.go()?;
             self.ids.become_root().or_lab(|| "cannot become the hosts' root")?;
-            let born = hosts.iter().map(|(n, log, membership)| self.bear(*n, log, membership, gate));
-            Ok((born.collect::<Result<Vec<i32>>>()?, None))
+            let inits = hosts.iter().map(|(n, log, membership)| self.start(*n, log, membership, gate));
+            Ok((inits.collect::<Result<Vec<i32>>>()?, None))
         })?;
         let known = |pid| {
             let pid = Pid::from_raw(pid);
@@ -99,17 +99,17 @@ impl Making<'_> {
         pids.into_iter().map(known).collect()
     }
 
-    /// Makes one of them, as a child of the keeper and not of this process.
-    fn bear(&self, n: usize, log: &Log, membership: &Membership, gate: &mut Gate) -> Result<i32> {
+    /// Creates one of them, as a child of the keeper rather than of this process.
+    fn start(&self, n: usize, log: &Log, membership: &Membership, gate: &mut Gate) -> Result<i32> {
         let host = &self.plan.hosts[n];
         let init = sys::clone(namespaces() | CloneFlags::CLONE_PARENT, || {
-            // Or this copy of the pipe's end would keep the reading end from ever ending.
+            // Otherwise this copy of the writing end would keep the pipe open.
             gate.go.1 = None;
             let Some(outcome) = &mut gate.outcome.1 else { return 1 };
             let Err(error) = self.become_host(n, log, membership, &gate.go.0, outcome);
             if let Ok(mut line) = serde_json::to_vec(&Failure::from(&error)) {
                 line.push(b'\n');
-                // If the keeper is gone there is nobody to tell.
+                // If the keeper is gone, nobody needs the error.
                 let _ = outcome.write_all(&line);
             }
             1
@@ -131,16 +131,17 @@ impl Making<'_> {
         membership.join().or_lab(what)?;
         self.template.enter(host, n)?;
         sethostname(&host.name).or_lab(what)?;
-        // Ends without a byte if the keeper died before the signal of its death was asked for.
+        // Fails without a byte if the keeper died before PR_SET_PDEATHSIG took effect.
         go.read_exact(&mut [0]).or_lab(|| "the keeper is gone")?;
         network::configure(host)?;
 
-        // Which it closes when the network is ready, and so lets the keeper know.
+        // PID 1 closes it when the network is ready, which tells the keeper.
         dup2_stdin(ready).or_lab(what)?;
         dup2_stdout(log.inlet()).or_lab(what)?;
         dup2_stderr(log.inlet()).or_lab(what)?;
         setsid().or_lab(what)?;
-        // With what it takes to set up the network; it lets go of that for itself and all its children.
+        // With the capabilities to set up the network; PID 1 later drops them for itself and all its
+        // children.
         spawn::settle(Capabilities::PEOPLE).or_lab(what)?;
         restrict_calls()?;
         let init = format!("{FOLDER}/{INIT}");
@@ -175,7 +176,7 @@ fn init_arguments(host: &HostPlan, untrusted: bool) -> Vec<String> {
     arguments
 }
 
-/// Tries everything that a host takes, but for links.
+/// Tests everything that a host needs, except links.
 pub fn probe(folder: &Path) -> Result<()> {
     let host = HostPlan {
         name: "probe".into(),
@@ -190,17 +191,17 @@ pub fn probe(folder: &Path) -> Result<()> {
     let plan = Plan { lab: "probe".into(), segments: Vec::new(), hosts: vec![host], untrusted: false };
     let ids = Ids::claim(&plan, folder)?;
     let template = RootTemplate::build(&plan, &super::programs()?, &ids, &mut Vec::new())?;
-    child::run("try a host", || {
+    child::run("test a host", || {
         template.go()?;
         ids.become_root().or_lab(|| "cannot become the host's root")?;
         let host = sys::clone(namespaces(), || {
             let entered = template.enter(&plan.hosts[0], 0).and_then(|()| network::configure(&plan.hosts[0]));
-            let told = entered.map_err(|error| eprintln!("{}", error.with_causes()));
-            isize::from(told.is_err())
+            let entered = entered.map_err(|error| eprintln!("{}", error.with_causes()));
+            isize::from(entered.is_err())
         });
         match host.and_then(|host| waitpid(host, None)) {
             Ok(WaitStatus::Exited(_, 0)) => Ok(((), None)),
-            Ok(_) => Err(Error::lab("a host could not be tried")),
+            Ok(_) => Err(Error::lab("a host could not be tested")),
             Err(e) => Err(e).or_lab(|| "cannot make namespaces"),
         }
     })

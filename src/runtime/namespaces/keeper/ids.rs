@@ -1,10 +1,11 @@
-//! Who the users of a lab's hosts are on the machine: nobody, wherever that can be had.
+//! Maps the users of a lab's hosts to users of the machine: to unused ids, wherever possible.
 //!
-//! A lab lives in a user namespace of its own. Started by root, it maps the hosts' users to a range of ids
-//! that no user of the machine has, and the keeper stays outside. Started by an ordinary user, the keeper is
-//! in it; the hosts' users are those of the user's range in `/etc/subuid`, or, without one, there is but
-//! root, who is the user. Root of a host is the user also where the lab shows one of the user's own folders
-//! to be written to, as Podman has it: what root of a host makes there then belongs to the user.
+//! A lab has its own user namespace. If root starts it, the namespace maps the hosts' users to a range of ids
+//! that no user of the machine has, and the keeper stays outside. If an ordinary user starts it, the keeper
+//! is inside; the hosts' users are mapped to the user's range in `/etc/subuid`, or, without one, there is
+//! only root, mapped to the user. Root of a host is also mapped to the user if the lab gives hosts write
+//! access to one of the user's own folders (as in Podman): what root of a host creates there then belongs to
+//! the user.
 
 use std::{
     fs::{self, File},
@@ -34,33 +35,33 @@ use crate::{
     topology::Plan,
 };
 
-/// How many ids a lab's hosts have: as many as 16 bits count, which programs expect.
+/// Number of ids of a lab's hosts: 16 bits, as programs expect.
 const COUNT: u32 = 1 << 16;
-/// The first range for labs of root: above what distributions give to users and systemd-nspawn to
-/// containers, and below what is negative where an id is taken for a signed number.
+/// Start of the first range for root's labs: above what distributions give to users and systemd-nspawn to
+/// containers, and below what is negative where an id is read as a signed number.
 const FIRST: u32 = 0x7001_0000;
-/// How many ranges there are from there on.
+/// Number of ranges from there on.
 const RANGES: u32 = 0x0ff0;
 
 /// The users of a lab's hosts.
 pub struct Ids {
-    /// Their user namespace, where this process is not in it.
+    /// Their user namespace, unless this process is in it.
     namespace: Option<File>,
-    /// The hosts' user 0, as numbered here.
+    /// The hosts' user 0, in this process's user namespace.
     root: u32,
-    /// Whether there are others than root.
+    /// Whether there are users other than root.
     many: bool,
 }
 
 impl Ids {
-    /// Makes the lab's user namespace, and puts this process where it may make all its others: the network
-    /// namespace that it is in then is the lab's switch. `folder` is the lab's own.
+    /// Creates the lab's user namespace and moves this process to where it may create the lab's other
+    /// namespaces: its network namespace is then the lab's switch. `folder` is the lab's own folder.
     pub fn claim(plan: &Plan, folder: &Path) -> Result<Self> {
         let own = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
         if geteuid().is_root() && is_initial(&own) {
             return Self::of_root(folder);
         }
-        // Root of a container is somebody else on the machine already, and has no other ids to give.
+        // Root of a container is already mapped to another user of the machine, and has no other ids to give.
         let many = if geteuid().is_root() { mapped(&own) > STUDENT_ID } else { enter_as_user(plan)? };
         unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).map_err(|e| no_namespaces(e, true))?;
         Ok(Self { namespace: None, root: 0, many })
@@ -68,7 +69,7 @@ impl Ids {
 
     fn of_root(folder: &Path) -> Result<Self> {
         unshare(CloneFlags::CLONE_NEWNET).map_err(|e| no_namespaces(e, false))?;
-        // Two labs that meet in one range are still in namespaces of their own.
+        // Two labs with the same range are still in different namespaces.
         let place = sha256(folder.as_os_str().as_encoded_bytes());
         let range = u32::from_str_radix(&place[..8], 16).unwrap_or_default() % RANGES;
         let root = FIRST + range * COUNT;
@@ -76,7 +77,7 @@ impl Ids {
         Ok(Self { namespace: Some(namespace), root, many: true })
     }
 
-    /// Makes this process root of the lab's hosts. There is no way back.
+    /// Makes this process root of the lab's hosts, irrevocably.
     pub fn become_root(&self) -> nix::Result<()> {
         if let Some(namespace) = &self.namespace {
             setns(namespace, CloneFlags::CLONE_NEWUSER)?;
@@ -84,7 +85,7 @@ impl Ids {
         become_user(Uid::from_raw(0), Gid::from_raw(0))
     }
 
-    /// Puts this process into all namespaces of the host with this PID 1, as its root; what it starts is
+    /// Moves this process into all namespaces of the host with this PID 1, as its root; its children are then
     /// born into the host's PID namespace.
     pub fn enter_host(&self, init: BorrowedFd<'_>) -> nix::Result<()> {
         let all = CloneFlags::CLONE_NEWPID
@@ -92,41 +93,42 @@ impl Ids {
             | CloneFlags::CLONE_NEWUTS
             | CloneFlags::CLONE_NEWIPC
             | CloneFlags::CLONE_NEWNET;
-        // The user namespace last: in it there is no right to the others of a PID 1 that is not to be traced.
+        // The user namespace comes last: inside it, this process may not enter the other namespaces of an
+        // untraceable PID 1.
         setns(init, all)?;
         self.become_root()
     }
 
-    /// The hosts' user `student`, as numbered here; none where hosts have root alone.
+    /// Returns the hosts' user `student` in this process's user namespace; `None` if hosts have only root.
     pub fn student(&self) -> Option<u32> {
         self.many.then_some(self.root + STUDENT_ID)
     }
 
-    /// Whether what belongs to one user of the machine can be shown to hosts as another's.
+    /// Returns whether a mount can show one user's files as another's to hosts.
     pub fn can_map_mounts(&self) -> bool {
         self.namespace.is_some()
     }
 
-    /// A user namespace for an idmapped mount (mount_setattr(2)): it shows what belongs to `owner` as the
-    /// hosts' user `shown`, and what that makes belongs to `owner`.
+    /// Creates a user namespace for an idmapped mount (mount_setattr(2)): files of `owner` appear to belong
+    /// to the hosts' user `shown`, and files which that user creates belong to `owner`.
     pub fn mount_map(&self, owner: (u32, u32), shown: u32) -> Result<File> {
         let shown = self.root + shown;
         user_namespace(&format!("{} {shown} 1", owner.0), &format!("{} {shown} 1", owner.1))
     }
 }
 
-/// Whether that map is the first user namespace's, in which every id is its own.
+/// Returns whether this is the map of the initial user namespace, in which every id is its own.
 fn is_initial(map: &str) -> bool {
     map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// How many ids a map has.
+/// Returns the number of ids in a map.
 fn mapped(map: &str) -> u32 {
     let counts = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u32>().ok());
     counts.fold(0, u32::saturating_add)
 }
 
-/// A user namespace with these maps (user_namespaces(7)), and nobody in it. For root.
+/// Creates an empty user namespace with these maps (user_namespaces(7)). For root.
 fn user_namespace(uids: &str, gids: &str) -> Result<File> {
     let child = sys::clone(CloneFlags::CLONE_NEWUSER, || {
         pause();
@@ -136,12 +138,12 @@ fn user_namespace(uids: &str, gids: &str) -> Result<File> {
     let made = fs::write(format!("/proc/{child}/uid_map"), uids)
         .and_then(|()| fs::write(format!("/proc/{child}/gid_map"), gids))
         .and_then(|()| File::open(format!("/proc/{child}/ns/user")));
-    // It is a child of this process and not yet waited for, so the number is its own.
+    // It is an unreaped child of this process, so the pid cannot have been reused.
     let _ = kill(child, Signal::SIGKILL).and_then(|()| waitpid(child, None).map(drop));
     made.or_lab(|| "cannot map the hosts' users to others of the machine")
 }
 
-/// Puts this process into a user namespace of its own, of an ordinary user. Says whether it has more than one
+/// Moves this process into an ordinary user's new user namespace. Returns whether that has more than one
 /// user.
 fn enter_as_user(plan: &Plan) -> Result<bool> {
     let (uid, gid) = (geteuid(), getegid());
@@ -159,15 +161,15 @@ fn enter_as_user(plan: &Plan) -> Result<bool> {
     Ok(false)
 }
 
-/// A process outside of the new user namespace, which has newuidmap(1) and newgidmap(1) map a range of ids
-/// into it: they have the right to.
+/// A process outside the new user namespace, which has newuidmap(1) and newgidmap(1) map a range of ids into
+/// it: those programs have the right to.
 struct Mapper {
     process: Pid,
     begin: PipeWriter,
 }
 
 impl Mapper {
-    /// None where the user has no range, or the machine not those programs.
+    /// Starts it; `None` if the user has no range or the machine lacks those programs.
     fn start(plan: &Plan, uid: Uid, gid: Gid) -> Result<Option<Self>> {
         let Some((uids, gids)) = sub_ids("/etc/subuid", uid).zip(sub_ids("/etc/subgid", uid)) else {
             return Ok(None);
@@ -182,7 +184,7 @@ impl Mapper {
         let (mut ready, begin) = pipe().or_lab(|| "cannot make a pipe")?;
         let mut begin = Some(begin);
         let process = sys::clone(CloneFlags::empty(), || {
-            // Or the keeper's end would not be the last, and its closing not be noticed.
+            // Otherwise the keeper's end would not be the last, and its closing would go unnoticed.
             begin = None;
             let is_entered = ready.read(&mut [0]).is_ok_and(|n| n == 1);
             let mapped = is_entered && map(MAPPERS[0], keeper, &uids) && map(MAPPERS[1], keeper, &gids);
@@ -192,7 +194,7 @@ impl Mapper {
         Ok(begin.map(|begin| Self { process, begin }))
     }
 
-    /// Has the ids mapped into the namespace that the keeper is in by now. Says whether they were.
+    /// Maps the ids into the namespace that the keeper is in by now. Returns whether that worked.
     fn map(mut self) -> bool {
         let began = self.begin.write_all(&[1]);
         drop(self.begin);
@@ -204,7 +206,7 @@ impl Mapper {
 /// The programs that map users and groups.
 const MAPPERS: [&str; 2] = ["/usr/bin/newuidmap", "/usr/bin/newgidmap"];
 
-/// What is mapped: root of the hosts to the user and all others to the range; or all to the range, and the
+/// The map: either root of the hosts to the user and all others to the range; or all to the range, and the
 /// user above.
 fn lines(root_is_user: bool, own: u32, range: u32) -> Vec<String> {
     let lines =
@@ -212,7 +214,7 @@ fn lines(root_is_user: bool, own: u32, range: u32) -> Vec<String> {
     lines.iter().map(u32::to_string).collect()
 }
 
-/// Has one of those programs map ids of a process.
+/// Runs one of those programs to map a process's ids.
 fn map(program: &str, process: Pid, lines: &[String]) -> bool {
     let mut command = Command::new(program);
     command.arg(process.to_string()).args(lines).env_clear();
@@ -220,7 +222,8 @@ fn map(program: &str, process: Pid, lines: &[String]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// The start of the user's first range that is long enough, in a file as `/etc/subuid` (subuid(5)).
+/// Returns the start of the user's first range that is long enough, from a file in the format of
+/// `/etc/subuid` (subuid(5)).
 fn sub_ids(file: &str, user: Uid) -> Option<u32> {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
     first_range(&fs::read_to_string(file).ok()?, owner::name_of(&accounts, user), user)
@@ -242,7 +245,7 @@ fn no_namespaces(errno: Errno, user: bool) -> Error {
     let set = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).map(|v| v.trim().to_owned()).ok();
     let error = Error::lab("cannot make namespaces").caused_by(errno);
     if set("user/max_user_namespaces").as_deref() == Some("0") {
-        return error.hint("hosts live in user namespaces: `sudo sysctl user.max_user_namespaces=10000`");
+        return error.hint("hosts need user namespaces: `sudo sysctl user.max_user_namespaces=10000`");
     }
     if !user {
         return error.hint("root of a container needs `--privileged` for that");
@@ -256,7 +259,7 @@ fn no_namespaces(errno: Errno, user: bool) -> Error {
     if set("kernel/unprivileged_userns_clone").as_deref() == Some("0") {
         return error.hint("run as root, or `sudo sysctl kernel.unprivileged_userns_clone=1`");
     }
-    error.hint("run as root; in a container, start that with `--privileged`")
+    error.hint("run as root; if this is a container, start it with `--privileged`")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! A host's log: what its own programs print, through a pipe that the keeper empties into a file.
+//! A host's log: the output of its own programs, which the keeper reads from a pipe and writes to a file.
 //!
-//! Root of a host reaches whatever PID 1 prints to. Were that the file itself, one program could fill
-//! the machine's memory, past every limit of its host.
+//! Root of a host can write to PID 1's output. If that were the file itself, one program could fill the
+//! machine's memory, past every limit of its host.
 
 use std::{
     fs::File,
@@ -17,23 +17,23 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::{Result, error::Context};
 
-/// So many bytes are kept; about 100,000 lines of a server that tells of each client.
+/// Maximum size in bytes; about 100,000 lines from a server that logs each client.
 const MOST: usize = 8 << 20;
 
-/// What is told in place of the rest.
-const FULL: &[u8] = b"\nnetlab: this log is full, and what is printed from now on is not kept\n";
+/// The line that replaces the rest.
+const FULL: &[u8] = b"\nnetlab: this log is full; further output is dropped\n";
 
 /// A host's log.
 pub struct Log {
     file: File,
-    /// How much it may still grow.
+    /// How many more bytes it may hold.
     room: usize,
     inlet: PipeWriter,
     outlet: PipeReader,
 }
 
 impl Log {
-    /// A new one at that path.
+    /// Creates a log at that path.
     pub fn create(path: &Path) -> Result<Self> {
         let create = || {
             let file = File::options().create(true).append(true).mode(0o600).open(path)?;
@@ -44,24 +44,23 @@ impl Log {
         create().or_lab(|| format!("cannot write {}", path.display()))
     }
 
-    /// What programs are to print to.
+    /// Returns the pipe that programs write to.
     pub fn inlet(&self) -> &PipeWriter {
         &self.inlet
     }
 
-    /// What can be read when something was printed.
+    /// Returns the descriptor that becomes readable when something was written.
     pub fn outlet(&self) -> BorrowedFd<'_> {
         self.outlet.as_fd()
     }
 
-    /// Takes in some of what was printed. What there is no room for is read, too, so that whoever prints
-    /// goes on.
-    pub fn take_in(&mut self) {
+    /// Reads some of the output. What no longer fits is read as well, so that programs do not block.
+    pub fn drain(&mut self) {
         let mut printed = vec![0; 64 << 10];
         let Ok(n) = self.outlet.read(&mut printed) else { return };
         let kept = n.min(self.room);
         self.room -= kept;
-        // There is nobody to tell that the machine's own memory is full.
+        // If the machine's own memory is full, there is nobody to report it to.
         let _ = self.file.write_all(&printed[..kept]);
         if kept > 0 && self.room == 0 {
             let _ = self.file.write_all(FULL);
@@ -79,13 +78,13 @@ mod tests {
         let path = folder.path().join("host.log");
         let mut log = Log::create(&path).unwrap();
         log.inlet().write_all(b"first\n").unwrap();
-        log.take_in();
+        log.drain();
         assert_eq!(std::fs::read(&path).unwrap(), b"first\n");
 
         let line = [b'x'; 4096];
         for _ in 0..2 * MOST / line.len() {
             log.inlet().write_all(&line).unwrap();
-            log.take_in();
+            log.drain();
         }
         let kept = std::fs::read(&path).unwrap();
         assert_eq!(kept.len(), MOST + FULL.len());

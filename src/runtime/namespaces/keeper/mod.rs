@@ -1,8 +1,8 @@
-//! The keeper: the background process that a lab on namespaces consists of.
+//! The keeper: the background process that holds a lab on namespaces.
 //!
-//! It owns everything, so that the kernel takes all of it down when it goes, however it goes: hosts'
-//! PID 1s get SIGKILL when their parent dies, a PID namespace dies with its PID 1, and a network
-//! namespace with the last process in it.
+//! It owns everything, so that when it ends, for whatever reason, the kernel takes all of it down: hosts' PID
+//! 1s get SIGKILL when their parent dies, a PID namespace ends with its PID 1, and a network namespace with
+//! its last process.
 //!
 //! It is single-threaded and has no async runtime, because it forks.
 
@@ -52,13 +52,13 @@ use crate::{
     topology::Plan,
 };
 use cgroup::{Cgroups, Membership};
-use host::{Host, Making};
+use host::{Host, HostStarter};
 use ids::Ids;
 use log::Log;
 use network::Switch;
 use rootfs::RootTemplate;
 
-/// How long a lab's links may take to come up.
+/// Time limit for a lab's links to come up.
 const LINKS_UP: Duration = Duration::from_secs(20);
 
 /// `netlab keeper`: reads an [`Order`] on standard input, writes an [`Outcome`] on standard output, and
@@ -73,20 +73,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Starts the keeper, and waits until it keeps a lab or has ended, to tell how.
+/// Starts the keeper, and waits until it keeps a lab or has ended.
 fn start() -> io::Result<ExitStatus> {
-    let (told, tell) = pipe()?;
-    let (mut told, mut tell) = (Some(told), Some(tell));
+    let (ready, announce) = pipe()?;
+    let (mut ready, mut announce) = (Some(ready), Some(announce));
     let background = || {
-        told = None;
-        if let Some(tell) = tell.take() {
-            keep(tell);
+        ready = None;
+        if let Some(announce) = announce.take() {
+            keep(announce);
         }
         0
     };
     let keeper = sys::clone(CloneFlags::empty(), background)?;
-    drop(tell.take());
-    let keeps = told.take().is_some_and(|mut told| told.read_exact(&mut [0]).is_ok());
+    drop(announce.take());
+    let keeps = ready.take().is_some_and(|mut ready| ready.read_exact(&mut [0]).is_ok());
     Ok(if keeps { ExitStatus::Exited(0) } else { ended(keeper)? })
 }
 
@@ -98,8 +98,8 @@ fn ended(child: Pid) -> io::Result<ExitStatus> {
     })
 }
 
-/// `netlab keeper --check`: builds a host without links and lets it go, and writes the [`Outcome`].
-/// Labs' state would be kept in `folder`.
+/// `netlab keeper --check`: builds a host without links, ends it, and writes the [`Outcome`]. `folder` is
+/// where labs' state would be kept.
 pub fn check(folder: &Path) -> ExitCode {
     sys::close_inherited();
     report(&match host::probe(folder) {
@@ -113,14 +113,14 @@ fn report(outcome: &Outcome) -> ExitCode {
     if written && matches!(outcome, Outcome::Ready { .. }) { ExitCode::SUCCESS } else { ExitCode::from(3) }
 }
 
-/// Tells as soon as it keeps a lab.
-fn keep(tell: PipeWriter) {
+/// Builds and keeps the lab; writes to `ready` once it does.
+fn keep(ready: PipeWriter) {
     // Neither can fail: a new process leads no group, and there is always a root.
     let _ = setsid();
     let _ = chdir("/");
     sys::leave_session_keyring();
     let built = serde_json::from_reader(io::stdin())
-        .or_lab(|| "the keeper does not understand its order")
+        .or_lab(|| "the keeper cannot parse its order")
         .and_then(|order: Order| Keeper::build(order));
     let (mut keeper, warnings) = match built {
         Ok(built) => built,
@@ -129,15 +129,15 @@ fn keep(tell: PipeWriter) {
             return;
         }
     };
-    // Whoever wanted the lab may be gone.
+    // The process that requested the lab may be gone.
     if report(&Outcome::Ready { warnings }) != ExitCode::SUCCESS || detach().is_err() {
         keeper.take_down();
         return;
     }
-    keeper.serve(tell);
+    keeper.serve(ready);
 }
 
-/// Lets go of the streams of whoever started this process.
+/// Closes the streams of the process that started this one.
 fn detach() -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
@@ -149,16 +149,16 @@ fn detach() -> io::Result<()> {
 struct Keeper {
     plan: Plan,
     folder: Folder,
-    /// `netlab` itself, still the same if it is installed anew meanwhile.
+    /// `netlab` itself; the same program even if another version is installed meanwhile.
     netlab: File,
-    /// What hosts are made with; there once the first were.
+    /// What all hosts share; set once the first hosts exist.
     ground: Option<Ground>,
     hosts: Vec<Host>,
-    /// Children that have ended, and how, of whom nobody was told yet.
+    /// Ended children not yet reported to a client, with their exit status.
     ended: Vec<(Pid, ExitStatus)>,
     cgroups: Cgroups,
     listener: UnixListener,
-    /// Tells everyone that the lab is alive.
+    /// The lock that shows others that the lab is alive.
     _life: Flock<File>,
 }
 
@@ -201,7 +201,7 @@ impl Keeper {
             }
         })();
         if built.is_err() {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             let _ = claim.remove();
         }
         built
@@ -217,7 +217,7 @@ impl Keeper {
 
         let mut gate = host::Gate::new()?;
         let all: Vec<_> = logs.iter().zip(&memberships).enumerate().map(|(n, (l, m))| (n, l, m)).collect();
-        let born = ground.making(&self.plan).boot(&all, &mut gate)?;
+        let born = ground.starter(&self.plan).boot(&all, &mut gate)?;
         for ((init, pidfd), (log, membership)) in born.into_iter().zip(logs.into_iter().zip(memberships)) {
             self.hosts.push(Host { init, pidfd, alive: true, log, membership });
         }
@@ -235,29 +235,29 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tries the wire, and waits until the hosts' servers listen. Gives what does not work.
+    /// Tests the wire and waits until the hosts' servers listen. Returns warnings.
     fn try_out(&self) -> Result<Vec<Warning>> {
         let hosts: Vec<_> = self.plan.hosts.iter().zip(&self.hosts).collect();
         let inits: Vec<_> = hosts.iter().map(|(plan, host)| (*plan, host.pidfd.as_fd())).collect();
-        let (silent, _) = child::run("try the wire", || Ok((wire::carries(&inits), None)))?;
+        let (silent, _) = child::run("test the wire", || Ok((wire::carries(&inits), None)))?;
         let inits: Vec<_> = hosts.iter().map(|(plan, host)| (*plan, host.init.as_raw())).collect();
         Ok(silent.into_iter().chain(wire::listens::wait(&inits)).collect())
     }
 }
 
-/// What all hosts of a lab stand on.
+/// What all hosts of a lab share.
 struct Ground {
     ids: Ids,
     template: RootTemplate,
 }
 
 impl Ground {
-    fn making<'a>(&'a self, plan: &'a Plan) -> Making<'a> {
-        Making { plan, ids: &self.ids, template: &self.template }
+    fn starter<'a>(&'a self, plan: &'a Plan) -> HostStarter<'a> {
+        HostStarter { plan, ids: &self.ids, template: &self.template }
     }
 }
 
-/// The folder that our programs are in.
+/// Returns the folder that netlab's programs are in.
 fn programs() -> Result<PathBuf> {
     let netlab = fs::read_link("/proc/self/exe").or_lab(|| "cannot find netlab's own program")?;
     Ok(netlab.parent().unwrap_or(Path::new("/")).to_owned())

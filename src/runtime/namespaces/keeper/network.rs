@@ -1,8 +1,8 @@
-//! The lab's network: the switch with a bridge for each segment, and what a host sets up on its side.
+//! The lab's network: the switch with a bridge for each segment, and the interfaces on the hosts' side.
 //!
-//! A link is a veth pair: one end is a port of the bridge, the other is made right inside the host.
-//! IPv6 addresses are given to neither, or router solicitations and multicast listener reports would
-//! run through every capture. A port lets in what its host may say and nothing else (see [`wire`]).
+//! A link is a veth pair: one end is a port of the bridge, the other is created directly inside the host.
+//! Neither gets IPv6 addresses, or router solicitations and multicast listener reports would appear in every
+//! capture. A port accepts only what its host may send (see [`wire`]).
 
 use std::{fs, io, net::Ipv4Addr, ops::Range, time::Instant};
 
@@ -32,16 +32,16 @@ use crate::{
 /// The longest interface name.
 const IFNAMSIZ: usize = 15;
 
-// Interfaces get their numbers from us, so that one message can name what another makes. They start
-// well above those of the tunnels that some kernels put into every new namespace. The two ends of a
-// link must differ: the kernel takes ends of the same number for a physical interface and reports
-// their carrier with up to a second's delay.
+// netlab assigns interface numbers, so that one message can refer to what another creates. They start well
+// above those of the tunnels that some kernels put into every new namespace. The two ends of a link must
+// differ: the kernel takes ends with the same number for a physical interface and reports their carrier with
+// up to a second's delay.
 const FIRST_BRIDGE: u32 = 1_000;
 const FIRST_PORT: u32 = 10_000;
 const FIRST_LINK: u32 = 10;
 const LOOPBACK: u32 = 1;
 
-/// The bridges of a plan's segments, in their order.
+/// Returns the bridges of a plan's segments, in the plan's order.
 pub fn bridges(plan: &Plan) -> Vec<Interface> {
     let bridge = |(n, segment): (usize, &crate::topology::SegmentPlan)| {
         let named = format!("br-{}", segment.name);
@@ -55,9 +55,9 @@ pub fn bridges(plan: &Plan) -> Vec<Interface> {
 pub struct Switch {
     netlink: Netlink,
     news: LinkNews,
-    /// The ports that are to forward.
+    /// The ports that must start forwarding.
     ports: Range<u32>,
-    /// Why they are not locked to their hosts, if so.
+    /// Why they could not be locked to their hosts, if so.
     unlocked: Option<Error>,
 }
 
@@ -80,7 +80,7 @@ impl Switch {
         Self::apply(&changes, &locks, FIRST_PORT..last)
     }
 
-    /// Attaches one host, number `n` of the plan, anew. Whatever is left of its links goes first.
+    /// Attaches one host, number `n` of the plan, again. Whatever is left of its links is removed first.
     pub fn attach(plan: &Plan, n: usize, init: Pid) -> Result<Self> {
         detach(plan, n)?;
         Self::apply(&attachments(plan, n, init)?, &locks(plan, n), ports(plan, n))
@@ -89,18 +89,18 @@ impl Switch {
     fn apply(changes: &[Change], locks: &[Change], ports: Range<u32>) -> Result<Self> {
         let (netlink, news) = (Netlink::open()?, LinkNews::open()?);
         netlink.apply(changes)?;
-        // On a socket of its own, since what the kernel answers after a refusal is not read.
+        // On a separate socket, since the kernel's answers after a refusal are not read.
         let unlocked = Netlink::open()?.apply(locks).err();
         Ok(Self { netlink, news, ports, unlocked })
     }
 
-    /// What is to be told of a wire on which hosts can speak with each other's addresses.
+    /// Returns the warning about a wire on which hosts can send with each other's addresses.
     pub fn warning(&self) -> Option<Warning> {
         self.unlocked.as_ref().map(|why| wire::is_open(&why.with_causes()))
     }
 
-    /// Waits until every port forwards: until then a bridge drops frames, and a first SYN that is
-    /// lost is sent again a second later.
+    /// Waits until every port forwards: until then a bridge drops frames, and a lost first SYN is resent only
+    /// a second later.
     pub fn wait_forwarding(&self, deadline: Instant) -> Result<()> {
         loop {
             self.news.drain();
@@ -113,7 +113,7 @@ impl Switch {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Error::lab(format!(
-                    "{} of the lab's {} links do not come up",
+                    "{} of the lab's {} links did not come up",
                     self.ports.len() - forwarding,
                     self.ports.len()
                 )));
@@ -128,19 +128,19 @@ impl Switch {
     }
 }
 
-/// The switch's ports of host number `n` of the plan.
+/// Returns the switch's ports of host number `n` of the plan.
 fn ports(plan: &Plan, n: usize) -> Range<u32> {
     let count = |hosts: &[HostPlan]| hosts.iter().flat_map(|h| &h.links).fold(0, |count, _| count + 1);
     FIRST_PORT + count(&plan.hosts[..n])..FIRST_PORT + count(&plan.hosts[..=n])
 }
 
-/// The links of host number `n` of the plan.
+/// Returns the changes that create the links of host number `n` of the plan.
 fn attachments(plan: &Plan, n: usize, init: Pid) -> Result<Vec<Change>> {
     let host = &plan.hosts[n];
     let attachment = |(port, (n, link)): (u32, (u32, &LinkPlan))| {
         let segment = (FIRST_BRIDGE..).zip(&plan.segments).find(|(_, s)| s.name == link.segment);
         let (bridge, _) = segment
-            .ok_or_else(|| Error::usage(format!("{} is on no segment {}", host.name, link.segment)))?;
+            .ok_or_else(|| Error::usage(format!("{} is not on a segment {}", host.name, link.segment)))?;
         Ok(Change {
             what: format!("attach {} to {}", host.name, link.segment),
             message: RouteNetlinkMessage::NewLink(veth_message(port, bridge, init, n, link.address)),
@@ -149,7 +149,7 @@ fn attachments(plan: &Plan, n: usize, init: Pid) -> Result<Vec<Change>> {
     ports(plan, n).zip((0..).zip(&host.links)).map(attachment).collect()
 }
 
-/// What locks the ports of host number `n` of the plan to that host.
+/// Returns the changes that lock the ports of host number `n` of the plan to that host.
 fn locks(plan: &Plan, n: usize) -> Vec<Change> {
     let host = &plan.hosts[n];
     let lock = |(port, link): (u32, &LinkPlan)| {
@@ -159,7 +159,7 @@ fn locks(plan: &Plan, n: usize) -> Vec<Change> {
     ports(plan, n).zip(&host.links).flat_map(lock).collect()
 }
 
-/// Pulls out every link of host number `n` of the plan.
+/// Removes every link of host number `n` of the plan.
 pub fn detach(plan: &Plan, n: usize) -> Result<()> {
     let netlink = Netlink::open()?;
     ports(plan, n).try_for_each(|port| netlink.remove(port))
@@ -183,7 +183,7 @@ fn bridge_message(name: &str, index: u32) -> LinkMessage {
     link
 }
 
-/// The pair of port `port` of `bridge` and the host's link number `n`.
+/// Returns the message that creates a veth pair of port `port` of `bridge` and the host's link number `n`.
 fn veth_message(port: u32, bridge: u32, init: Pid, n: u32, address: Ipv4Addr) -> LinkMessage {
     let mut inside = LinkMessage::default();
     inside.header.index = FIRST_LINK + n;
@@ -221,14 +221,14 @@ fn is_forwarding(link: &LinkMessage) -> bool {
     })
 }
 
-/// Sets up the links of the host that this process is in; its PID 1 does what is left.
+/// Sets up the links of the host that this process is in; its PID 1 does the rest.
 pub fn configure(host: &HostPlan) -> Result<()> {
     // Not for the loopback interface, which may keep ::1.
     sysctl("ipv6/conf/default/disable_ipv6", "1")?;
     for n in 0..host.links.len() {
         sysctl(&format!("ipv6/conf/eth{n}/disable_ipv6"), "1")?;
     }
-    // A new namespace takes this over from the machine, which forwards if Docker runs on it.
+    // A new namespace inherits this from the machine, which forwards if Docker runs on it.
     sysctl("ipv4/ip_forward", "0")?;
 
     let mut changes = vec![bring_up(LOOPBACK, "lo")];
@@ -265,7 +265,7 @@ fn address_message(index: u32, net: Ipv4Net) -> AddressMessage {
     message
 }
 
-/// Sets a parameter of this process's network namespace, unless the kernel has no such one.
+/// Sets a parameter of this process's network namespace, if the kernel has it.
 fn sysctl(name: &str, value: &str) -> Result<()> {
     match fs::write(format!("/proc/sys/net/{name}"), value) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),

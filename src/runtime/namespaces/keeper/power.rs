@@ -1,4 +1,4 @@
-//! A host's power, cut and given back.
+//! Cuts a host's power and restores it.
 
 use std::time::Instant;
 
@@ -8,25 +8,25 @@ use super::{Keeper, LINKS_UP, host::Gate, network};
 use crate::{Error, Result, runtime::WatchedHost};
 
 impl Keeper {
-    /// Pulls out a host's links, then ends it and waits until it is gone. In this order nothing of what
-    /// its kernel would say for its dying processes, no FIN and no RST, comes to the wire.
+    /// Disconnects a host's links, then kills it and waits until it is gone. In this order nothing that its
+    /// kernel sends for its dying processes, neither FIN nor RST, reaches the wire.
     pub fn stop_host(&mut self, name: &str) -> Result<()> {
         let n = self.number(name)?;
         network::detach(&self.plan, n)?;
         if self.hosts[n].alive {
-            // It may just have ended by itself.
+            // It may just have ended on its own.
             let _ = kill(self.hosts[n].init, Signal::SIGKILL);
             self.reap_until(|hosts| !hosts[n].alive);
         }
         Ok(())
     }
 
-    /// Starts a host again, unless it runs.
+    /// Starts a host again, unless it is running.
     pub fn start_host(&mut self, name: &str) -> Result<WatchedHost> {
         let n = self.number(name)?;
         if !self.hosts[n].alive {
             self.boot(n).inspect_err(|_| {
-                // The first error is the one to tell.
+                // The first error is the one to report.
                 let _ = self.stop_host(name);
             })?;
         }
@@ -37,8 +37,8 @@ impl Keeper {
         let Some(ground) = &self.ground else { return Err(Error::lab("the lab is not built yet")) };
         let mut gate = Gate::new()?;
         let host = &mut self.hosts[n];
-        let born = ground.making(&self.plan).boot(&[(n, &host.log, &host.membership)], &mut gate)?;
-        for (init, pidfd) in born {
+        let inits = ground.starter(&self.plan).boot(&[(n, &host.log, &host.membership)], &mut gate)?;
+        for (init, pidfd) in inits {
             (host.init, host.pidfd, host.alive) = (init, pidfd, true);
         }
         let switch = network::Switch::attach(&self.plan, n, self.hosts[n].init)?;

@@ -1,4 +1,4 @@
-//! What the keeper does for the rest of its life: answer clients, reap its children.
+//! The keeper's main loop: answers clients and reaps children.
 
 use std::{
     fs::File,
@@ -43,25 +43,25 @@ use crate::{
     topology::HostPlan,
 };
 
-/// A client, and the program that it waits for.
+/// A client and the program that it waits for.
 struct Client {
     socket: UnixStream,
     program: Option<Pid>,
-    /// The program it has asked for, until that has begun.
+    /// The program it requested, until that has started.
     newborn: Option<Newborn>,
 }
 
 impl Client {
-    /// A client that does not read what it asked for is its own loss: the socket does not block.
-    fn tell(&self, reply: &Reply, fds: &[OwnedFd]) {
+    /// Sends a reply. A client that does not read it loses it: the socket does not block.
+    fn send(&self, reply: &Reply, fds: &[OwnedFd]) {
         let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
         let _ = protocol::send(self.socket.as_fd(), reply, &fds);
     }
 }
 
 impl Keeper {
-    /// Serves until told to go, by a client or by SIGTERM. Tells when it can be.
-    pub fn serve(&mut self, mut tell: PipeWriter) {
+    /// Serves until a client or SIGTERM ends it. Writes a byte to `ready` once it can be reached.
+    pub fn serve(&mut self, mut ready: PipeWriter) {
         let mut clients: Vec<Client> = Vec::new();
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
@@ -71,20 +71,20 @@ impl Keeper {
             self.take_down();
             return;
         };
-        // Without it the lab works as well; nobody could reach it any more.
+        // The lab also works without the watch; a lab whose folder is gone would then just stay, unreachable.
         let folder = FolderWatch::new(&self.folder).ok();
-        // It may have gone before it was watched.
+        // It may have been removed before the watch began.
         if !self.folder.socket().exists() {
             self.take_down();
             return;
         }
-        // Whoever wanted to know may be gone.
-        let _ = tell.write_all(&[1]);
-        drop(tell);
-        // Children that ended before their signal was asked for.
+        // The reader may be gone.
+        let _ = ready.write_all(&[1]);
+        drop(ready);
+        // Children that ended before the signals were set up.
         self.reap();
         loop {
-            tell_begun(&mut clients);
+            answer_started(&mut clients);
             self.tell_ends(&clients);
             let ready = wait(&signals, self.listener.as_fd(), folder.as_ref(), &clients, &self.hosts);
             if ready.signals {
@@ -101,18 +101,18 @@ impl Keeper {
                 return;
             }
             for place in ready.logs {
-                self.hosts[place].log.take_in();
+                self.hosts[place].log.drain();
             }
-            // Backwards, so that taking one out leaves the places of the rest.
+            // Backwards, so that removing one does not move the rest.
             for place in ready.clients.into_iter().rev() {
                 match protocol::receive(clients[place].socket.as_fd()) {
                     Ok(Some((Request::Down, _))) => {
                         let left = self.take_down();
                         self.tell_ends(&clients);
-                        clients[place].tell(&Reply::Gone { left }, &[]);
+                        clients[place].send(&Reply::Gone { left }, &[]);
                         return;
                     }
-                    // It is to wait for its answer before it asks again.
+                    // It must wait for its answer before it sends another request.
                     Ok(Some(_)) if clients[place].newborn.is_some() => drop(clients.swap_remove(place)),
                     Ok(Some((request, fds))) => self.answer(&mut clients[place], request, fds),
                     Err(Errno::EAGAIN | Errno::EINTR) => {}
@@ -125,7 +125,7 @@ impl Keeper {
         }
     }
 
-    /// Takes in a client, if it is the same user: whoever may talk to the keeper may run programs.
+    /// Accepts a client if it is the same user: a client may run programs.
     fn accept(&self) -> Option<Client> {
         let (socket, _) = self.listener.accept().ok()?;
         let peer = getsockopt(&socket, PeerCredentials).ok()?;
@@ -135,10 +135,10 @@ impl Keeper {
 
     fn answer(&mut self, client: &mut Client, request: Request, fds: Vec<OwnedFd>) {
         match self.carry_out(client, request, fds) {
-            // It is answered when its program has begun.
+            // It is answered when its program has started.
             Ok(_) if client.newborn.is_some() => {}
-            Ok(reply) => client.tell(&reply, &[]),
-            Err(e) => client.tell(&Reply::Failed(Failure::from(&e)), &[]),
+            Ok(reply) => client.send(&reply, &[]),
+            Err(e) => client.send(&Reply::Failed(Failure::from(&e)), &[]),
         }
     }
 
@@ -186,7 +186,7 @@ impl Keeper {
                 Ok(Reply::Done)
             }
             Request::Boot { host } => Ok(Reply::Booted(self.start_host(&host)?)),
-            Request::Down => Err(Error::lab("already going")),
+            Request::Down => Err(Error::lab("the lab is already being taken down")),
         }
     }
 
@@ -213,7 +213,7 @@ impl Keeper {
         self.number(name).map(|n| (&self.plan.hosts[n], &self.hosts[n]))
     }
 
-    /// Which of the plan's hosts has that name.
+    /// Returns the index of the plan's host of that name.
     pub fn number(&self, name: &str) -> Result<usize> {
         self.plan.hosts.iter().position(|host| host.name == name).ok_or_else(|| {
             let near = nearest(name, self.plan.hosts.iter().map(|h| h.name.as_str()));
@@ -234,15 +234,15 @@ impl Keeper {
         Watch { hosts: hosts.map(watched).collect(), segments: network::bridges(&self.plan) }
     }
 
-    /// Takes in the children that have ended.
+    /// Reaps the children that have ended.
     pub fn reap(&mut self) {
         while let Some(end) = sys::reap(false) {
             self.note_end(end);
         }
     }
 
-    /// Takes in children as they end, until the hosts are so. A host's PID 1 is not gone before the
-    /// programs that we have put there are taken in.
+    /// Reaps children until `are_so` holds for the hosts. A host's PID 1 does not end before the programs
+    /// that were started there from outside are reaped.
     pub fn reap_until(&mut self, are_so: impl Fn(&[Host]) -> bool) {
         while !are_so(&self.hosts) {
             let Some(end) = sys::reap(true) else { break };
@@ -260,21 +260,22 @@ impl Keeper {
     fn tell_ends(&mut self, clients: &[Client]) {
         for (pid, status) in self.ended.drain(..) {
             for client in clients.iter().filter(|c| c.program == Some(pid)) {
-                client.tell(&Reply::Exited(status), &[]);
+                client.send(&Reply::Exited(status), &[]);
             }
         }
     }
 
-    /// Ends the hosts, and with each all of its processes, and waits until they are gone.
+    /// Kills the hosts with all of their processes, and waits until they are gone.
     pub fn end_hosts(&mut self) {
         for host in self.hosts.iter().filter(|h| h.alive) {
-            // It may just have ended by itself.
+            // It may just have ended on its own.
             let _ = kill(host.init, Signal::SIGKILL);
         }
         self.reap_until(|hosts| hosts.iter().all(|h| !h.alive));
     }
 
-    /// Takes down everything that the kernel does not by itself. Tells what is left.
+    /// Takes down everything that the kernel does not clean up on its own. Returns descriptions of what is
+    /// left.
     pub fn take_down(&mut self) -> Vec<String> {
         self.end_hosts();
         let mut left = mem::take(&mut self.cgroups).remove();
@@ -285,21 +286,21 @@ impl Keeper {
     }
 }
 
-/// Answers those whose programs have begun, or could not.
-fn tell_begun(clients: &mut [Client]) {
+/// Answers the clients whose programs have started or failed to.
+fn answer_started(clients: &mut [Client]) {
     for client in clients {
         let Some(newborn) = &client.newborn else { continue };
         let reply = match newborn.look() {
-            Progress::Beginning => continue,
-            Progress::Begun => Reply::Spawned { pid: newborn.pid.as_raw() },
-            Progress::Kept => {
-                let kept = Error::lab("the program was kept from beginning")
+            Progress::Starting => continue,
+            Progress::Running => Reply::Spawned { pid: newborn.pid.as_raw() },
+            Progress::TimedOut => {
+                let kept = Error::lab("the program was kept from starting")
                     .hint("something on its host stops or traces every new process");
                 Reply::Failed(Failure::from(&kept))
             }
         };
         let master = client.newborn.take().and_then(|newborn| newborn.master);
-        client.tell(&reply, &Vec::from_iter(master));
+        client.send(&reply, &Vec::from_iter(master));
     }
 }
 
@@ -307,9 +308,9 @@ struct Ready {
     signals: bool,
     listener: bool,
     folder: bool,
-    /// Places in the list of clients.
+    /// Indexes in the list of clients.
     clients: Vec<usize>,
-    /// Places in the list of hosts.
+    /// Indexes in the list of hosts.
     logs: Vec<usize>,
 }
 
@@ -321,7 +322,7 @@ fn wait(
     hosts: &[Host],
 ) -> Ready {
     let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
-    // Whose third is the first again says nothing new.
+    // Without a folder watch, the third descriptor repeats the first.
     let third = folder.map_or(signals.as_fd(), AsFd::as_fd);
     let mut fds = vec![watch(signals.as_fd()), watch(listener), watch(third)];
     fds.extend(clients.iter().map(|c| watch(c.socket.as_fd())));
@@ -332,8 +333,8 @@ fn wait(
         let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     });
-    // Fails by an interruption, after which nothing is ready, or for want of memory, after which it
-    // is tried again.
+    // Fails if interrupted, in which case nothing is ready, or for lack of memory, in which case it is called
+    // again.
     if poll(&mut fds, patience).is_err() {
         return Ready {
             signals: false,

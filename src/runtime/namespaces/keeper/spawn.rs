@@ -45,7 +45,7 @@ use crate::{
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long our copy may take to become the program.
+/// How long the launcher may take to become the program.
 const BEGIN: Duration = Duration::from_secs(5);
 
 /// Where a program is started.
@@ -56,72 +56,72 @@ pub struct Place<'a> {
     pub init: BorrowedFd<'a>,
     /// The control groups that bound it.
     pub membership: &'a Membership,
-    /// Who its users are.
+    /// How its users are mapped.
     pub ids: &'a Ids,
-    /// What its root may do.
+    /// The capabilities of its root.
     pub capabilities: Capabilities,
 }
 
 /// What a program reads and writes.
 pub enum Streams {
-    /// These three.
+    /// The given three descriptors.
     Given([OwnedFd; 3]),
-    /// A terminal, which the launcher makes on the host.
+    /// A terminal, which the launcher creates on the host.
     Terminal,
 }
 
-/// A program that has just been born, and may not yet have taken the place of the launcher.
+/// A program that has just been started, while its process may still be the launcher.
 pub struct Newborn {
-    /// Its number here.
+    /// Its pid in the keeper's PID namespace.
     pub pid: Pid,
     /// Its terminal's master, if it has one.
     pub master: Option<OwnedFd>,
-    /// Closes when the program has taken its place.
+    /// Closes when the program has replaced the launcher.
     launcher: OwnedFd,
-    /// When it must have.
+    /// When that must have happened.
     deadline: Instant,
 }
 
-/// How far a newborn has come.
+/// The progress of a newborn.
 pub enum Progress {
-    /// The program has taken its place.
-    Begun,
+    /// The program has replaced the launcher.
+    Running,
     /// It has not yet.
-    Beginning,
-    /// It has been given all the time there is, and is ended.
-    Kept,
+    Starting,
+    /// It took too long, and was killed.
+    TimedOut,
 }
 
 impl Newborn {
-    /// What becomes readable when there is progress.
+    /// Returns the descriptor that becomes readable when there is progress.
     pub fn launcher(&self) -> BorrowedFd<'_> {
         self.launcher.as_fd()
     }
 
-    /// When to look at it even though nothing became readable.
+    /// Returns when to check it even if nothing became readable.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Looks how far it has come. Whoever looks at it or sends it a signal once it has begun meets the program
-    /// itself. Somebody on the host can keep it from beginning, and costs nobody else any time.
+    /// Checks its progress. Once it is running, signals and observations concern the program itself. Somebody
+    /// on the host can keep it from starting, but delays nobody else by that.
     pub fn look(&self) -> Progress {
         let mut byte = [0];
         match recv(self.launcher.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT) {
-            Ok(0) => Progress::Begun,
-            // Nobody else has the other end, and nothing is to be said on it.
-            _ if Instant::now() < self.deadline => Progress::Beginning,
+            Ok(0) => Progress::Running,
+            // Only the launcher has the other end, and nothing is ever sent on it.
+            _ if Instant::now() < self.deadline => Progress::Starting,
             _ => {
-                // It may have ended meanwhile.
+                // It may have ended in the meantime.
                 let _ = kill(self.pid, Signal::SIGKILL);
-                Progress::Kept
+                Progress::TimedOut
             }
         }
     }
 }
 
-/// Starts a program on a host, as a child of this process. A program that cannot be run is told on its own
-/// standard error, as a shell would.
+/// Starts a program on a host, as a child of this process. A program that cannot be run is reported on its
+/// own standard error, the way a shell does.
 pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Result<Newborn> {
     let what = || format!("cannot start a program on {}", place.host.name);
     let order = order(place, command).or_lab(what)?;
@@ -129,7 +129,7 @@ pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Resul
     let (launcher, theirs) = socketpair(kind.0, kind.1, None, SockFlag::SOCK_CLOEXEC).or_lab(what)?;
     let helper = sys::clone(CloneFlags::empty(), || {
         let Err(error) = become_launcher(place, command, streams, &order, theirs.as_fd());
-        // If the keeper is gone there is nobody to tell, and the host goes too.
+        // If the keeper is gone, nobody needs the error, and the host goes too.
         let _ = protocol::send(theirs.as_fd(), &Answer::Err(Failure::from(&error)), &[]);
         0
     })
@@ -142,15 +142,15 @@ pub fn on_host(place: &Place<'_>, command: &Command, streams: &Streams) -> Resul
         Some((Err(failure), _)) => return Err(failure.into()),
         None => return Err(Error::lab(what())),
     };
-    // What is not our child was not started by the launcher.
+    // A process that is not our child was not started by the launcher.
     let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     if waitid(Id::Pid(pid), ended) == Err(Errno::ECHILD) {
-        return Err(Error::lab(what()).caused_by("it is no child of this lab's"));
+        return Err(Error::lab(what()).caused_by("it is not a child of this lab's keeper"));
     }
     Ok(Newborn { pid, master: fds.pop(), launcher, deadline: Instant::now() + BEGIN })
 }
 
-/// What the launcher is to read.
+/// Returns the file with the launcher's order.
 fn order(place: &Place<'_>, command: &Command) -> io::Result<File> {
     let launch = Launch {
         command: command.clone(),
@@ -163,7 +163,7 @@ fn order(place: &Place<'_>, command: &Command) -> io::Result<File> {
     Ok(order)
 }
 
-/// The helper's part: it goes to the host, and becomes `lab-init launch` there before the host can see it. See
+/// Runs in the helper: enters the host, and becomes `lab-init launch` there before the host can see it. See
 /// [`super::super::launch`].
 fn become_launcher(
     place: &Place<'_>,
@@ -191,7 +191,7 @@ fn become_launcher(
     execute(&launcher, &[launcher.clone(), "launch".into()], &BTreeMap::new()).or_lab(what)
 }
 
-/// What every program on a host starts with, whoever starts it.
+/// Prepares this process as every program on a host starts.
 pub fn settle(capabilities: Capabilities) -> nix::Result<()> {
     umask(Mode::from_bits_truncate(0o022));
     capabilities.bound()?;
@@ -199,7 +199,7 @@ pub fn settle(capabilities: Capabilities) -> nix::Result<()> {
     Ok(())
 }
 
-/// The environment of a host's programs: nothing of the machine's is in it.
+/// Returns the environment of a host's programs, with nothing from the machine's.
 pub fn environment(host: &HostPlan, command: &Command) -> BTreeMap<String, String> {
     let mut all = BTreeMap::from([
         ("PATH".to_owned(), format!("{FOLDER}:{PATH}")),
@@ -214,7 +214,7 @@ pub fn environment(host: &HostPlan, command: &Command) -> BTreeMap<String, Strin
     all
 }
 
-/// Runs a program in place of this process.
+/// Replaces this process with a program.
 pub fn execute(
     program: &str,
     argv: &[String],
@@ -226,8 +226,8 @@ pub fn execute(
     execve(&c(program.to_owned())?, &argv, &env)
 }
 
-/// Starts `netlab observe` beside the keeper: in the switch, with the machine's processes in sight.
-/// It goes when the keeper goes, and has nothing of the environment of whoever brought the lab up.
+/// Starts `netlab observe` beside the keeper: in the switch, with the machine's processes visible. It ends
+/// with the keeper, and inherits nothing of the environment of whoever started the lab.
 pub fn observer(netlab: &File, group: &Membership, streams: &[OwnedFd; 3]) -> Result<Pid> {
     sys::clone(CloneFlags::empty(), || {
         let [stdin, stdout, stderr] = streams;
@@ -238,9 +238,9 @@ pub fn observer(netlab: &File, group: &Membership, streams: &[OwnedFd; 3]) -> Re
             dup2_stdout(stdout)?;
             dup2_stderr(stderr)?;
             sys::reset_signals();
-            // Where it is not root in its user namespace, it would lose by exec what it needs to observe.
+            // If it is not root in its user namespace, exec would drop the capabilities it needs to observe.
             Capabilities::keep_across_exec()?;
-            // A lab can do without: an observer bounds its own memory, too.
+            // Not essential: an observer limits its own memory, too.
             let _ = group.join();
             let path = CString::new(format!("PATH={PATH}")).map_err(|_| Errno::EINVAL)?;
             fexecve(netlab, &[c"netlab", c"observe"], &[path])

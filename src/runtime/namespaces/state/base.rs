@@ -12,27 +12,28 @@ use nix::unistd::geteuid;
 use super::{Found, refused};
 use crate::{Error, Result, error::Context, own};
 
-/// Where a user's labs are. What is there is not to be had but by [`Base::prepare`] and [`Base::lab`], which
-/// look whose it is: what somebody else has made there would otherwise be taken for what a keeper has left.
+/// The location of a user's labs. Its contents are accessible only through [`Base::prepare`] and
+/// [`Base::lab`], which check the owner: otherwise what somebody else created there would be taken for a
+/// keeper's.
 #[derive(Clone, Debug)]
 pub struct Base {
-    /// Where new ones are made.
+    /// Where new ones are created.
     place: PathBuf,
-    /// Where older ones may be, made by the same user with another environment.
+    /// Where older ones may be, created by the same user with another environment.
     others: Vec<PathBuf>,
 }
 
 impl Base {
-    /// `NETLAB_STATE` if set; else for root `/run/netlab`; else `netlab` in the user's runtime folder
-    /// (`XDG_RUNTIME_DIR`) where there is one; else `/tmp/netlab-UID`.
+    /// Returns `NETLAB_STATE` if set; else for root `/run/netlab`; else `netlab` in the user's runtime folder
+    /// (`XDG_RUNTIME_DIR`) if there is one; else `/tmp/netlab-UID`.
     ///
-    /// Labs are also looked for where the same user would have them with another environment, as in a login of
-    /// its own, with `su` or in a job of cron.
+    /// Labs are also searched where the same user would have them with another environment, e.g. in a
+    /// separate login, with `su` or in a cron job.
     pub fn locate() -> Self {
         let user = geteuid();
         let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         if let Some(place) = variable("NETLAB_STATE") {
-            // The keeper works in another folder than this program.
+            // The keeper's working folder differs from this program's.
             return Self::at(std::path::absolute(&place).unwrap_or(place));
         }
         if user.is_root() {
@@ -52,12 +53,12 @@ impl Base {
         Self { others: all.filter(|path| *path != place).collect(), place }
     }
 
-    /// That folder instead, and no other.
+    /// Uses that folder and no other.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { place: path.into(), others: Vec::new() }
     }
 
-    /// Makes the folder if it is not there.
+    /// Creates the folder if it is missing.
     pub fn prepare(&self) -> Result<Prepared<'_>> {
         let created = DirBuilder::new().recursive(true).mode(0o700).create(&self.place);
         created.or_lab(|| format!("cannot keep the lab's state in {}", self.place.display()))?;
@@ -65,7 +66,7 @@ impl Base {
         Ok(Prepared(&self.place))
     }
 
-    /// The folder, if it is there.
+    /// Returns the folder, if it exists.
     pub fn there(&self) -> Result<Option<Prepared<'_>>> {
         match own::folder(&self.place) {
             Ok(_) => Ok(Some(Prepared(&self.place))),
@@ -74,7 +75,7 @@ impl Base {
         }
     }
 
-    /// The folder of a lab, if it is there.
+    /// Returns the folder of a lab, if it exists.
     pub fn lab(&self, lab: &str) -> Result<Option<Found>> {
         check_name(lab)?;
         for place in self.places()? {
@@ -85,7 +86,7 @@ impl Base {
         Ok(None)
     }
 
-    /// The names of the labs that have a folder, dead or alive.
+    /// Returns the names of the labs that have a folder, dead or alive.
     pub fn labs(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for place in self.places()? {
@@ -98,7 +99,7 @@ impl Base {
         Ok(names)
     }
 
-    /// The folders for labs that are there. Somebody else's in place of an older one is none of this user's.
+    /// Returns the existing folders for labs. A folder of another user in place of an older one is skipped.
     fn places(&self) -> Result<Vec<&Path>> {
         let mut places: Vec<_> = self.there()?.map(|there| there.path()).into_iter().collect();
         places.extend(self.others.iter().map(PathBuf::as_path).filter(|other| own::folder(other).is_ok()));
@@ -106,17 +107,17 @@ impl Base {
     }
 }
 
-/// A folder for labs that is there, and this user's.
+/// An existing folder for labs that belongs to this user.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<'b>(&'b Path);
 
 impl<'b> Prepared<'b> {
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &'b Path {
         self.0
     }
 
-    /// Where the folder of a lab is to be.
+    /// Returns the path of a lab's folder.
     pub fn lab(&self, lab: &str) -> Result<PathBuf> {
         check_name(lab)?;
         Ok(self.0.join(lab))
@@ -129,7 +130,7 @@ fn check_name(lab: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!("not a lab's name: {lab:?}"))
-        .hint("a name has letters, digits and dashes, at most 32"))
+        .hint("a name has at most 32 letters, digits and dashes"))
 }
 
 #[cfg(test)]

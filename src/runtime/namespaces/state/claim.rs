@@ -22,7 +22,7 @@ impl Claim {
         Self { folder, turn }
     }
 
-    /// The lock that a keeper holds for life; `None` while one does.
+    /// Takes the lock that a keeper holds for its whole life; `None` while a keeper holds it.
     pub fn life(&self) -> Result<Option<Flock<File>>> {
         let path = self.folder.path().join(LOCK);
         let file = own::append(&inside(&*self.turn, LOCK)).map_err(|e| refused(&path, e))?;
@@ -33,7 +33,7 @@ impl Claim {
         }
     }
 
-    /// Removes what a dead keeper left, but for the folder and its lock.
+    /// Removes what a dead keeper left, except the folder and its lock.
     pub fn clear(&self) -> Result<()> {
         let what = || format!("cannot clear {}", self.folder.path().display());
         for entry in fs::read_dir(self.folder.path()).or_lab(what)?.flatten() {
@@ -44,7 +44,7 @@ impl Claim {
         Ok(())
     }
 
-    /// Removes the folder with all that is in it.
+    /// Removes the folder and everything in it.
     pub fn remove(self) -> Result<()> {
         let path = self.folder.path();
         fs::remove_dir_all(path).or_lab(|| format!("cannot remove {}", path.display()))

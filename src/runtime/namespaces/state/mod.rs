@@ -1,16 +1,16 @@
-//! Where labs keep their state: one folder a lab, held by the lab's keeper for as long as it lives.
+//! Where labs keep their state: one folder per lab, locked by the lab's keeper as long as it lives.
 //!
-//! | file | what it is |
+//! | file | contents |
 //! |---|---|
 //! | `lab.json` | the plan |
 //! | `keeper.sock` | where the keeper listens |
-//! | `lock` | locked by the keeper for life: who can lock it knows that the lab is dead |
-//! | `cgroups` | the control groups it has made, if any |
-//! | `HOST.log` | what the host's own programs have printed |
+//! | `lock` | locked by the keeper as long as it lives: if it can be locked, the lab is dead |
+//! | `cgroups` | the control groups it has created, if any |
+//! | `HOST.log` | the output of the host's own programs |
 //!
-//! Building and clearing are done with the folder itself locked, so that two of them take turns.
+//! The folder itself is locked during building and clearing, so that two processes take turns.
 //!
-//! All of it may lie where others can write, as in `/tmp`. So nothing of it is used before it was seen to be
+//! All of it may be where others can write, e.g. in `/tmp`. So nothing is used before it was checked to be
 //! this user's own.
 
 mod base;
@@ -25,8 +25,8 @@ pub use folder::{Folder, Found};
 
 use crate::Error;
 
-/// The state that cannot be used, above all because somebody else may have made it: whoever can write to it
-/// could have programs started and processes ended on the user's behalf.
+/// The error for state that cannot be used, mainly because somebody else may have created it: whoever can
+/// write to it could have programs started and processes killed on the user's behalf.
 fn refused(path: &Path, cause: io::Error) -> Error {
     Error::lab(format!("cannot keep the lab's state in {}", path.display()))
         .caused_by(cause)

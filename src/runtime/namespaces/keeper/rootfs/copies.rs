@@ -1,12 +1,12 @@
-//! Copies of the machine's folders for hosts to change: in memory, of a bounded size.
+//! Copies of the machine's folders that hosts may change: in memory, of limited size.
 
 use std::{fs, io, os::unix::fs::chown, path::Path};
 
 use super::{detached::Detached, inodes};
 use crate::{Result, error::Context};
 
-/// A copy of a folder in a file system that holds at most this many bytes. All of it belongs to `owner`, where
-/// there is one.
+/// Copies a folder into a file system that holds at most this many bytes. Everything belongs to `owner`, if
+/// given.
 pub fn copy(source: &Path, bytes: u64, owner: Option<u32>) -> Result<Detached> {
     let options =
         [("size", bytes.to_string()), ("nr_inodes", inodes(bytes).to_string()), ("mode", "755".into())];
@@ -15,7 +15,7 @@ pub fn copy(source: &Path, bytes: u64, owner: Option<u32>) -> Result<Detached> {
     Ok(copy)
 }
 
-/// Copies the files and folders in a folder; what is neither is left out.
+/// Copies the files and subfolders of a folder; other file types are left out.
 fn fill(from: &Path, to: &Path, owner: Option<u32>) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;

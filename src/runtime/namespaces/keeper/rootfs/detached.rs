@@ -1,5 +1,5 @@
-//! Mounts that are attached nowhere yet: made where the machine's files can be reached, and attached later by
-//! whoever may not reach them (open_tree(2), fsopen(2), mount_setattr(2)).
+//! Detached mounts: created where the machine's files can be reached, and attached later by a process that
+//! may not reach them (open_tree(2), fsopen(2), mount_setattr(2)).
 
 use std::{
     fs::File,
@@ -20,20 +20,20 @@ use rustix::{
 use super::make_place;
 use crate::{Error, Result, error::Context};
 
-/// A mount without a place.
+/// A mount that is not attached anywhere yet.
 pub struct Detached {
     mount: OwnedFd,
     is_folder: bool,
 }
 
-/// What can be done with what is in a mount.
+/// What a mount allows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Files are read and executed, and never changed.
+    /// Files can be read and executed, but not changed.
     ReadOnly,
-    /// The same, but for who may change them.
+    /// The same, and files can be changed as their modes permit.
     Writable,
-    /// Device files work, and cannot be changed themselves.
+    /// Device files work, but cannot be changed themselves.
     Devices,
 }
 
@@ -49,7 +49,7 @@ impl Kind {
 }
 
 impl Detached {
-    /// Another mount of what is at that path, with all that is mounted below it.
+    /// Clones the mount at a path, with everything mounted below it.
     pub fn of(path: &Path, kind: Kind) -> Result<Self> {
         let what = || format!("cannot show {} to a host", path.display());
         let is_folder = path.metadata().or_lab(what)?.is_dir();
@@ -61,7 +61,7 @@ impl Detached {
         Ok(mount)
     }
 
-    /// A new tmpfs, with options such as `size`.
+    /// Creates a tmpfs, with options such as `size`.
     pub fn tmpfs(options: &[(&str, String)]) -> Result<Self> {
         let make = || {
             let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
@@ -75,7 +75,7 @@ impl Detached {
         Ok(Self { mount, is_folder: true })
     }
 
-    /// Bounds what can be done with what is in it, also with what is mounted below.
+    /// Restricts what the mount allows, and those mounted below it.
     pub fn protect(&self, kind: Kind) -> Result<()> {
         set(&self.mount, kind.attributes(), None).map_err(|e| {
             let error = Error::lab("cannot protect what hosts share").caused_by(e);
@@ -83,18 +83,18 @@ impl Detached {
         })
     }
 
-    /// Shows what is in it as this user namespace maps the owners of its files.
+    /// Shows its files as this user namespace maps their owners.
     pub fn map_owners(&self, namespace: &File) -> nix::Result<()> {
         // `MOUNT_ATTR_IDMAP` of `linux/mount.h`.
         set(&self.mount, MountAttrFlags::from_bits_retain(0x0010_0000), Some(namespace))
     }
 
-    /// Where this process reaches what is in it.
+    /// Returns the path at which this process can reach its contents.
     pub fn path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.mount.as_raw_fd()).into()
     }
 
-    /// Gives it a place in this process's mount namespace, which is made for it where there is none.
+    /// Attaches it in this process's mount namespace, creating the mount point if necessary.
     pub fn attach(&self, place: &Path) -> Result<()> {
         let what = || format!("cannot mount at {}", place.display());
         make_place(place, self.is_folder).or_lab(what)?;
@@ -103,7 +103,7 @@ impl Detached {
     }
 }
 
-/// Adds attributes to a mount and to those below it (mount_setattr(2)).
+/// Sets attributes of a mount and of those below it (mount_setattr(2)).
 #[allow(unsafe_code, reason = "the call has no safe wrapper")]
 fn set(mount: &OwnedFd, attributes: MountAttrFlags, namespace: Option<&File>) -> nix::Result<()> {
     /// The kernel's `struct mount_attr`.
@@ -118,7 +118,7 @@ fn set(mount: &OwnedFd, attributes: MountAttrFlags, namespace: Option<&File>) ->
     let namespace = u64::try_from(namespace).map_err(|_| Errno::EBADF)?;
     let wanted = MountAttr { set: attributes.bits().into(), clear: 0, propagation: 0, namespace };
     let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
-    // SAFETY: the path is a C string, and `wanted` is the kernel's structure and of that size.
+    // SAFETY: the path is a C string, and `wanted` is the kernel's structure, with its size.
     let set = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,

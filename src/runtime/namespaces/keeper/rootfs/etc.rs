@@ -1,4 +1,4 @@
-//! The hosts' `/etc`: a few files of the machine that programs look for, and those that are the lab's own.
+//! The hosts' `/etc`: a few of the machine's files that programs look for, and the lab's own.
 
 use std::{
     fs::{self, File},
@@ -18,7 +18,7 @@ use crate::{
     topology::Plan,
 };
 
-/// Files of the machine that hosts have a copy of, where it has them.
+/// The machine's files that hosts get a copy of, if present.
 const FILES: [&str; 27] = [
     "bash.bashrc",
     "bindresvport.blacklist",
@@ -49,7 +49,7 @@ const FILES: [&str; 27] = [
     "timezone",
 ];
 
-/// Folders that hosts share, by how their names begin. What is in them only for the machine's root stays so.
+/// Prefixes of the folders that hosts share. What only the machine's root may read stays unreadable.
 const FOLDERS: [&str; 18] = [
     "alternatives",
     "bash_completion.d",
@@ -71,18 +71,18 @@ const FOLDERS: [&str; 18] = [
     "xdg",
 ];
 
-/// Folders of certificates, below `/etc`. Their neighbours are keys.
+/// Folders of certificates, below `/etc`. The folders beside them hold keys.
 const CERTIFICATES: [&str; 3] = ["ssl/certs", "pki/tls/certs", "pki/ca-trust/extracted"];
 
-/// More of one file nobody needs, in bytes.
+/// Maximum size of one file, in bytes.
 const LONGEST: u64 = 4 << 20;
 
-/// System accounts have ids below; those above are people's, and none of a host's business.
+/// System accounts have lower ids; those from here on are people's, and of no concern to a host.
 const PEOPLE: u32 = 1000;
-/// `nobody`, and `nogroup`.
+/// The id of `nobody` and `nogroup`.
 const NOBODY: u32 = 65534;
 
-/// Where names are looked up: in files alone, since a lab's wire leads to no server of names.
+/// Name resolution: files only, since a lab has no DNS server.
 const NSSWITCH: &str = "\
 passwd: files
 group: files
@@ -95,14 +95,14 @@ ethers: files
 rpc: files
 ";
 
-/// What is mounted for the hosts' `/etc`: it, and then the folders to be mounted in it.
+/// The mounts of the hosts' `/etc`: the folder itself, then the folders mounted in it.
 pub struct Etc {
     pub files: Detached,
     pub folders: Vec<(PathBuf, Detached)>,
 }
 
 impl Etc {
-    /// Makes it from the machine's.
+    /// Builds it from the machine's.
     pub fn build(plan: &Plan) -> Result<Self> {
         let files = Detached::tmpfs(&[("mode", "755".into())])?;
         let path = files.path();
@@ -115,7 +115,7 @@ impl Etc {
         write(&path.join("group"), group().as_bytes())?;
         write(&path.join("nsswitch.conf"), NSSWITCH.as_bytes())?;
         write(&path.join("hosts"), hosts(plan).as_bytes())?;
-        // Each host has its own there.
+        // Each host mounts its own over it.
         write(&path.join("hostname"), b"")?;
         let folders = folders();
         for name in &folders {
@@ -127,7 +127,7 @@ impl Etc {
     }
 }
 
-/// The folders of `/etc` that hosts share.
+/// Returns the folders of `/etc` that hosts share.
 fn folders() -> Vec<PathBuf> {
     let entries = fs::read_dir("/etc").into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -136,7 +136,7 @@ fn folders() -> Vec<PathBuf> {
     all.filter(|name| Path::new("/etc").join(name).is_dir()).collect()
 }
 
-/// A file that everybody may read.
+/// Reads a file, if everybody may read it.
 fn readable(path: &Path) -> Option<Vec<u8>> {
     let file = File::open(path).ok()?;
     let found = file.metadata().ok()?;
@@ -148,7 +148,7 @@ fn readable(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The machine's system accounts, and the hosts' own two.
+/// Returns the machine's system accounts and the hosts' own two.
 fn passwd() -> String {
     let own = [
         "root:x:0:0:root:/root:/bin/bash".to_owned(),
@@ -161,7 +161,7 @@ fn group() -> String {
     accounts("/etc/group", &["root:x:0:".to_owned(), format!("{STUDENT}:x:{STUDENT_ID}:")])
 }
 
-/// Our own lines, and those of the system accounts of such a file.
+/// Returns our own lines and those of the file's system accounts.
 fn accounts(file: &str, own: &[String; 2]) -> String {
     let text = readable(Path::new(file)).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -174,7 +174,7 @@ fn accounts(file: &str, own: &[String; 2]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// `/etc/hosts`: every host of the lab by name.
+/// Returns `/etc/hosts`, with every host of the lab by name.
 fn hosts(plan: &Plan) -> String {
     let mut text = String::from("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
     for (address, name) in plan.addresses() {

@@ -1,10 +1,10 @@
-//! What a host sees of files: the machine's programs read-only, and all else of its own.
+//! A host's file system: the machine's programs, read-only, and everything else its own.
 //!
-//! A host's mounts are made in three steps. The keeper, who reaches the machine's files, makes the mounts
-//! without giving them a place ([`sources`]). Once a lab, a *template* is built of them in a mount namespace
-//! of its own, by root of the hosts: everything that hosts share, and nothing else of the machine. Each host
-//! starts from a copy of that namespace and puts a root of its own over the template. So a host never has the
-//! machine's other folders, not even for a moment, and its copy of the mounts is short.
+//! A host's mounts are created in three steps. The keeper, which can reach the machine's files, creates the
+//! mounts without attaching them ([`sources`]). Once per lab, the hosts' root builds a *template* of them in
+//! a separate mount namespace: everything that hosts share, and nothing else of the machine. Each host starts
+//! from a copy of that namespace and puts its own root over the template. So a host never has access to the
+//! machine's other folders, not even for a moment, and its copy of the mounts is small.
 
 mod copies;
 mod detached;
@@ -51,15 +51,15 @@ const OWN: [(&str, u32); 12] = [
     ("var/tmp", 0o1777),
 ];
 
-/// Where the template is put together: any folder that everybody may enter. What is in it is hidden there.
+/// Where the template is built: any folder that everybody may enter. Its contents are hidden there.
 const ANYWHERE: &str = "/usr";
-/// In the template: where a host makes its root before it moves there.
+/// In the template: where a host builds its root before it moves there.
 const NEW: &str = "/new";
-/// In the template: file systems of the machine. Another of their kind can be mounted only where they are
-/// seen (mount_namespaces(7)); a host lets go of them when it has its own.
+/// In the template: the machine's own file systems. Others of their type can be mounted only where these are
+/// visible (mount_namespaces(7)); a host unmounts them once it has its own.
 const SYSTEM: [&str; 2] = ["proc", "sys"];
 
-/// The template, as a host that starts on it knows it.
+/// The template that hosts start from.
 pub struct RootTemplate {
     /// Its mount namespace.
     namespace: File,
@@ -70,8 +70,8 @@ pub struct RootTemplate {
 }
 
 impl RootTemplate {
-    /// Builds the template, in a new mount namespace. `programs` is where ours are. What hosts have to do
-    /// without is added to `warnings`.
+    /// Builds the template, in a new mount namespace. `programs` is the folder of netlab's programs. What
+    /// hosts have to do without is added to `warnings`.
     pub fn build(plan: &Plan, programs: &Path, ids: &Ids, warnings: &mut Vec<Warning>) -> Result<Self> {
         let sources = Sources::prepare(plan, programs, ids, warnings)?;
         let ((), namespace) = child::run("build the hosts' files", || {
@@ -88,13 +88,13 @@ impl RootTemplate {
         Ok(Self { namespace: namespace.into(), folders, links, has_student: ids.student().is_some() })
     }
 
-    /// Puts this process on the template.
+    /// Moves this process into the template's mount namespace.
     pub fn go(&self) -> Result<()> {
-        setns(&self.namespace, CloneFlags::CLONE_NEWNS).or_lab(|| "cannot go to the hosts' files")
+        setns(&self.namespace, CloneFlags::CLONE_NEWNS).or_lab(|| "cannot enter the hosts' mount namespace")
     }
 
-    /// Gives this process, host number `n` of the plan, a root of its own. It is to be PID 1 of a new
-    /// PID namespace, in a copy of the template's mount namespace.
+    /// Gives this process, host number `n` of the plan, its own root. It must be PID 1 of a new PID
+    /// namespace, in a copy of the template's mount namespace.
     pub fn enter(&self, host: &HostPlan, n: usize) -> Result<()> {
         tmpfs(Path::new(NEW), &bounded("mode=755", host.limits.disk))?;
         chdir(NEW).or_lab(|| "cannot enter the host's root")?;
@@ -115,7 +115,7 @@ impl RootTemplate {
         mount_folders(host, n)?;
         for name in SYSTEM {
             let seen = format!("/.{name}");
-            umount2(seen.as_str(), MntFlags::MNT_DETACH).or_lab(|| format!("cannot let go of {seen}"))?;
+            umount2(seen.as_str(), MntFlags::MNT_DETACH).or_lab(|| format!("cannot unmount {seen}"))?;
         }
         mount_at(Some(Path::new(".")), Path::new("/"), None, MsFlags::MS_MOVE, None)?;
         chroot(".").and_then(|()| chdir("/")).or_lab(|| "cannot enter the host's root")
@@ -127,13 +127,14 @@ impl RootTemplate {
         }
         let home = format!("home/{STUDENT}");
         folder(&home, 0o755)?;
-        chown(&home, Some(STUDENT_ID), Some(STUDENT_ID)).or_lab(|| format!("cannot give away {home}"))
+        chown(&home, Some(STUDENT_ID), Some(STUDENT_ID))
+            .or_lab(|| format!("cannot change the owner of {home}"))
     }
 }
 
-/// Puts the lab's mounts in their places, in the current folder, and takes that for root.
+/// Attaches the lab's mounts in the current folder, and makes that the root.
 fn build_here(plan: &Plan, sources: &Sources) -> Result<()> {
-    // Nothing that is mounted here may show outside, and nothing from outside may turn up here.
+    // Mounts made here must not appear outside, nor those made outside appear here.
     mount_at(None, Path::new("/"), None, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None)?;
     tmpfs(Path::new(ANYWHERE), "mode=755")?;
     chdir(ANYWHERE).or_lab(|| format!("cannot enter {ANYWHERE}"))?;
@@ -161,11 +162,11 @@ fn build_here(plan: &Plan, sources: &Sources) -> Result<()> {
     sys::read_only(Path::new("/"), false).or_lab(|| "cannot make the hosts' root read-only")
 }
 
-/// Mounts the kernel's file systems, as this host's own.
+/// Mounts the kernel's file systems for this host.
 fn mount_system(disk: Option<u64>) -> Result<()> {
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount_at(None, Path::new("proc"), Some("proc"), plain, None)?;
-    // Some containers hide part of /sys, and then there can be no other one. Nothing that a lab does needs it.
+    // Some containers hide part of /sys, and then it cannot be mounted again. Labs do not need it.
     let _ = mount_at(None, Path::new("sys"), Some("sysfs"), plain | MsFlags::MS_RDONLY, None);
     let terminals = Some("newinstance,ptmxmode=0666,mode=620");
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
@@ -173,17 +174,17 @@ fn mount_system(disk: Option<u64>) -> Result<()> {
     tmpfs(Path::new("dev/shm"), &bounded("mode=1777", disk))
 }
 
-/// Mounts what of the machine the host is to see.
+/// Mounts the machine's folders that the host is to see.
 fn mount_folders(host: &HostPlan, n: usize) -> Result<()> {
     for (m, wanted) in host.mounts.iter().enumerate() {
         let target = wanted.target.strip_prefix("/").unwrap_or(&wanted.target);
-        // As the student sees it, and over that as root does. Who runs a program as the student takes the
-        // upper one away ([`reveal`]).
+        // First as the student sees it, and over that as root does. To run a program as the student, the
+        // upper mount is removed ([`reveal`]).
         for place in [students_point(n, m), mount_point(n, m)] {
             let source = Path::new("/").join(place);
             if source.exists() {
                 bind_like(&source, target).map_err(|e| {
-                    e.hint("a host's /usr and /etc are the machine's; mount elsewhere, as under /root")
+                    e.hint("a host's /usr and /etc are the machine's; mount elsewhere, e.g. under /root")
                 })?;
             }
         }
@@ -191,7 +192,7 @@ fn mount_folders(host: &HostPlan, n: usize) -> Result<()> {
     Ok(())
 }
 
-/// In a mount namespace of its own, shows this process the host's folders as the student sees them.
+/// Moves this process into a new mount namespace that shows the host's folders as the student sees them.
 pub fn reveal(ids: &Ids, host: &HostPlan) -> Result<()> {
     let mapped: Vec<_> = host.mounts.iter().filter(|m| m.copy.is_none()).collect();
     if mapped.is_empty() || !ids.can_map_mounts() {
@@ -206,7 +207,7 @@ pub fn reveal(ids: &Ids, host: &HostPlan) -> Result<()> {
     Ok(())
 }
 
-/// Takes the current folder for root, and detaches all that was there before.
+/// Makes the current folder the root, and detaches everything that was there before.
 fn leave_machine() -> Result<()> {
     pivot_root(".", ".").or_lab(|| "cannot change the root")?;
     umount2(".", MntFlags::MNT_DETACH).or_lab(|| "cannot detach the machine's folders")?;
@@ -218,7 +219,7 @@ fn hostname_file(host: usize) -> PathBuf {
     format!("hostname{host}").into()
 }
 
-/// In the template: what will be mounted on a host.
+/// In the template: where a folder for a host is kept.
 fn mount_point(host: usize, mount: usize) -> PathBuf {
     format!("mount{host}-{mount}").into()
 }
@@ -241,7 +242,7 @@ fn tmpfs(target: &Path, options: &str) -> Result<()> {
     mount_at(None, target, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(options))
 }
 
-/// Mount options of a file system that holds at most this many bytes, and files in proportion.
+/// Mount options of a file system that holds at most this many bytes, with a proportional number of files.
 fn bounded(options: &str, bytes: Option<u64>) -> String {
     match bytes {
         Some(bytes) => format!("{options},size={bytes},nr_inodes={}", inodes(bytes)),
@@ -249,12 +250,12 @@ fn bounded(options: &str, bytes: Option<u64>) -> String {
     }
 }
 
-/// How many files a file system of that size may have.
+/// Returns how many files a file system of that size may have.
 fn inodes(bytes: u64) -> u64 {
     1024 + bytes / 4096
 }
 
-/// Makes a file or a folder to mount something on, where there is none.
+/// Creates a file or folder as a mount point, if there is none.
 fn make_place(place: &Path, is_folder: bool) -> io::Result<()> {
     if is_folder {
         return fs::create_dir_all(place);
@@ -266,7 +267,7 @@ fn make_place(place: &Path, is_folder: bool) -> io::Result<()> {
     }
 }
 
-/// Binds a file or folder to a place that is made for it.
+/// Bind-mounts a file or folder, creating the mount point.
 fn bind_like(source: &Path, target: &Path) -> Result<()> {
     let what = || format!("cannot show {} to a host", source.display());
     make_place(target, fs::metadata(source).or_lab(what)?.is_dir()).or_lab(what)?;

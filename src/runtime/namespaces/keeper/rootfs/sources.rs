@@ -1,5 +1,5 @@
-//! What a lab's hosts share of the machine, as mounts that are still without a place. The keeper makes them:
-//! root of the hosts may not reach all of it.
+//! The machine's files that a lab's hosts share, as detached mounts. The keeper creates them, since the
+//! hosts' root may not reach all of the files.
 
 use std::{
     fs,
@@ -24,8 +24,8 @@ use crate::{
     topology::{Mount, Plan},
 };
 
-/// The machine's folders of programs, where it has them. A link is made again as a link: on most systems
-/// `/bin` is one to `/usr/bin`.
+/// The machine's folders of programs, if present. A symbolic link is recreated as one: on most systems `/bin`
+/// links to `/usr/bin`.
 const SHARED: [&str; 9] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu"];
 
 /// Device files that hosts share.
@@ -40,26 +40,26 @@ pub const DEVICE_LINKS: [(&str, &str); 5] = [
     ("dev/stderr", "/proc/self/fd/2"),
 ];
 
-/// What is to be seen at a place.
+/// What is visible at a path.
 pub enum Source {
     /// This.
     Mount(Detached),
-    /// What is at another place, which comes before.
+    /// The same as at another path, which comes earlier.
     Same(PathBuf),
 }
 
 /// What hosts share.
 pub struct Sources {
-    /// What is mounted by its place in the template, parents first.
+    /// The mounts by their path in the template, parents first.
     pub mounts: Vec<(PathBuf, Source)>,
-    /// Folders that each host has, too.
+    /// Folders to create on each host.
     pub folders: Vec<&'static str>,
-    /// Links that each host has, too.
+    /// Symbolic links to create on each host.
     pub links: Vec<(&'static str, PathBuf)>,
 }
 
 impl Sources {
-    /// Makes all of it, for the hosts of a plan.
+    /// Prepares everything for the hosts of a plan.
     pub fn prepare(plan: &Plan, programs: &Path, ids: &Ids, warnings: &mut Vec<Warning>) -> Result<Self> {
         let mut sources = Self { mounts: Vec::new(), folders: vec!["opt", "dev", "etc"], links: Vec::new() };
         for name in SHARED {
@@ -69,7 +69,7 @@ impl Sources {
         sources.programs(programs, plan.untrusted && ids.can_map_mounts())?;
         sources.devices()?;
         for name in SYSTEM {
-            // To be seen, and never reached: a host lets go of it before it has any program.
+            // Visible but never used: a host unmounts it before it runs any program.
             let mount = Detached::of(&Path::new("/").join(name), Kind::Writable)?;
             sources.mount(format!(".{name}"), mount);
         }
@@ -102,8 +102,8 @@ impl Sources {
         Ok(())
     }
 
-    /// Shows our programs. A PID 1 that is `closed` nobody on a host can read: so the kernel lets nobody
-    /// there trace it either, nor what it is the launcher of (ptrace(2), `PTRACE_MODE_READ`).
+    /// Mounts netlab's programs. With `closed`, nobody on a host can read PID 1, so the kernel does not let
+    /// anybody there trace it or the programs it launches (ptrace(2), `PTRACE_MODE_READ`).
     fn programs(&mut self, folder: &Path, closed: bool) -> Result<()> {
         let place = Path::new(&programs::FOLDER[1..]);
         let own = Detached::tmpfs(&[("mode", "755".into())])?;
@@ -148,13 +148,13 @@ impl Sources {
         for (n, host) in plan.hosts.iter().enumerate() {
             for (m, wanted) in host.mounts.iter().enumerate() {
                 let places = [mount_point(n, m), students_point(n, m)];
-                // Made once for all hosts that see the same; of a copy there must be but one.
+                // Created once for all hosts with the same view; in particular there must be only one copy.
                 let is_same = |(known, _): &&(&Mount, [PathBuf; 2])| {
                     let alike = wanted.copy.is_some() || known.read_only == wanted.read_only;
                     known.source == wanted.source && known.copy.is_some() == wanted.copy.is_some() && alike
                 };
                 if let Some((_, made)) = first.iter().find(is_same) {
-                    // The student's view is there only where it is another one than root's.
+                    // The student's view exists only if it differs from root's.
                     let views = if wanted.copy.is_none() && ids.can_map_mounts() { 2 } else { 1 };
                     let same = places.into_iter().zip(made.clone()).take(views);
                     self.mounts.extend(same.map(|(place, made)| (place, Source::Same(made))));
@@ -170,8 +170,8 @@ impl Sources {
         Ok(())
     }
 
-    /// Shows a folder of the machine to a host: to root and to the student, each as their own, where the
-    /// kernel can show it so.
+    /// Mounts a folder of the machine on a host: root and the student each see it as their own, if the kernel
+    /// can do that.
     fn host_mount(
         &mut self,
         wanted: &Mount,
