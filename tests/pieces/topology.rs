@@ -68,7 +68,7 @@ fn a_plan_stays_clear_of_what_is_taken() {
     let error = fixed.plan("lab", &["198.18.5.128/25".parse().unwrap()]).unwrap_err();
     let shown = Problems::of(&error).unwrap().to_string();
     assert!(shown.contains("lab.yaml:1:26"), "{shown}");
-    assert!(shown.contains("in use on this machine, as 198.18.5.128/25"), "{shown}");
+    assert!(shown.contains("overlaps with 198.18.5.128/25, which is in use"), "{shown}");
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn what_is_suggested_is_right_and_spelled_as_it_was() {
 
 #[test]
 fn places_are_right_whatever_the_text() {
-    let expected = "2:3 hosts.é: wrong name; expected a hostname (RFC 1123): lower-case letters, digits and dashes, first a letter";
+    let expected = "2:3 hosts.é: wrong name; expected a hostname (RFC 1123): lower-case letters, digits and dashes, starting with a letter";
     assert_eq!(wrong("hosts: # 😀é\n  é: {}\n"), expected);
     assert_eq!(wrong("\u{FEFF}hosts: # with a byte-order mark\n  é: {}\n"), expected);
     assert_eq!(wrong("hosts:\r\n  é: {}\r\n"), expected);
@@ -336,7 +336,7 @@ fn the_schema_is_kept_to() {
         ),
         (
             "env: {1X: a}",
-            "3:13 hosts.a.env.1X: wrong name; expected a variable's name: letters, digits and `_`, first no digit",
+            "3:13 hosts.a.env.1X: wrong name; expected a variable's name: letters, digits and `_`, not starting with a digit",
         ),
         (
             "address: 198.18.5",
@@ -361,7 +361,7 @@ fn the_schema_is_kept_to() {
         ),
         (
             "limits: {memory: 256M}",
-            "3:24 hosts.a.limits.memory: wrong value: the text `256M`; expected an amount of memory, as `256MiB`, or `none`; the units are KiB, MiB and GiB",
+            "3:24 hosts.a.limits.memory: wrong value: the text `256M`; expected an amount of memory, e.g. `256MiB`, or `none`; the units are KiB, MiB and GiB",
         ),
         (
             "limits: {cpus: 0}",
@@ -389,7 +389,7 @@ fn what_no_schema_can_say_is_checked_too() {
             "links: [{segment: ofice}]",
             "3:25 hosts.a.links[0].segment: no segment `ofice`; expected one of the file's: `lan`, `office`; did you mean office?",
         ),
-        ("links: [lan, lan]", "3:20 hosts.a.links[1]: `lan` a second time; expected one link a segment"),
+        ("links: [lan, lan]", "3:20 hosts.a.links[1]: `lan` a second time; expected one link per segment"),
         (
             "address: 10.0.0.1",
             "3:16 hosts.a.address: 10.0.0.1 is outside of 198.18.5.0/24; expected a free address from 198.18.5.2 to 198.18.5.254",
@@ -416,7 +416,7 @@ fn what_no_schema_can_say_is_checked_too() {
         ),
         (
             "address: 198.18.5.7, links: [{segment: lan, address: 198.18.5.7}]",
-            "3:16 hosts.a.address: the first link has an address, too; expected one address a link",
+            "3:16 hosts.a.address: the first link has an address, too; expected one address per link",
         ),
         (
             "role: router, links: [lan]",
@@ -429,11 +429,11 @@ fn what_no_schema_can_say_is_checked_too() {
         ),
         (
             "mounts: [\"/tmp:/x/../proc/\"]",
-            "3:16 hosts.a.mounts[0]: a host needs /proc for itself; expected another target, as `/lab`",
+            "3:16 hosts.a.mounts[0]: a host needs its own /proc; expected another target, e.g. `/lab`",
         ),
         (
             "mounts: [\"/tmp:/l\", \"/tmp:/l/\"]",
-            "3:27 hosts.a.mounts[1]: /l a second time; expected one mount a target",
+            "3:27 hosts.a.mounts[1]: /l a second time; expected one mount per target",
         ),
         ("}, a1: {}, a: {count: 2", "3:18 hosts.a: a second time, after line 3; expected each key once"),
         (
@@ -451,15 +451,15 @@ fn what_no_schema_can_say_is_checked_too() {
     for (subnets, expected) in [
         (
             "{a: {subnet: 198.18.5.7/24}}",
-            "1:24 segments.a.subnet: has bits behind the prefix; expected the subnet's first address; did you mean 198.18.5.0/24?",
+            "1:24 segments.a.subnet: has bits set after the prefix; expected the subnet's first address; did you mean 198.18.5.0/24?",
         ),
         (
             "{a: {subnet: 198.18.300.0/24}}",
-            "1:24 segments.a.subnet: `198.18.300.0/24` is no subnet; expected four numbers up to 255, a prefix up to 30",
+            "1:24 segments.a.subnet: `198.18.300.0/24` is not a subnet; expected four numbers up to 255, and a prefix up to 30",
         ),
         (
             "{a: {subnet: 198.18.5.0}}",
-            "1:24 segments.a.subnet: wrong value: the text `198.18.5.0`; expected a subnet, as `198.18.5.0/24`",
+            "1:24 segments.a.subnet: wrong value: the text `198.18.5.0`; expected a subnet, e.g. `198.18.5.0/24`",
         ),
         (
             "{a: {subnet: 198.18.5.0/31}}",
@@ -467,7 +467,7 @@ fn what_no_schema_can_say_is_checked_too() {
         ),
         (
             "{a: {subnet: 127.0.1.0/24}}",
-            "1:24 segments.a.subnet: not for hosts; expected a subnet of unicast addresses, as `198.18.5.0/24`",
+            "1:24 segments.a.subnet: not for hosts; expected a subnet of unicast addresses, e.g. `198.18.5.0/24`",
         ),
         (
             "{a: {subnet: 198.18.5.0/24}, b: {subnet: 198.18.5.0/25}}",
