@@ -85,7 +85,7 @@ fn what_is_no_workspace_or_leads_out_of_it_is_refused() {
     fs::remove_file(folder.path().join("notes.txt")).unwrap();
     File::create(folder.path().join("data")).unwrap().set_len(5 << 20).unwrap();
     let error = submit(folder.path());
-    assert!(error.contains("data has 5120 KiB; at most 4096 are taken"), "{error}");
+    assert!(error.contains("data has 5120 KiB; the limit is 4096 KiB"), "{error}");
     assert!(submit(&folder.path().join("src")).contains("netlab init"));
 }
 
@@ -170,7 +170,7 @@ fn hostile_archives_are_refused_and_touch_nothing_outside() {
     assert_eq!(why("device"), "null is a device");
     assert_eq!(why("hard"), "link is a hard link");
     assert_eq!(why("soft"), "link is a symbolic link");
-    let wrong = "the archive is damaged: a header, a checksum or what is packed is wrong";
+    let wrong = "the archive is damaged: a header, a checksum or the compressed data is wrong";
     assert_eq!(why("bomb"), wrong);
     assert!(why("many").contains("more than 2000 files"), "{refused:?}");
     assert!(why("noise").contains("neither tar"), "{refused:?}");
@@ -320,7 +320,7 @@ fn nobody_who_handed_in_anything_is_missing() {
         class.submissions.iter().map(|s| (s.student.clone(), why(s))).collect()
     };
     let row = |name: &str, why: &str| (name.to_owned(), why.to_owned());
-    let unread = |ending: &str| format!("a {ending} is not read: hand in .tar.gz or .zip");
+    let unread = |ending: &str| format!("{ending} is not supported: hand in .tar.gz or .zip");
     let of_folder = Class::open(&class, Path::new("grades")).unwrap();
     assert_eq!(
         told(&of_folder),
@@ -360,8 +360,8 @@ fn nobody_who_handed_in_anything_is_missing() {
             row("Bea", "taken"),
             row("Cleo", "taken"),
             row("Dan", "taken"),
-            row("Eli", "2 archives, and no telling which one counts"),
-            row("Fay", "only a text was handed in, and no file"),
+            row("Eli", "there are 2 archives, and it is unclear which one counts"),
+            row("Fay", "only text was handed in, no file"),
             row("Gus", "the name \"Gus_7_assignsubmission_file_/../../x\" leads out of its folder"),
         ]
     );
@@ -407,7 +407,7 @@ fn no_link_leads_out_of_a_class_and_nobody_vanishes() {
     for ((name, why), words) in told[1..].iter().zip([
         "the link ws.tar.gz leads out",
         "the link top.tar.gz leads out",
-        "there is a .netlab-grades",
+        "it contains .netlab-grades",
     ]) {
         assert!(why.starts_with(words), "{name}: {why}");
     }

@@ -49,7 +49,7 @@ pub fn started_listed_stopped_and_shown(bench: &Bench) {
     assert_eq!((&list[0]["dropped"], &list[0]["ended_early"]), (&0.into(), &Value::Null));
     assert_eq!(fs::read_dir(captures).unwrap().count(), 1, "the capture and nothing beside it");
     let said = bench.fails(2, &["capture", "stop", "one", "--captures", captures]);
-    assert!(said.contains("nothing records to one.pcapng"), "{said}");
+    assert!(said.contains("nothing is recording to one.pcapng"), "{said}");
 
     let shown = bench.json(&["capture", "show", &file, "--json"]);
     assert!(shown["packets"].as_u64().unwrap() >= 7 && shown["dropped"] == 0);
