@@ -136,7 +136,7 @@ fn a_file_that_is_there_stays_as_it_is() {
     let path = folder.path().join("a.pcapng");
     fs::write(&path, "mine").unwrap();
     let error = Recorder::create(&path, &segments(), NAMES).err().expect("an error");
-    assert_eq!(error.message, format!("{} exists already", path.display()));
+    assert_eq!(error.message, format!("{} already exists", path.display()));
     assert_eq!(fs::read(&path).unwrap(), b"mine");
 }
 
@@ -186,7 +186,7 @@ fn a_full_disk_is_an_error_and_the_file_stays_whole() {
         let kept = recorder.count();
         assert_eq!(
             error.message,
-            format!("cannot write {}; it keeps the {kept} packets until then", path.display())
+            format!("cannot write {}; the {kept} packets recorded so far are in it", path.display())
         );
         assert!(error.hint.is_some_and(|h| h.contains("space")));
         let bytes = fs::read(&path).unwrap();

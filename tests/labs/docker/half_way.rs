@@ -120,7 +120,7 @@ pub fn a_down_that_is_interrupted_twice_says_what_is_left() {
     assert!(lines.any(|line| line.contains("is still being taken down")));
     send(&down, Signal::SIGINT);
     let finishes = format!("`netlab down --lab {}` finishes it", lab.name);
-    assert!(lines.any(|line| line.contains(&goes_on)));
+    assert!(lines.any(|line| line.contains(&finishes)));
     assert_eq!(down.wait().unwrap().code(), Some(130));
     engine.go_on();
     succeeds(netlab(&lab.name, &["down"]));

@@ -61,7 +61,7 @@ fn what_is_cut_gives_what_is_there() {
         let damage = contents.damage.unwrap();
         assert_eq!(
             (damage.packets, &damage.why[..]),
-            (contents.packets, "cannot read on: the compressed data ends early")
+            (contents.packets, "cannot read further: the compressed data ends early")
         );
         // Nothing but the check at the end is missing: all packets are there, and the damage is told.
         let contents = read(&file[..file.len() - 1]);
@@ -78,7 +78,7 @@ fn a_wrong_checksum_is_told() {
         file[at] ^= 1;
         let contents = read(&file[..]);
         assert_eq!(contents.packets, PACKETS);
-        assert_eq!(contents.damage.unwrap().why, "cannot read on: the compressed data is damaged");
+        assert_eq!(contents.damage.unwrap().why, "cannot read further: the compressed data is damaged");
     }
 }
 
@@ -86,7 +86,7 @@ fn a_wrong_checksum_is_told() {
 fn what_is_compressed_must_be_a_capture() {
     for compress in FORMATS {
         let error = Reader::new(&compress(b"hola, mundo")[..], "x").unwrap_err();
-        assert!(error.message.contains("is no capture: it begins with 68 6f 6c 61"), "{}", error.message);
+        assert!(error.message.contains("is not a capture: it starts with 68 6f 6c 61"), "{}", error.message);
         assert!(Reader::new(&compress(&compress(&capture()))[..], "x").is_err(), "twice");
     }
 }

@@ -62,12 +62,12 @@ fn blocks_that_lie() {
     let begin = || vec![section(LITTLE), interface(LITTLE, 1, 0, &[])];
     let sized = |len: u32| [LITTLE.u32(6), LITTLE.u32(len), vec![0; 40]].concat();
     let cases: [(Vec<u8>, &str); 8] = [
-        (sized(8), "cannot be"),
-        (sized(13), "cannot be"),
+        (sized(8), "impossible"),
+        (sized(13), "impossible"),
         (sized(u32::MAX - 3), "more than any packet has"),
         (sized(1 << 20), "early"),
         (sized(16), "at its end"),
-        (packet(LITTLE, 1, 0, &frames()[0]), "nothing describes"),
+        (packet(LITTLE, 1, 0, &frames()[0]), "is not described"),
         (block(LITTLE, 6, &[vec![0; 12], LITTLE.u32(64), vec![0; 44]]), "in a shorter block"),
         (block(LITTLE, 6, &[vec![0; 8]]), "too short"),
     ];
@@ -111,7 +111,7 @@ fn other_versions_of_the_formats_are_not_guessed_at() {
     let mut old = pcap(&frames());
     old[4] = 1;
     let damage = read(&old[..]).damage.unwrap();
-    assert_eq!(damage.why, "version 1.4 of the format, which is none that is known");
+    assert_eq!(damage.why, "version 1.4 of the format is unknown");
     let mut new = pcapng();
     new[12] = 2;
     let damage = read(&new[..]).damage.unwrap();

@@ -167,9 +167,9 @@ fn it_matters_not_how_the_bytes_come() {
 fn what_is_no_capture_is_refused_with_its_first_bytes() {
     let refused = |bytes: &[u8]| Reader::new(bytes, "x.pcap").unwrap_err();
     let error = refused(b"\x7fELF and so on");
-    assert_eq!(error.message, "x.pcap is no capture: it begins with 7f 45 4c 46");
+    assert_eq!(error.message, "x.pcap is not a capture: it starts with 7f 45 4c 46");
     assert_eq!(error.kind, netlab::Kind::Usage);
-    assert_eq!(refused(b"ab").message, "x.pcap is no capture: it begins with 61 62");
+    assert_eq!(refused(b"ab").message, "x.pcap is not a capture: it starts with 61 62");
     assert_eq!(refused(b"").message, "x.pcap is empty");
     assert!(refused(b"\x1f\x8b\x08\0").message.contains("the compressed data ends early"));
     for (tool, bytes) in [("xz", &b"\xfd7zXZ\0"[..]), ("bzip2", b"BZh9"), ("lz4", b"\x04\x22\x4d\x18")] {

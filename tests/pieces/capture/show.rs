@@ -146,7 +146,7 @@ fn messages_name_the_standard_input_and_count_in_english() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "0 packets, 0 TCP conversations\n");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("the standard input: damaged at byte 24, after packet 0: "), "{said}");
+    assert!(said.contains("standard input: damaged at byte 24, after packet 0: "), "{said}");
     assert!(said.contains("the file ends 1 byte early"), "{said}");
 
     let (_folder, path) = self::file(&file);
@@ -204,7 +204,7 @@ fn what_is_no_capture_exits_2() {
     let (folder, path) = file(b"#!/bin/sh\n");
     let said =
         |path: &str| String::from_utf8(netlab(&[path]).assert().code(2).get_output().stderr.clone()).unwrap();
-    assert!(said(&path).contains("x.pcapng is no capture: it begins with 23 21 2f 62"));
+    assert!(said(&path).contains("x.pcapng is not a capture: it starts with 23 21 2f 62"));
     assert!(said("nowhere.pcap").contains("cannot open nowhere.pcap: No such file"));
     assert!(said(folder.path().to_str().unwrap()).contains("is a folder"));
 }
