@@ -56,7 +56,7 @@ pub struct Args {
     /// Run it in a terminal of its own.
     #[arg(short, long, conflicts_with = "detach")]
     tty: bool,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
     /// The command and its arguments, after `--`.
     #[arg(last = true, required = true)]
@@ -97,7 +97,7 @@ pub(super) async fn say_what_was_met(runtime: &dyn Runtime, plan: &Plan, before:
 pub struct ShellArgs {
     #[command(flatten)]
     lab: LabArgs,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
 }
 

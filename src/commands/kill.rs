@@ -30,7 +30,7 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     lab: LabArgs,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
 }
 

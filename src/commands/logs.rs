@@ -17,7 +17,7 @@ pub struct Args {
     follow: bool,
     #[command(flatten)]
     lab: LabArgs,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
 }
 

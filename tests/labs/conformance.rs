@@ -70,7 +70,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Runs a command with this input; gives how it ended, and both outputs.
+/// Runs a command with this input; returns how it ended, and both outputs.
 async fn run(lab: &Lab, host: &str, argv: &[&str], input: &str) -> (ExitStatus, String, String) {
     let process = lab.runtime.exec(&lab.name, host, &Command::new(argv.iter().copied())).await.unwrap();
     let Process { mut stdin, mut stdout, mut stderr, mut handle, .. } = process;
@@ -117,7 +117,7 @@ async fn see(session: &mut Session, what: &str, condition: impl FnMut(&Tables) -
     assert!(session.until(Duration::from_secs(10), condition).await.unwrap(), "never seen: {what}");
 }
 
-/// Waits until the server's own command listens, which a lab's start does not. Gives its pid.
+/// Waits until the server's own command listens, which starting a lab does not. Returns its pid.
 async fn server_listens(lab: &Lab) -> i32 {
     let mut session = watch(lab).await;
     let listener = |t: &Tables| t.listeners("server").next().map(|(_, process)| process.pid);
@@ -294,7 +294,7 @@ async fn sockets_are_seen_with_their_owners(lab: &Lab) {
         let parent = tables.process("server", child.ppid)?;
         Some((child.name.clone(), parent.name.clone()))
     };
-    // Each host is looked at by itself.
+    // Each host is examined separately.
     see(&mut session, "the server's side of it", |t| child_and_parent(t).is_some()).await;
     let names = child_and_parent(&session.tables).unwrap();
     assert_eq!(names, ("tcpechod".to_owned(), "tcpechod".to_owned()));

@@ -35,7 +35,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Runs netlab on the lab; gives its exit code, what it printed, and what it complained.
+/// Runs netlab on the lab; returns its exit code, its output and its errors.
 fn netlab(lab: &Lab, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netlab"));
     command.args(arguments).env("NETLAB_LAB", &lab.name);
@@ -86,7 +86,7 @@ fn a_host_is_stopped_and_started_by_hand(lab: &Lab) {
     assert_eq!(netlab(lab, &["host", "server", "--stop", "--start"]).0, 2);
 }
 
-/// Runs the exercise; gives its exit code and its checks' verdicts by id.
+/// Runs the exercise; returns its exit code and its checks' verdicts by id.
 fn crash(lab: &Lab, more: &[&str]) -> (i32, Vec<(String, String)>) {
     let folder = tempfile::tempdir().unwrap();
     let captures = folder.path().to_str().unwrap();
@@ -110,7 +110,7 @@ fn altered(replacements: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-/// An exercise that nobody can go on with, because the host that it needs has no power.
+/// An exercise that cannot continue because the host it needs has no power.
 fn what_an_exercise_cuts_is_mended(lab: &Lab) {
     let folder = altered(&[
         ("power: {host: server, state: up}", "look: still-dark"),
@@ -127,7 +127,7 @@ fn what_an_exercise_cuts_is_mended(lab: &Lab) {
     assert!(state.is_whole(), "{:?}", state.hosts);
 }
 
-/// While the exercise has a host without power, somebody gives it back.
+/// While the exercise has a host without power, somebody restores it.
 fn a_host_that_somebody_starts_fails_nothing(lab: &Lab) {
     // It stays dark for ten seconds.
     let waits = "{from: client1, count: 1, close: open, retransmissions: {min: 2}}";

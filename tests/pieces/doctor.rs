@@ -9,7 +9,7 @@ fn doctor() -> Command {
     command
 }
 
-/// No engine, and no folder that a lab of namespaces could keep its state in.
+/// With no engine, and no folder where a lab on namespaces could keep its state.
 fn nowhere_to_run() -> Command {
     let mut command = doctor();
     command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock").env("NETLAB_STATE", "/dev/null/netlab");

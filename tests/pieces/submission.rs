@@ -1,4 +1,4 @@
-//! `netlab submit`, and reading what is handed in, by whomever it was made.
+//! `netlab submit`, and reading submissions from anybody.
 
 use std::{
     ffi::OsStr,
@@ -13,7 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 use netlab::class::submission::{Class, pack};
 use tempfile::TempDir;
 
-/// A small workspace with what does not belong into a submission.
+/// A small workspace, with files that do not belong in a submission.
 fn workspace() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -31,7 +31,7 @@ fn workspace() -> TempDir {
     folder
 }
 
-/// What is in an archive, by name.
+/// The contents of an archive, by name.
 fn names(archive: &Path) -> Vec<String> {
     let file = flate2::read::GzDecoder::new(File::open(archive).unwrap());
     let mut archive = tar::Archive::new(file);
@@ -98,14 +98,14 @@ fn a_link_within_the_folder_becomes_a_file() {
     assert!(names(&archive).contains(&"main.c".to_owned()));
 }
 
-/// A `.tar.gz` with what is appended to it by hand.
+/// A `.tar.gz` with entries appended by hand.
 fn tarball(path: &Path, fill: impl FnOnce(&mut tar::Builder<GzEncoder<File>>)) {
     let mut builder = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::fast()));
     fill(&mut builder);
     builder.into_inner().unwrap().finish().unwrap();
 }
 
-/// A header whose name is not looked at, as `tar` itself would not write it.
+/// A header with an unchecked name, which `tar` itself would not write.
 fn header(name: &str, kind: tar::EntryType, size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
@@ -180,7 +180,7 @@ fn hostile_archives_are_refused_and_touch_nothing_outside() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "only the class");
 }
 
-/// A zip as Moodle gives it for a class.
+/// A zip of a class as from Moodle.
 fn moodle(path: &Path, files: &[(&str, Vec<u8>)]) {
     let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
     let options = zip::write::SimpleFileOptions::default()
@@ -237,7 +237,7 @@ fn the_zip_of_a_learning_platform_is_a_class() {
     }
 }
 
-/// A plain file in a tar.
+/// A regular file in a tar.
 fn put(tar: &mut tar::Builder<GzEncoder<File>>, name: &str, content: &[u8]) {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);

@@ -1,4 +1,4 @@
-//! Topology files: what they make, and what is said about those that are wrong.
+//! Topology files: the plans they make, and the problems reported in wrong ones.
 
 use std::{collections::HashSet, path::Path, process::Command};
 
@@ -18,7 +18,7 @@ fn plan(text: &str) -> Plan {
     parse(text.as_bytes()).unwrap().plan("test", &[]).unwrap()
 }
 
-/// What is wrong, one line a problem: `line:column path: message; expected …; did you mean …?`.
+/// Returns what is wrong, one line per problem: `line:column path: message; expected …; did you mean …?`.
 fn wrong(text: impl AsRef<[u8]>) -> String {
     let error = parse(text.as_ref()).expect_err("this file is wrong");
     assert_eq!(error.kind, Kind::Usage);
@@ -33,7 +33,7 @@ fn wrong(text: impl AsRef<[u8]>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A file whose only host is `a`, with that said about it.
+/// A file whose only host is `a`, with these keys.
 fn host(says: &str) -> String {
     format!("segments: {{lan: {{subnet: 198.18.5.0/24}}, office: }}\nhosts: {{\n  a: {{{says}}}\n}}\n")
 }
@@ -231,7 +231,7 @@ fn what_is_no_yaml_is_told_in_plain_words() {
     }
 }
 
-/// The parser notices what a line lacks only at the colon of the next one.
+/// The parser notices what is missing in a line only at the colon of the next one.
 #[test]
 fn the_line_that_is_wrong_is_the_one_that_is_shown() {
     for (line, expected) in [
@@ -253,7 +253,7 @@ fn the_line_that_is_wrong_is_the_one_that_is_shown() {
         ("role:server\nrun:x\ncount: 2\n", "1:1 : no colon"),
         ("a:\n- role:server\n  count: 2\n", "2:3 a[0]: no colon"),
         ("a:\n- b: 1\n- role:server\n  count: 2\n", "3:3 a[1]: no colon"),
-        // A text that goes on below its key has no colon either.
+        // Text that continues below its key has no colon either.
         ("a:\n  say: one\n    two\n    three: 3\n", "4:10 a.say: a colon that does not belong here"),
         ("a: {b:\n  c\n  d: e}\n", "3:4 a.b: a bracket that is not closed, or a missing comma"),
     ] {
@@ -480,7 +480,7 @@ fn what_no_schema_can_say_is_checked_too() {
 
 #[test]
 fn a_mistake_brings_no_others_with_it() {
-    // The wrong segment is still a segment, the wrong link still a link, the wrong address no address.
+    // A wrong segment still counts as a segment and a wrong link as a link, but a wrong address not as an address.
     for text in [
         "segments: {a: 5}\nhosts: {h: {links: [a]}}\n",
         "segments: 5\nhosts: {h: {links: [a]}}\n",
@@ -575,7 +575,7 @@ fn what_has_no_end_is_not_waited_for() {
     }
     let said = netlab(&["validate", "/dev/zero"]);
     assert!(said.0 == Some(2) && said.2.contains("it is no plain file"), "{said:?}");
-    // What the shell has opened is read all the same.
+    // Files opened by the shell are read all the same.
     let mut given = assert_cmd::Command::cargo_bin("netlab").unwrap();
     given.args(["validate", "/dev/stdin"]).write_stdin("hosts: {a: }\n").assert().success();
 }
@@ -610,7 +610,7 @@ fn the_commands_tell_what_a_file_makes_and_what_is_wrong() {
     assert_eq!((code, schema), (Some(0), topology::schema()));
 }
 
-/// A right file with several segments, subnets of its own or none, counts and given addresses.
+/// A valid file with several segments, with and without subnets, counts and given addresses.
 fn topologies() -> impl Strategy<Value = String> {
     let segment = prop::option::of(20u8..=25);
     let segments = prop::collection::vec(segment, 1..6);

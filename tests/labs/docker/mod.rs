@@ -1,5 +1,5 @@
 //! What is special about labs on Docker: only what carries a lab's label is ever touched, nothing is
-//! left over, and a machine without an engine is told so.
+//! left over, and on a machine without an engine an error says so.
 //!
 //! Where no engine answers, the tests that need one are reported as ignored.
 

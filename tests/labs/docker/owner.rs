@@ -30,7 +30,7 @@ impl User {
         Self(room)
     }
 
-    /// Runs netlab; gives its exit code and all that it says.
+    /// Runs netlab; returns its exit code and all its output.
     fn netlab(&self, lab: &str, arguments: &[&str]) -> (Option<i32>, String) {
         let group = fs::metadata("/var/run/docker.sock").unwrap().gid().to_string();
         let mut command = Command::new("setpriv");

@@ -1,4 +1,4 @@
-//! `netlab capture show`, from outside.
+//! `netlab capture show`, run as a command.
 
 use std::{
     fs,
@@ -125,7 +125,7 @@ fn what_has_come_is_told_before_more_comes() {
     let mut child = netlab(&["-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&pcap(&[ethernet(0x0800, &ipv4(b"hola"))])).unwrap();
-    // The pipe stays open, as that of a capture that goes on.
+    // The pipe stays open, like that of a capture in progress.
     let mut first = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
     assert!(first.contains(r#"length 4: "hola""#), "{first}");
