@@ -1,8 +1,8 @@
-//! `capture_load PACKETS`: writes a capture of that many packets, the same every time: connections
-//! that close, reset, are refused or never answered, overlapping, over IPv4 and IPv6, with and
-//! without VLAN tags, some packets lost and sent again, and some that are not TCP.
+//! `capture_load PACKETS`: writes a capture of this many packets, the same every time: overlapping
+//! connections that close, reset, are refused or never answered, over IPv4 and IPv6, with and without
+//! VLAN tags, with some packets retransmitted and some that are not TCP.
 
-// Every number is small by construction, or halved on purpose.
+// Every number is small by construction, or truncated on purpose.
 #![allow(clippy::cast_possible_truncation)]
 
 use std::{
@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     write(&mut BufWriter::new(stdout().lock()), packets)
 }
 
-/// Writes a pcapng file of that many packets.
+/// Writes a pcapng file of this many packets.
 pub fn write(out: &mut impl Write, packets: usize) -> Result<()> {
     let mut random = Random(1);
     let mut opened = 0;
@@ -61,7 +61,7 @@ fn block(kind: u32, parts: &[&[u8]]) -> Vec<u8> {
     [&kind.to_le_bytes(), &len, &body[..], &len].concat()
 }
 
-/// Something that is not TCP.
+/// Returns a frame that is not TCP.
 fn noise() -> Vec<u8> {
     let mut bytes = Vec::new();
     let packet = PacketBuilder::ethernet2(MACS[0], MACS[1]).ipv4([198, 18, 0, 3], [198, 18, 0, 2], 64);
@@ -69,7 +69,7 @@ fn noise() -> Vec<u8> {
     bytes
 }
 
-/// One segment to come: whether the client sends it, its flags (fin, syn, rst, psh, ack) and data.
+/// A TCP segment to come: whether the client sends it, its flags (fin, syn, rst, psh, ack) and data.
 type Step = (bool, [bool; 5], usize);
 
 const SYN: [bool; 5] = [false, true, false, false, false];
@@ -83,7 +83,7 @@ struct Connection {
     number: usize,
     steps: Vec<Step>,
     done: usize,
-    /// The next sequence number of server and client.
+    /// The next sequence numbers of server and client.
     seq: [u32; 2],
 }
 
@@ -117,13 +117,13 @@ impl Connection {
         let (by_client, flags, len) = self.steps[self.done];
         let [fin, syn, rst, psh, ack] = flags;
         let (sender, peer) = (usize::from(by_client), usize::from(!by_client));
-        // Addresses and ports come round together after 700 connections, when theirs are long closed.
+        // Addresses and ports repeat together after 700 connections, when the first ones are long closed.
         let client_port = 32_768 + (self.number % 100) as u16;
         let [from, to] = if by_client { [client_port, SERVER_PORT] } else { [SERVER_PORT, client_port] };
         let mut header = TcpHeader::new(from, to, self.seq[sender], 502);
         (header.fin, header.syn, header.rst, header.psh, header.ack) = (fin, syn, rst, psh, ack);
         header.acknowledgment_number = if ack { self.seq[peer] } else { 0 };
-        // Now and then what was sent is lost behind the watched wire, and sent again.
+        // Now and then a packet is lost beyond the watched wire and retransmitted.
         if random.below(100) != 0 {
             self.seq[sender] = self.seq[sender].wrapping_add(len as u32 + u32::from(syn) + u32::from(fin));
             self.done += 1;
@@ -158,7 +158,7 @@ impl Connection {
     }
 }
 
-/// Numbers without a pattern, the same every time (Knuth's MMIX generator).
+/// Pseudo-random numbers, the same every time (Knuth's MMIX generator).
 struct Random(u64);
 
 impl Random {

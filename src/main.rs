@@ -1,4 +1,4 @@
-//! The `netlab` command: arguments → `commands/<verb>.rs`.
+//! The `netlab` command: parses the arguments and runs `commands/<verb>.rs`.
 
 #[macro_use]
 mod ui;

@@ -1,4 +1,4 @@
-//! The blocks of a pcapng file (draft-ietf-opsawg-pcapng), made in memory.
+//! Makes the blocks of a pcapng file (draft-ietf-opsawg-pcapng) in memory.
 
 use std::net::Ipv4Addr;
 
@@ -13,16 +13,16 @@ pub(super) const NAME_RESOLUTION: u32 = 4;
 pub(super) const INTERFACE_STATISTICS: u32 = 5;
 pub(super) const ENHANCED_PACKET: u32 = 6;
 
-/// What a section begins with, to tell in which order it has its bytes, and the version of the format.
+/// The byte-order magic of a section, and the version of the format.
 pub(super) const BYTE_ORDER: u32 = 0x1A2B_3C4D;
 pub(super) const MAJOR: u16 = 1;
 
 /// `LINKTYPE_ETHERNET`.
 const ETHERNET: u16 = 1;
-/// The most that a packet record of ours holds, in bytes.
+/// The longest packet that we record, in bytes.
 const SNAPLEN: u32 = 262_144;
 
-/// A packet as it is written.
+/// A packet to write.
 #[derive(Clone, Copy)]
 pub struct Packet<'a> {
     /// Index of its interface.
@@ -38,7 +38,7 @@ pub fn section_header(out: &mut Vec<u8>) {
         body.extend(BYTE_ORDER.to_le_bytes());
         body.extend(MAJOR.to_le_bytes());
         body.extend(0u16.to_le_bytes());
-        // The section's length is not known while it grows.
+        // The section's length: unknown while it grows.
         body.extend(u64::MAX.to_le_bytes());
         if let Ok(uname) = nix::sys::utsname::uname() {
             let os = [uname.sysname(), uname.release()].map(|part| part.to_string_lossy()).join(" ");
@@ -72,7 +72,7 @@ pub fn name_resolution<'n>(out: &mut Vec<u8>, names: impl IntoIterator<Item = (I
     });
 }
 
-/// What became of an interface's packets, in numbers if they are known and in words if there are any.
+/// Appends an interface statistics block: the counts of packets if they are known, and a comment if there is one.
 pub fn statistics(out: &mut Vec<u8>, interface: usize, counts: Option<Counts>, comment: Option<&str>) {
     let now = jiff::Timestamp::now().as_nanosecond();
     block(out, INTERFACE_STATISTICS, |body| {
@@ -90,7 +90,7 @@ pub fn statistics(out: &mut Vec<u8>, interface: usize, counts: Option<Counts>, c
     });
 }
 
-/// A packet that passed, with a comment if it has one.
+/// Appends an enhanced packet block, with a comment if there is one.
 pub fn enhanced_packet(out: &mut Vec<u8>, packet: &Packet<'_>, comment: Option<&str>) {
     let data = &packet.data[..packet.data.len().min(SNAPLEN as usize)];
     block(out, ENHANCED_PACKET, |body| {
@@ -107,12 +107,12 @@ pub fn enhanced_packet(out: &mut Vec<u8>, packet: &Packet<'_>, comment: Option<&
     });
 }
 
-/// A time. Its upper half comes first, whatever the byte order.
+/// Returns a time as two halves, the upper one first whatever the byte order.
 fn halves(time: u64) -> [u8; 8] {
     time.rotate_left(32).to_le_bytes()
 }
 
-/// A block: type, length, body, length again. It begins at a multiple of four.
+/// Appends a block: type, length, body, length again. It starts at a multiple of four bytes.
 fn block(out: &mut Vec<u8>, kind: u32, fill: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend(kind.to_le_bytes());
@@ -123,8 +123,8 @@ fn block(out: &mut Vec<u8>, kind: u32, fill: impl FnOnce(&mut Vec<u8>)) {
     out.extend(total);
 }
 
-/// An option, or a name record, which is laid out alike: code, length, value, padding. One with
-/// code 0 ends the list. A value that is too long for its length field is cut.
+/// Appends an option or a name record, which have the same layout: code, length, value, padding. Code 0
+/// ends the list. A value that is too long for its length field is cut.
 fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
     let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
     body.extend(code.to_le_bytes());
@@ -133,7 +133,7 @@ fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
     pad(body);
 }
 
-/// Everything starts at a multiple of four.
+/// Pads to a multiple of four bytes.
 fn pad(body: &mut Vec<u8>) {
     body.resize(body.len().next_multiple_of(4), 0);
 }

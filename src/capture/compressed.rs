@@ -1,4 +1,4 @@
-//! Captures that were compressed with gzip or zstd, read as they come.
+//! Decompresses captures that are compressed with gzip or zstd while they are read.
 
 use std::{
     fmt,
@@ -11,13 +11,13 @@ use ruzstd::decoding::{
     errors::{FrameDecoderError, ReadFrameHeaderError},
 };
 
-/// How many bytes tell what a file is.
+/// How many bytes identify the kind of a file.
 const MAGIC: usize = 4;
 
-/// A source whose first bytes were looked at.
+/// A source whose first bytes have been examined.
 type Peeked<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
 
-/// A capture's bytes, decompressed where they are compressed.
+/// A capture's bytes, decompressed if necessary.
 pub(super) enum Source<R> {
     Plain(Chain<Cursor<Vec<u8>>, R>),
     Gzip(Gzip<Peeked<R>>),
@@ -25,7 +25,7 @@ pub(super) enum Source<R> {
 }
 
 impl<R> Source<R> {
-    /// What it is compressed with, if it is.
+    /// Returns the name of the compression, if it is compressed.
     pub fn compression(&self) -> Option<&'static str> {
         match self {
             Self::Plain(_) => None,
@@ -36,7 +36,7 @@ impl<R> Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    /// Looks at how the source begins.
+    /// Examines the first bytes of the source, and picks the decompression.
     pub fn open(mut source: R) -> io::Result<Self> {
         let mut first = Vec::with_capacity(MAGIC);
         source.by_ref().take(MAGIC as u64).read_to_end(&mut first)?;
@@ -91,7 +91,7 @@ impl<R: BufRead> Read for Gzip<R> {
                 return Ok(read);
             }
             let Some(mut source) = self.0.take().map(GzDecoder::into_inner) else { break };
-            // Tapes and some programs fill up with zeros.
+            // Tapes and some programs pad with zeros.
             let ends = source.fill_buf()?.first().is_none_or(|byte| *byte == 0);
             self.0 = (!ends).then(|| GzDecoder::new(source));
         }
@@ -103,7 +103,7 @@ impl<R: BufRead> Read for Gzip<R> {
 pub(super) struct Zstd<R> {
     source: R,
     frame: FrameDecoder,
-    /// Why there is no more, once what was decoded until then is read.
+    /// The error to report once everything decoded before it has been read.
     failed: Option<Error>,
 }
 
@@ -127,8 +127,8 @@ impl<R: BufRead> Read for Zstd<R> {
 }
 
 impl<R: BufRead> Zstd<R> {
-    /// Decodes the next block. The decoder keeps back what later blocks may repeat; if there are none, an empty last
-    /// block, with room for a checksum, has it give everything.
+    /// Decodes the next block. The decoder holds back what later blocks may repeat; if there are none, an empty last
+    /// block with room for a checksum makes it release everything.
     fn decode(&mut self) {
         const LAST: [u8; 7] = [1, 0, 0, 0, 0, 0, 0];
         let one = || BlockDecodingStrategy::UptoBlocks(1);
@@ -138,13 +138,13 @@ impl<R: BufRead> Zstd<R> {
         }
     }
 
-    /// Whether what was read of a frame is what was compressed, as far as the frame says.
+    /// Returns whether the content of a frame matches its checksum, if it has one.
     fn has_right_sum(&self) -> bool {
         let sum = self.frame.get_checksum_from_data();
         sum.is_none() || sum == self.frame.get_calculated_checksum()
     }
 
-    /// Begins the next frame, or passes over one that holds nothing of the file.
+    /// Starts the next frame, or skips one that holds none of the file's data.
     fn begin(&mut self) -> io::Result<()> {
         match self.frame.reset(&mut self.source) {
             Ok(()) => Ok(()),
@@ -158,14 +158,14 @@ impl<R: BufRead> Zstd<R> {
         }
     }
 
-    /// Why a frame cannot be read: often because there is no more of it.
+    /// Returns why a frame cannot be read: often because the data ends early.
     fn why(&mut self, error: &FrameDecoderError) -> Error {
         match (error, self.source.fill_buf()) {
             (FrameDecoderError::WindowSizeTooBig { requested, .. }, _) => Error::other(format!(
                 "it was compressed with a window of {requested} bytes, which is too large"
             )),
             (FrameDecoderError::DictNotProvided { .. }, _) => {
-                Error::other("it was compressed with a dictionary, which is not here")
+                Error::other("it was compressed with a dictionary, which is missing")
             }
             (_, Ok([])) => ErrorKind::UnexpectedEof.into(),
             (_, Ok(_)) => ErrorKind::InvalidData.into(),

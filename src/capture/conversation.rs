@@ -1,4 +1,4 @@
-//! What is told of one TCP connection.
+//! The summary of one TCP connection.
 
 use std::{fmt, net::SocketAddr};
 
@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use super::Flags;
 use crate::time::Nanos;
 
-/// One TCP connection, as its packets tell it.
+/// One TCP connection, as reconstructed from its packets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conversation {
-    /// Who opened it: the sender of the SYN. Where none was seen, the end with the higher port.
+    /// The end that opened it: the sender of the SYN, or if none was seen, the end with the higher port.
     pub client: SocketAddr,
     /// The other end.
     pub server: SocketAddr,
-    /// The client's host name, where one is known.
+    /// The client's host name, if known.
     pub client_name: Option<String>,
-    /// The server's host name, where one is known.
+    /// The server's host name, if known.
     pub server_name: Option<String>,
     /// Packets, both ways.
     pub packets: u64,
-    /// Bytes of those packets' frames, both ways.
+    /// Bytes of these packets' frames, both ways.
     pub bytes: u64,
     /// Whether the handshake is complete: each SYN seen, and each acknowledged.
     pub handshake: bool,
@@ -33,13 +33,13 @@ pub struct Conversation {
     pub fin_by: Option<Side>,
     /// Who sent the first RST, unless the connection had been closed by then.
     pub rst_by: Option<Side>,
-    /// The segments that closed it: the FINs, the segments without data that acknowledged them, and
-    /// each side's first RST. No retransmission is among them. Three are enough: a FIN, a FIN that
-    /// also acknowledges, and an ACK.
+    /// The TCP segments that closed it: the FINs, the segments without data that acknowledged them, and
+    /// each side's first RST, without retransmissions. Three are enough: a FIN, a FIN that also
+    /// acknowledges, and an ACK.
     pub closing: Vec<Step>,
-    /// Segments sent again, both ways.
+    /// Retransmitted TCP segments, both ways.
     pub retransmissions: u64,
-    /// From the SYN that was answered to the end of the handshake, in nanoseconds.
+    /// Time from the SYN that was answered to the end of the handshake, in nanoseconds.
     pub rtt_ns: Option<Nanos>,
     /// When the first packet passed.
     pub first: Nanos,
@@ -52,7 +52,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// What that side sent.
+    /// Returns what this side sent.
     pub fn sent_by(&self, side: Side) -> &Flow {
         match side {
             Side::Client => &self.to_server,
@@ -60,7 +60,7 @@ impl Conversation {
         }
     }
 
-    /// That side's address.
+    /// Returns this side's address.
     pub fn address(&self, side: Side) -> SocketAddr {
         match side {
             Side::Client => self.client,
@@ -74,44 +74,44 @@ impl Conversation {
 pub struct Flow {
     /// Packets.
     pub packets: u64,
-    /// Bytes of those packets' frames.
+    /// Bytes of these packets' frames.
     pub bytes: u64,
-    /// Bytes of data in them, without what was sent again.
+    /// Bytes of data in them, not counting retransmissions.
     pub payload: u64,
-    /// Segments sent again: they carried what had passed before, or what was lost before the wire that was
-    /// watched, so that it fills a gap there.
+    /// Retransmitted TCP segments: they carried what had passed before, or filled a gap because the first copy was
+    /// lost before it reached the watched wire.
     pub retransmissions: u64,
-    /// Segments that were overtaken: they filled a gap sooner than they could have been sent again.
+    /// TCP segments out of order: they filled a gap sooner than a retransmission could have.
     pub out_of_order: u64,
-    /// Segments that only asked whether the other side is still there.
+    /// TCP segments that only asked whether the other side is still there.
     pub keepalives: u64,
-    /// Segments that only asked whether the other side's window is still shut.
+    /// TCP segments that only asked whether the other side's window is still closed.
     pub window_probes: u64,
-    /// Packets that had been seen on another interface of the same capture already, or outside or inside of a tunnel;
-    /// counted among the packets, told nowhere else.
+    /// Packets that had already been seen on another interface of the same capture, or outside or inside a tunnel;
+    /// included in the packets and shown nowhere else.
     pub copies: u64,
-    /// Packets that were in a tunnel, so that its ends may have made them up; told where there are any.
+    /// Packets from inside a tunnel, whose ends may have made them up; omitted if there are none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub tunnelled: u64,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_none(count: &u64) -> bool {
     *count == 0
 }
 
-/// One of a connection's two ends.
+/// One of the two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// Who opened it.
+    /// The end that opened it.
     Client,
-    /// Who was asked.
+    /// The other end.
     Server,
 }
 
 impl Side {
-    /// The other one.
+    /// Returns the other side.
     #[must_use]
     pub fn peer(self) -> Self {
         match self {
@@ -130,7 +130,7 @@ impl fmt::Display for Side {
     }
 }
 
-/// A segment of the closing: who sent it, and its control bits.
+/// A TCP segment of the closing: who sent it, and its control bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Who sent it.
@@ -140,7 +140,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether that side resets the connection with it.
+    /// Returns whether this side resets the connection with it.
     pub(super) fn is_rst_of(self, side: Side) -> bool {
         self.by == side && self.flags.has(Flags::RST)
     }
@@ -152,7 +152,7 @@ impl Step {
 pub enum Handshake {
     /// No SYN: the capture began later.
     None,
-    /// Not all of it: refused, unanswered, or in part before the capture.
+    /// Part of it: refused, unanswered, or partly before the capture.
     Partial,
     /// Both SYNs, and an acknowledgment of each.
     Complete,

@@ -1,4 +1,4 @@
-//! TCP segments, one by one, into connections.
+//! Assembles TCP segments into connections.
 
 use std::{
     collections::HashMap,
@@ -9,13 +9,13 @@ use indexmap::IndexSet;
 
 use super::{Conversation, Names, Segment, Side, tracked::Tracked};
 
-/// Every TCP connection of a capture. Takes segments as they pass, live or from a file; its memory
-/// grows with the connections and not with the packets. A packet in a tunnel belongs to the connection between
-/// the addresses in the tunnel, whatever the tunnel is.
+/// Every TCP connection of a capture. Takes TCP segments as they pass, live or from a file; its memory grows with
+/// the connections and not with the packets. A packet in a tunnel belongs to the connection between the
+/// addresses inside the tunnel.
 #[derive(Clone, Debug, Default)]
 pub struct Conversations {
     hosts: IndexSet<IpAddr>,
-    /// Where the latest connection between two ends is in `all`. Lower end first.
+    /// The index in `all` of the latest connection between two ends, the lower end first.
     latest: HashMap<(End, End), u32>,
     all: Vec<Tracked>,
 }
@@ -27,7 +27,7 @@ pub(super) struct End {
     pub port: u16,
 }
 
-/// What a segment was to its connection.
+/// The meaning of a TCP segment for its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The connection, for [`Conversations::get`].
@@ -38,34 +38,34 @@ pub struct Seen {
     pub seq: u32,
     /// Its acknowledgment number, counted from the other side's SYN.
     pub ack: u32,
-    /// Whether anything in it had not passed before.
+    /// Whether it brought anything new.
     pub analysis: SeqAnalysis,
 }
 
-/// Whether a segment brought something new.
+/// Whether a TCP segment brought anything new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SeqAnalysis {
     /// It did, or it only acknowledged.
     New,
-    /// It carried again what had been sent before: it had passed, or came after a round trip to fill a gap.
+    /// It carried what had passed before, or filled a gap after a round trip.
     Retransmission,
-    /// It was overtaken: it filled a gap before anybody could have noticed that.
+    /// It filled a gap sooner than a retransmission could have.
     OutOfOrder,
     /// It asked whether the other side is still there.
     KeepAlive,
-    /// It asked whether the other side's window is still shut.
+    /// It asked whether the other side's window is still closed.
     WindowProbe,
     /// The same packet as seen on another interface.
     Copy,
 }
 
 impl Conversations {
-    /// None yet.
+    /// Starts without any connections.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next segment.
+    /// Takes the next TCP segment.
     pub fn push(&mut self, segment: &Segment<'_>) -> Seen {
         let [src, dst] = [segment.src, segment.dst].map(|address| self.end(address));
         let latest = self.latest.entry(if src <= dst { (src, dst) } else { (dst, src) }).or_insert(u32::MAX);
@@ -81,41 +81,41 @@ impl Conversations {
         End { host: index(self.hosts.insert_full(address.ip()).0), port: address.port() }
     }
 
-    /// The connections in the order in which they began.
+    /// Returns the connections in the order in which they began.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Conversation> {
-        self.all.iter().map(|tracked| tracked.tell(|end| self.address(end)))
+        self.all.iter().map(|tracked| tracked.summary(|end| self.address(end)))
     }
 
-    /// The same, with host names where they are known.
+    /// Like [`Conversations::iter`], with the host names that are known.
     pub fn named(&self, names: &Names) -> impl ExactSizeIterator<Item = Conversation> {
-        self.iter().map(|mut told| {
-            told.client_name = names.get(told.client.ip()).map(str::to_owned);
-            told.server_name = names.get(told.server.ip()).map(str::to_owned);
-            told
+        self.iter().map(|mut conversation| {
+            conversation.client_name = names.get(conversation.client.ip()).map(str::to_owned);
+            conversation.server_name = names.get(conversation.server.ip()).map(str::to_owned);
+            conversation
         })
     }
 
-    /// The connection that [`Seen::conversation`] means.
+    /// Returns the connection with the index from [`Seen::conversation`].
     pub fn get(&self, conversation: usize) -> Option<Conversation> {
-        self.all.get(conversation).map(|tracked| tracked.tell(|end| self.address(end)))
+        self.all.get(conversation).map(|tracked| tracked.summary(|end| self.address(end)))
     }
 
     fn address(&self, end: End) -> SocketAddr {
         SocketAddr::new(self.hosts[end.host as usize], end.port)
     }
 
-    /// How many there are.
+    /// Returns the number of connections.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no connections.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 }
 
-/// Connections are numbered in 32 bits, to save memory: more would take a terabyte of it.
+/// Converts an index to 32 bits, to save memory: more connections than that would take a terabyte.
 fn index(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

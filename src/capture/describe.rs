@@ -1,4 +1,4 @@
-//! One line about a frame that carries no TCP segment.
+//! Describes frames without a TCP segment in one line.
 
 use super::{Datagram, Frame, Names, Network, decode::network};
 
@@ -8,7 +8,7 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP6: u8 = 58;
 
-/// What the frame is, in tcpdump's manner and in short.
+/// Describes the frame briefly, in the style of tcpdump.
 pub(super) fn describe(frame: &Frame<'_>, names: &Names) -> String {
     match network(frame) {
         Network::Ip(datagram) => ip(&datagram, names),
@@ -22,7 +22,7 @@ pub(super) fn describe(frame: &Frame<'_>, names: &Names) -> String {
     }
 }
 
-/// An ARP question or answer about IPv4 on Ethernet (RFC 826).
+/// Describes an ARP request or reply about IPv4 on Ethernet (RFC 826).
 fn arp(data: &[u8], names: &Names) -> Option<String> {
     let packet: &[u8; 28] = data.first_chunk()?;
     let address = |at: usize| names.host([packet[at], packet[at + 1], packet[at + 2], packet[at + 3]].into());

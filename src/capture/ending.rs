@@ -1,27 +1,27 @@
-//! What a capture file says at its end, found without reading the rest.
+//! The statistics at the end of a capture file, found without reading the rest.
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use super::{Counts, blocks::INTERFACE_STATISTICS};
 
-/// A block's type and length before its body and its length again behind, and the interface and the time that a
-/// statistics block's body begins with.
+/// Bytes around the body of a block: its type and length before, and its length again after. Then the interface and
+/// the time at the start of a statistics block's body.
 const AROUND: usize = 12;
 const FIXED: usize = 12;
-/// No statistics block is longer, in bytes.
+/// Maximum length of a statistics block, in bytes.
 const LONGEST: u32 = 64 << 10;
 
-/// What the interface statistics blocks at the end of a capture say.
+/// The contents of the interface statistics blocks at the end of a capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ending {
-    /// Over all interfaces.
+    /// The sum over all interfaces.
     pub counts: Counts,
-    /// In words, if there are any.
+    /// A comment, if there is one.
     pub comment: Option<String>,
 }
 
 impl Ending {
-    /// Looks at the end of a pcapng file; none where no such block ends it, or one that is not little-endian.
+    /// Reads the end of a pcapng file; `None` if it does not end in such a block, or is not little-endian.
     pub fn of(path: &Path) -> Option<Self> {
         let file = File::open(path).ok()?;
         let mut end = file.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
@@ -49,7 +49,7 @@ impl Ending {
     }
 }
 
-/// The statistics block that ends there, if one does.
+/// Returns the statistics block that ends here, if one does.
 fn block_before(file: &File, end: u64) -> io::Result<Option<Vec<u8>>> {
     let mut len = [0; 4];
     let Some(at) = end.checked_sub(4) else { return Ok(None) };

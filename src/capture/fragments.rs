@@ -1,30 +1,30 @@
-//! Datagrams that came in pieces (RFC 791, 3.2; RFC 8200, 4.5).
+//! Reassembles fragmented datagrams (RFC 791, 3.2; RFC 8200, 4.5).
 
 use std::{collections::VecDeque, net::IpAddr, ops::Range};
 
 use super::Datagram;
 use crate::time::Nanos;
 
-/// How many unfinished datagrams are remembered; the oldest goes first.
+/// How many incomplete datagrams are remembered; the oldest is dropped first.
 const PENDING: usize = 64;
-/// How long one may take to come together (RFC 8200).
+/// How long reassembly may take, in nanoseconds (RFC 8200).
 const LIFETIME: Nanos = 60_000_000_000;
-/// The longest payload an IP datagram can have.
+/// The longest payload of an IP datagram, in bytes.
 const LONGEST: u32 = 65_535;
 
 /// Which part of a datagram a fragment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment {
-    /// The number that all parts of one datagram share.
+    /// The number that all fragments of one datagram share.
     pub id: u32,
-    /// Where in the whole payload it belongs, in bytes.
+    /// Its place in the whole payload, in bytes.
     pub offset: u32,
-    /// Whether others come after it.
+    /// Whether others follow it.
     pub more: bool,
 }
 
 impl Fragment {
-    /// Whether there is anything besides it.
+    /// Returns whether there are other fragments besides it.
     pub fn is_part(self) -> bool {
         self.more || self.offset > 0
     }
@@ -44,14 +44,14 @@ struct Pending {
     key: Key,
     since: Nanos,
     data: Vec<u8>,
-    /// The parts of `data` that are there, in order, none touching another.
+    /// The parts of `data` received so far, in order, none touching another.
     have: Vec<Range<usize>>,
     /// Known once the last fragment was seen.
     total: Option<usize>,
 }
 
 impl Fragments {
-    /// Adds a part; gives the whole payload when nothing is missing any more.
+    /// Adds a fragment; returns the whole payload once nothing is missing.
     pub fn join(&mut self, at: Nanos, datagram: &Datagram<'_>, part: Fragment, depth: u8) -> Option<Vec<u8>> {
         if part.offset + datagram.len > LONGEST {
             return None;
@@ -86,7 +86,7 @@ impl Pending {
         if !part.more {
             self.total = Some(end);
         }
-        // The parts that the new one touches become one with it.
+        // The parts that touch the new one are merged with it.
         let first = self.have.partition_point(|have| have.end < start);
         let last = self.have.partition_point(|have| have.start <= end);
         let joined = self.have[first..last]

@@ -1,28 +1,28 @@
-//! One captured frame, whatever it was captured with.
+//! Captured frames, whatever tool captured them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Nanos;
 
-/// What is captured: a segment of a lab, at the device that carries it.
+/// An interface of a capture: a segment of a lab, at the device that carries it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Interface {
     /// The segment's name.
     pub name: String,
-    /// The bridge that carries it, as the machine calls it.
+    /// The machine's name for the bridge that carries it.
     pub device: String,
 }
 
 /// A packet as captured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawPacket {
-    /// Index into the interfaces that are captured.
+    /// Index into the captured interfaces.
     pub segment: u16,
     /// When it passed.
     pub at: Nanos,
     /// Its length on the wire, in bytes.
     pub original_len: u32,
-    /// What was captured of it, from the Ethernet header on.
+    /// The captured part of it, starting with the Ethernet header.
     pub data: Vec<u8>,
 }
 
@@ -33,11 +33,11 @@ pub struct Frame<'a> {
     pub at: Nanos,
     /// Which of the capture's interfaces saw it, from 0.
     pub interface: u32,
-    /// What its first bytes are.
+    /// The kind of header that it starts with.
     pub link: LinkType,
     /// Its length on the wire, in bytes.
     pub len: u32,
-    /// What was captured of it.
+    /// The captured part of it.
     pub data: &'a [u8],
 }
 
@@ -53,19 +53,19 @@ impl<'a> From<&'a RawPacket> for Frame<'a> {
     }
 }
 
-/// What a frame begins with, by its number in the
+/// The kind of header that a frame starts with, by its number in the
 /// [registry of link-layer types](https://www.tcpdump.org/linktypes.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkType(pub u16);
 
 impl LinkType {
-    /// BSD loopback: the address family in the byte order of the machine that captured.
+    /// BSD loopback: the address family in the byte order of the capturing machine.
     pub const NULL: Self = Self(0);
     /// An Ethernet header.
     pub const ETHERNET: Self = Self(1);
     /// IEEE 802.5.
     pub const TOKEN_RING: Self = Self(6);
-    /// PPP, with HDLC's address and control bytes or without.
+    /// PPP, with or without HDLC's address and control bytes.
     pub const PPP: Self = Self(9);
     /// FDDI.
     pub const FDDI: Self = Self(10);
@@ -87,19 +87,19 @@ impl LinkType {
     pub const LOOP: Self = Self(108);
     /// OpenBSD's interface of decrypted packets.
     pub const ENC: Self = Self(109);
-    /// Linux "cooked" capture, as on interface `any`.
+    /// Linux "cooked" capture, e.g. on the interface `any`.
     pub const LINUX_SLL: Self = Self(113);
-    /// What pf, the firewall, logs.
+    /// Logs of the firewall pf.
     pub const PFLOG: Self = Self(117);
-    /// IEEE 802.11 after a header of Prism's.
+    /// IEEE 802.11 after a Prism header.
     pub const IEEE802_11_PRISM: Self = Self(119);
     /// IEEE 802.11 after a radiotap header.
     pub const IEEE802_11_RADIOTAP: Self = Self(127);
-    /// IEEE 802.11 after a header of AVS'.
+    /// IEEE 802.11 after an AVS header.
     pub const IEEE802_11_AVS: Self = Self(163);
-    /// A header that tells of the packet what else is known, and its link type.
+    /// A header with further information about the packet and its link type.
     pub const PPI: Self = Self(192);
-    /// PPP after a byte that says which way it goes.
+    /// PPP after a byte with the direction.
     pub const PPP_WITH_DIR: Self = Self(204);
     /// A stack of MPLS labels.
     pub const MPLS: Self = Self(219);
@@ -109,6 +109,6 @@ impl LinkType {
     pub const IPV6: Self = Self(229);
     /// Linux "cooked" capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
-    /// What `LINKTYPE_RAW` is called in captures whose writer wrote its own DLT number.
+    /// `LINKTYPE_RAW` in captures whose writer used its own DLT number.
     pub(super) const DLT_RAW: [Self; 2] = [Self(12), Self(14)];
 }

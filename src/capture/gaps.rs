@@ -1,39 +1,39 @@
-//! What one side skipped of its sequence numbers so far.
+//! The gaps in one side's sequence numbers so far.
 
 use std::collections::BTreeMap;
 
 use crate::time::Nanos;
 
-/// Gaps before the next number that is expected. They are counted in 64 bits, which do not wrap around.
+/// Gaps before the next expected number, in 64 bits, which do not wrap around.
 #[derive(Clone, Debug)]
 pub(super) struct Gaps {
     next: u64,
-    /// Each gap's end and when it was skipped, by its beginning.
+    /// Each gap's end and the time it was skipped, by its start.
     gaps: BTreeMap<u64, (u64, Nanos)>,
 }
 
 impl Default for Gaps {
     fn default() -> Self {
-        // Numbers that are older than the first ones known have room before it.
+        // Leaves room below for numbers older than the first known ones.
         Self { next: 1 << 32, gaps: BTreeMap::new() }
     }
 }
 
 impl Gaps {
-    /// The next `len` numbers were sent.
+    /// Notes that the next `len` numbers were sent.
     pub fn pass(&mut self, len: u32) {
         self.next += u64::from(len);
     }
 
-    /// The next `len` numbers were not seen.
+    /// Notes that the next `len` numbers were not seen.
     pub fn skip(&mut self, len: u32, at: Nanos) {
         let from = self.next;
         self.pass(len);
         self.gaps.insert(from, (self.next, at));
     }
 
-    /// Takes `len` numbers out of the gaps, the first of them `back` before the next. Gives how many of them were
-    /// in one, and since when the first of those gaps was there.
+    /// Takes `len` numbers out of the gaps, the first of them `back` before the next number. Returns how many of them
+    /// were in a gap, and since when the first of these gaps existed.
     pub fn fill(&mut self, back: u32, len: u32) -> (u32, Option<Nanos>) {
         let from = self.next.saturating_sub(back.into());
         let to = from + u64::from(len);

@@ -1,12 +1,12 @@
-//! Bytes of a capture file as they come, a whole record at a time.
+//! Reads the bytes of a capture file as they come, a whole record at a time.
 
 use std::io::{self, ErrorKind, Read};
 
 use super::compressed::Source;
 
-/// How much is read at once.
+/// How much is read at once, in bytes.
 const CHUNK: usize = 256 * 1024;
-/// The longest record one has to hold at once. No capture of a network interface comes near.
+/// The longest record to hold at once, in bytes. No capture of a network interface comes near.
 const LONGEST: usize = 16 * 1024 * 1024;
 
 /// Why reading stopped.
@@ -14,13 +14,13 @@ const LONGEST: usize = 16 * 1024 * 1024;
 pub(super) enum Stop {
     /// At the end, between two records.
     End,
-    /// In the middle of something, of which so many bytes are missing.
+    /// In the middle of a record, with this many bytes missing.
     Early(u64),
-    /// For this reason.
+    /// Because of this damage.
     Damaged(String),
 }
 
-/// Shorthand for a damage.
+/// Shorthand for [`Stop::Damaged`].
 pub(super) fn damaged<T>(why: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Damaged(why.into()))
 }
@@ -30,7 +30,7 @@ pub(super) fn damaged<T>(why: impl Into<String>) -> Result<T, Stop> {
 pub(super) struct Input<R> {
     source: Source<R>,
     buffer: Vec<u8>,
-    /// What was read and not yet taken is `buffer[at..end]`.
+    /// `buffer[at..end]` was read and not yet taken.
     at: usize,
     end: usize,
     /// How many bytes were taken.
@@ -42,17 +42,17 @@ impl<R: Read> Input<R> {
         Ok(Self { source: Source::open(source)?, buffer: vec![0; CHUNK], at: 0, end: 0, offset: 0 })
     }
 
-    /// What it is compressed with, if it is.
+    /// Returns the name of the compression, if it is compressed.
     pub fn compression(&self) -> Option<&'static str> {
         self.source.compression()
     }
 
-    /// Whether more has to be read before anything else can be taken.
+    /// Returns whether more must be read before anything can be taken.
     pub fn is_drained(&self) -> bool {
         self.at == self.end
     }
 
-    /// The next `len` bytes, which stay. The end of the file is [`Stop::End`] where nothing comes.
+    /// Returns the next `len` bytes without taking them. [`Stop::End`] if the file ends before the first of them.
     pub fn peek(&mut self, len: usize) -> Result<&[u8], Stop> {
         if self.end - self.at < len {
             self.fill(len)?;
@@ -68,12 +68,12 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 
-    /// The last `len` bytes taken.
+    /// Returns the last `len` bytes taken.
     pub fn taken(&self, len: usize) -> &[u8] {
         &self.buffer[self.at - len..self.at]
     }
 
-    /// Takes `len` bytes that nobody wants to see, however many, but for the last four.
+    /// Skips `len` bytes, however many, of which only the last four stay visible.
     pub fn skip(&mut self, mut len: u64) -> Result<(), Stop> {
         while len > 0 {
             let step = usize::try_from(len).unwrap_or(CHUNK).min(CHUNK);
@@ -88,7 +88,7 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 
-    /// What comes next, at most `len` bytes of it.
+    /// Returns what comes next, at most `len` bytes of it.
     pub fn beginning(&mut self, len: usize) -> Result<&[u8], Stop> {
         match self.peek(len).err() {
             Some(stop) if self.at == self.end => return Err(stop),
@@ -104,7 +104,7 @@ impl<R: Read> Input<R> {
         self.buffer.copy_within(self.at..self.end, 0);
         (self.at, self.end) = (0, self.end - self.at);
         while self.end < len {
-            // Grows with what is there, not with what the file claims.
+            // Grows with the data that is there, not with the length that the file claims.
             if self.end == self.buffer.len() {
                 self.buffer.resize(self.end * 2, 0);
             }
@@ -113,7 +113,7 @@ impl<R: Read> Input<R> {
                 Ok(0) => return Err(Stop::Early((len - self.end) as u64)),
                 Ok(read) => self.end += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return damaged(format!("cannot read on: {error}")),
+                Err(error) => return damaged(format!("cannot read further: {error}")),
             }
         }
         Ok(())

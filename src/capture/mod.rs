@@ -1,6 +1,6 @@
-//! Captures: what passed on the wire, and what it tells of the TCP connections on it.
+//! Captures: the packets that passed on the wire, and the TCP connections that follow from them.
 //!
-//! The way in is straight: a file's bytes → [`Reader`] → [`Ordered`] → [`Frame`] → [`Decoder`] → [`Segment`] →
+//! Data goes one way: a file's bytes → [`Reader`] → [`Ordered`] → [`Frame`] → [`Decoder`] → [`Segment`] →
 //! [`Conversations`]. Live packets join at [`Frame`].
 
 pub(crate) mod blocks;

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-/// The longest name the DNS allows (RFC 1035, 2.3.4).
+/// The longest name that DNS allows (RFC 1035, 2.3.4).
 const LONGEST: usize = 255;
 
 /// Host names for addresses: from a plan, or from a capture's name-resolution blocks.
@@ -13,8 +13,8 @@ const LONGEST: usize = 255;
 pub struct Names(HashMap<IpAddr, String>);
 
 impl Names {
-    /// Names an address. What could not be part of a name shows as `?`, so that no terminal obeys
-    /// what a capture says.
+    /// Adds a name for an address. Characters that cannot be part of a name become `?`, so that a capture cannot
+    /// control the terminal.
     pub fn add(&mut self, address: IpAddr, name: &str) {
         let safe = |c: char| if c.is_alphanumeric() || "-._".contains(c) { c } else { '?' };
         let name: String = name.chars().take(LONGEST).map(safe).collect();
@@ -23,17 +23,17 @@ impl Names {
         }
     }
 
-    /// The name of that address.
+    /// Returns the name of an address.
     pub fn get(&self, address: IpAddr) -> Option<&str> {
         self.0.get(&address).map(String::as_str)
     }
 
-    /// The name of that address, else the address.
+    /// Returns the name of an address, or the address itself if it has none.
     pub fn host(&self, address: IpAddr) -> String {
         self.get(address).map_or_else(|| address.to_string(), str::to_owned)
     }
 
-    /// Host and port as tcpdump writes them: `client1.40312`.
+    /// Returns host and port as tcpdump writes them: `client1.40312`.
     pub fn endpoint(&self, address: SocketAddr) -> String {
         format!("{}.{}", self.host(address.ip()), address.port())
     }

@@ -1,36 +1,36 @@
-//! The frames of a capture of several interfaces in order of time, also where the file has them in another one.
+//! Puts the frames of a capture of several interfaces in order of time.
 //!
-//! Whoever captures on several interfaces may write each one's packets in pieces. A connection across a router would
-//! then seem to be acknowledged before it is sent.
+//! A program that captures on several interfaces may write the packets of each in batches. A packet across a router
+//! could then seem to be acknowledged before it is sent.
 
 use std::{cmp::Ordering, collections::BinaryHeap, io::Read};
 
 use super::{Frame, LinkType, Names, Reader};
 use crate::time::Nanos;
 
-/// How many frames are held, and how many bytes of them: what writers collect for an interface before they turn to the
-/// next one.
+/// How many frames are held, and how many bytes of them: as much as writers collect for an interface before they turn
+/// to the next one.
 const MOST_FRAMES: usize = 1 << 16;
 const MOST_BYTES: usize = 32 << 20;
 
 /// Frames in order of time.
 #[derive(Debug)]
 pub struct Ordered<R> {
-    /// Where they come from.
+    /// The source of the frames.
     pub reader: Reader<R>,
     held: BinaryHeap<Held>,
     bytes: usize,
-    /// How many were held so far.
+    /// How many have been held so far.
     count: u64,
-    /// The one that was given last.
+    /// The frame returned last.
     given: Option<Held>,
 }
 
-/// A frame on its way.
+/// A frame that is being held.
 #[derive(Debug)]
 struct Held {
     at: Nanos,
-    /// Its place in the file, so that frames of one time stay in its order.
+    /// Its place in the file, so that frames with equal times keep their order.
     nth: u64,
     interface: u32,
     link: LinkType,
@@ -39,13 +39,13 @@ struct Held {
 }
 
 impl<R: Read> Ordered<R> {
-    /// Orders what the reader gives.
+    /// Orders the frames of a reader.
     pub fn new(reader: Reader<R>) -> Self {
         Self { reader, held: BinaryHeap::new(), bytes: 0, count: 0, given: None }
     }
 
-    /// The next frame; none at the end, or where the file is damaged. Names that come before it in the file are added
-    /// to `names`.
+    /// Returns the next frame; `None` at the end, or if the file is damaged there. Adds the names that come before it
+    /// in the file to `names`.
     pub fn next(&mut self, names: &mut Names) -> Option<Frame<'_>> {
         if self.held.is_empty() {
             if !self.reader.advance(names) {
@@ -56,7 +56,7 @@ impl<R: Read> Ordered<R> {
             }
             self.hold();
         }
-        // Whoever follows a capture that goes on does not wait for what has not passed yet.
+        // A reader of a capture in progress must not wait for packets that have not passed yet.
         while self.held.len() < MOST_FRAMES && self.bytes < MOST_BYTES && !self.reader.is_drained() {
             if !self.reader.advance(names) {
                 break;
@@ -69,7 +69,7 @@ impl<R: Read> Ordered<R> {
         Some(Frame { at: *at, interface: *interface, link: *link, len: *len, data })
     }
 
-    /// Holds the frame that was read last.
+    /// Holds the frame read last.
     fn hold(&mut self) {
         let Some(Frame { at, interface, link, len, data }) = self.reader.frame() else { return };
         self.count += 1;
@@ -77,13 +77,13 @@ impl<R: Read> Ordered<R> {
         self.held.push(Held { at, nth: self.count, interface, link, len, data: data.into() });
     }
 
-    /// Whether everything that has come was given, so that the next frame may take its time.
+    /// Returns whether everything received so far was returned, so that waiting for the next frame may take long.
     pub fn is_drained(&self) -> bool {
         self.held.is_empty() && self.reader.is_drained()
     }
 }
 
-/// The earliest one is the greatest, as a heap gives that first.
+/// The earliest frame is the greatest, because a heap returns the greatest first.
 impl Ord for Held {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.nth).cmp(&(self.at, self.nth))

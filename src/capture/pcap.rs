@@ -1,4 +1,4 @@
-//! The pcap format: `draft-ietf-opsawg-pcap`, and the variants that were in use before it.
+//! The pcap format: `draft-ietf-opsawg-pcap`, and older variants.
 
 use std::io::Read;
 
@@ -8,19 +8,19 @@ use super::{
     read::{Record, check_captured},
 };
 
-/// The version of the format; the minor one does not matter but for [`Header::old`].
+/// The version of the format; the minor version only matters for [`Header::old`].
 const MAJOR: u32 = 2;
-/// The file's header, in bytes.
+/// Length of the file header, in bytes.
 const HEADER: usize = 24;
 
 /// What a file's first four bytes say about the rest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Magic {
-    /// Numbers have their most significant byte first.
+    /// Whether numbers are big-endian.
     big_endian: bool,
     /// Nanoseconds in one unit of a timestamp's fraction.
     unit: u64,
-    /// The length of a record's header; a patch of 1999 made it longer.
+    /// The length of a record's header, in bytes; a patch from 1999 made it longer.
     record: usize,
 }
 
@@ -38,17 +38,17 @@ impl Magic {
     }
 }
 
-/// What a file's header says about its records.
+/// What the file header says about the records.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     magic: Magic,
     link: LinkType,
-    /// Versions up to 2.3 had the two lengths the other way round in some writers.
+    /// Up to version 2.3, some writers swapped the two lengths.
     old: bool,
 }
 
 impl Header {
-    /// Reads it, if its version is one of those that are known.
+    /// Reads the file header, whose version must be known.
     pub fn read<R: Read>(input: &mut Input<R>, magic: Magic) -> Result<Self, Stop> {
         input.take(HEADER)?;
         let header = input.taken(HEADER);
@@ -56,9 +56,9 @@ impl Header {
         let (first, second) = (field(4) >> 16, field(4) & 0xffff);
         let (major, minor) = if magic.big_endian { (first, second) } else { (second, first) };
         if major != MAJOR {
-            return damaged(format!("version {major}.{minor} of the format, which is none that is known"));
+            return damaged(format!("version {major}.{minor} of the format is unknown"));
         }
-        // The upper half says whether frames end in a checksum; no matter, as IP knows its length.
+        // The upper half says whether frames end in a checksum; irrelevant, since IP has its own length.
         let link = LinkType(u16::try_from(field(20) & 0xffff).unwrap_or_default());
         Ok(Self { magic, link, old: minor <= 3 })
     }

@@ -16,19 +16,19 @@ use super::{
 };
 use crate::time::Nanos;
 
-/// A section header's block type, which reads the same in either byte order.
+/// The block type of a section header, which reads the same in either byte order.
 pub(super) const MAGIC: [u8; 4] = SECTION_HEADER.to_be_bytes();
 
-/// A block's type and length before its body, and its length again behind.
+/// Length of what precedes a block's body, in bytes: its type and length.
 const HEAD: usize = 8;
 const TAIL: usize = 4;
 
-/// What the blocks read so far say about those that come.
+/// What the blocks read so far say about those to come.
 #[derive(Debug, Default)]
 pub(super) struct Section {
     order: Order,
     interfaces: Vec<Interface>,
-    /// When the last packet passed, for those that do not say.
+    /// When the last packet passed, for packets without a time.
     last: Nanos,
 }
 
@@ -46,17 +46,17 @@ struct Interface {
     shift: i128,
 }
 
-/// What one unit of a timestamp is.
+/// The unit of timestamps.
 #[derive(Clone, Copy, Debug)]
 enum Clock {
-    /// So many nanoseconds.
+    /// This many nanoseconds.
     Nanos(u64),
-    /// One of so many in a second.
+    /// One part of a second divided into this many.
     PerSecond(u128),
 }
 
 impl Section {
-    /// Takes blocks up to and with the next packet's. `offset` becomes where the last one begins.
+    /// Takes blocks up to and including the next packet. Sets `offset` to the start of the last block.
     pub fn next<R: Read>(
         &mut self,
         input: &mut Input<R>,
@@ -73,7 +73,7 @@ impl Section {
             let len = self.order.u32(input.peek(HEAD)?, 4);
             let body = match (len as usize).checked_sub(HEAD + TAIL) {
                 Some(body) if body % 4 == 0 => body,
-                _ => return damaged(format!("a block of {len} bytes, which cannot be")),
+                _ => return damaged(format!("a block of {len} bytes, which is impossible")),
             };
             if !matches!(kind, INTERFACE..=NAME_RESOLUTION | ENHANCED_PACKET) {
                 input.skip(len.into())?;
@@ -101,26 +101,24 @@ impl Section {
         }
     }
 
-    /// A section header: what came before does not count any more.
+    /// Takes a section header: what came before no longer counts.
     fn start(&mut self, block: &[u8]) -> Result<(), Stop> {
         let big_endian = [true, false]
             .into_iter()
             .find(|big_endian| Order { big_endian: *big_endian }.u32(block, HEAD) == BYTE_ORDER);
         let Some(big_endian) = big_endian else {
-            return damaged("a section of no known byte order");
+            return damaged("a section with an unknown byte order");
         };
         self.order = Order { big_endian };
         let major = self.order.u16(block, HEAD + 4);
         if major != MAJOR {
-            return damaged(format!(
-                "a section of version {major} of the format, which is none that is known"
-            ));
+            return damaged(format!("a section of version {major} of the format, which is unknown"));
         }
         self.interfaces.clear();
         Ok(())
     }
 
-    /// How many interfaces it has named so far.
+    /// Returns how many interfaces it has described so far.
     pub fn interfaces(&self) -> usize {
         self.interfaces.len()
     }
@@ -152,7 +150,7 @@ impl Section {
         Ok(interface)
     }
 
-    /// Name records; what does not look like one is passed over.
+    /// Reads name records, and skips anything else.
     fn names(&self, body: &[u8], names: &mut Names) {
         self.records(body, |kind, value| {
             let (address, name): (IpAddr, _) =
@@ -161,13 +159,13 @@ impl Section {
                     (2, _, Some((v6, name))) => (Ipv6Addr::from_octets(*v6).into(), name),
                     _ => return,
                 };
-            // Several names may stand one after another, each closed by a zero; the first is the host's.
+            // There may be several names, each ended by a zero; the first is the host's.
             let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
             names.add(address, &String::from_utf8_lossy(name));
         });
     }
 
-    /// Each (code, value) of a list of options or of name records, up to the first that is cut.
+    /// Visits each (code, value) of a list of options or name records, up to the first that is cut.
     fn records(&self, mut list: &[u8], mut each: impl FnMut(u16, &[u8])) {
         while list.len() >= 4 {
             let (code, len) = (self.order.u16(list, 0), usize::from(self.order.u16(list, 2)));
@@ -218,7 +216,7 @@ impl Section {
     fn find(&self, id: u32) -> Result<&Interface, Stop> {
         match self.interfaces.get(id as usize) {
             Some(interface) => Ok(interface),
-            None => damaged(format!("a packet of interface {id}, which nothing describes")),
+            None => damaged(format!("a packet of interface {id}, which is not described")),
         }
     }
 }
@@ -238,7 +236,7 @@ impl Interface {
 }
 
 impl Clock {
-    /// From the option: an exponent of 10, or of 2 with the highest bit set, negated.
+    /// Decodes the option: a negated exponent of 10, or of 2 if the highest bit is set.
     fn of(resolution: u8) -> Self {
         let exponent = u32::from(resolution & 0x7f);
         let base: u128 = if resolution & 0x80 == 0 { 10 } else { 2 };

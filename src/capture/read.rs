@@ -1,4 +1,4 @@
-//! Reads capture files in one pass, whoever wrote them and however they end.
+//! Reads capture files in one pass, whichever tool wrote them and however they end.
 
 use std::{
     fs::File,
@@ -25,7 +25,7 @@ pub struct Reader<R> {
     damage: Option<Damage>,
     /// The frame read last.
     last: Option<Record>,
-    /// Whether more may come later: it is no plain file.
+    /// Whether more may come later, because it is not a regular file.
     live: bool,
 }
 
@@ -33,14 +33,14 @@ pub struct Reader<R> {
 enum Format {
     Pcap(pcap::Header),
     Pcapng(pcapng::Section),
-    /// Neither is known: the file ended before its header did.
+    /// Unknown: the file ended within its header.
     Cut,
 }
 
-/// What was wrong with a file, after what could be read of it.
+/// The damage in a file, after the part that could be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Damage {
-    /// Where the record begins that could not be read, in bytes from the start of the file, decompressed.
+    /// Start of the unreadable record, in bytes from the start of the decompressed file.
     pub offset: u64,
     /// How many packets came before.
     pub packets: u64,
@@ -48,24 +48,24 @@ pub struct Damage {
     pub why: String,
 }
 
-/// A packet's own fields; its bytes are the last ones that the input gave.
+/// The fields of a packet; its bytes are in those last taken from the input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record {
     pub at: Nanos,
     pub interface: u32,
     pub link: LinkType,
     pub len: u32,
-    /// How far back in the bytes taken its own begin, and how many they are.
+    /// How far back in the bytes taken its own start, and how many there are.
     pub taken: usize,
     pub captured: usize,
 }
 
 impl Reader<Box<dyn Read>> {
-    /// Opens a file; `-` is the standard input.
+    /// Opens a file; `-` is standard input.
     pub fn open(path: &Path) -> Result<Self> {
         let name = path.display();
         if path == Path::new("-") {
-            return Self::new(Box::new(io::stdin()), "the standard input");
+            return Self::new(Box::new(io::stdin()), "standard input");
         }
         let file = File::open(path).or_usage(|| format!("cannot open {name}"))?;
         if file.metadata().is_ok_and(|m| m.is_dir()) {
@@ -77,7 +77,7 @@ impl Reader<Box<dyn Read>> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads what `source` gives, also if it is compressed with gzip or zstd; `name` is for the error if that is no capture.
+    /// Reads a capture from `source`, which may be compressed with gzip or zstd; `name` is used in errors.
     pub fn new(source: R, name: &str) -> Result<Self> {
         let mut input = Input::new(source).or_usage(|| format!("cannot read {name}"))?;
         let (format, stop) = match Self::format(&mut input, name)? {
@@ -109,8 +109,8 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// The next frame; none at the end, or where the file is damaged. Names that come before it in
-    /// the file are added to `names`.
+    /// Returns the next frame; `None` at the end, or if the file is damaged there. Adds the names that
+    /// come before it in the file to `names`.
     pub fn next(&mut self, names: &mut Names) -> Option<Frame<'_>> {
         if self.advance(names) { self.frame() } else { None }
     }
@@ -137,13 +137,13 @@ impl<R: Read> Reader<R> {
         self.last.is_some()
     }
 
-    /// The frame read last.
+    /// Returns the frame read last.
     pub(super) fn frame(&self) -> Option<Frame<'_>> {
         let Record { at, interface, link, len, taken, captured } = self.last?;
         Some(Frame { at, interface, link, len, data: &self.input.taken(taken)[..captured] })
     }
 
-    /// How many interfaces the file has named so far.
+    /// Returns how many interfaces the file has described so far.
     pub fn interfaces(&self) -> usize {
         match &self.format {
             Format::Pcapng(section) => section.interfaces(),
@@ -151,22 +151,22 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// What it reads, for messages.
+    /// Returns the name of its source, for messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether everything that has come was read, and the next frame may take its time.
+    /// Returns whether everything received so far was read, so that waiting for the next frame may take long.
     pub fn is_drained(&self) -> bool {
         self.live && self.input.is_drained()
     }
 
-    /// How many frames were read.
+    /// Returns how many frames were read.
     pub fn packets(&self) -> u64 {
         self.packets
     }
 
-    /// What was wrong with the file, once [`Reader::next`] gave none.
+    /// Returns the damage in the file, once [`Reader::next`] has returned `None`.
     pub fn damage(&self) -> Option<&Damage> {
         self.damage.as_ref()
     }
@@ -193,22 +193,25 @@ fn no_capture(name: &str, first: &[u8], compression: Option<&str>) -> Error {
     let inside = compression.map_or(String::new(), |how| format!(", decompressed with {how},"));
     let bytes: Vec<_> = first.iter().map(|byte| format!("{byte:02x}")).collect();
     let unpack = match first {
-        [] => return Error::usage(format!("{name}{inside} is empty")).hint("a capture begins with a header"),
+        [] => return Error::usage(format!("{name}{inside} is empty")).hint("a capture starts with a header"),
         [0xfd, b'7', b'z', b'X'] => "xz",
         [b'B', b'Z', b'h', _] => "bzip2",
         [0x04, 0x22, 0x4d, 0x18] => "lz4",
         _ => {
-            return Error::usage(format!("{name}{inside} is no capture: it begins with {}", bytes.join(" ")))
-                .hint("pcap and pcapng files can be read");
+            return Error::usage(format!(
+                "{name}{inside} is not a capture: it starts with {}",
+                bytes.join(" ")
+            ))
+            .hint("name a pcap or pcapng file");
         }
     };
     Error::usage(format!("{name}{inside} is compressed with {unpack}"))
         .hint(format!("`{unpack} -dc FILE | netlab capture show -` reads it"))
 }
 
-/// A packet's length must make sense before its bytes are asked for.
+/// Checks that the length of a packet is plausible, before its bytes are read.
 pub(super) fn check_captured(captured: u32) -> Result<usize, Stop> {
-    /// What libpcap holds for the longest packet of any interface.
+    /// The longest packet of any interface, according to libpcap.
     const MAXIMUM_SNAPLEN: u32 = 262_144;
     if captured > MAXIMUM_SNAPLEN {
         return damaged(format!("a packet of {captured} captured bytes, more than any capture has"));

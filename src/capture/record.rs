@@ -1,7 +1,7 @@
-//! Writes captures as pcapng (draft-ietf-opsawg-pcapng), so that the file is whole at every moment.
+//! Writes captures as pcapng (draft-ietf-opsawg-pcapng), so that the file is valid at any moment.
 //!
-//! Blocks are made in memory and go to the kernel whole: nothing waits in this program's memory, and
-//! what was recorded stays readable whenever and however the program ends.
+//! Blocks are made in memory and passed to the kernel whole. Nothing waits in this program's memory, so what was
+//! recorded stays readable whenever and however the program ends.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -19,12 +19,12 @@ use nix::{
 use super::blocks::{self, Packet};
 use crate::{Error, Result, capture::Interface, capture::RawPacket, error::Context};
 
-/// How much room is kept for the statistics in the end: those of some fifty interfaces and the words.
+/// Room reserved for the statistics at the end, in bytes: those of about fifty interfaces, and the comment.
 const RESERVE: u64 = 4096;
-/// How long the words may be.
+/// Maximum length of the comment, in bytes.
 const MOST_WORDS: usize = 512;
 
-/// What is told at the end of a capture that is full.
+/// The comment at the end of a capture that is full.
 const FULL: &str = "netlab: this capture is full, and packets from now on are not in it";
 
 /// A capture being written.
@@ -34,25 +34,25 @@ pub struct Recorder {
     /// Packets written so far.
     packets: u64,
     blocks: Vec<u8>,
-    /// How many bytes there may be, if that is bounded.
+    /// The maximum length in bytes, if there is one.
     most: Option<u64>,
-    /// Whether there would have been more.
+    /// Whether a packet did not fit.
     full: bool,
-    /// How much room is kept for what is told in the end, in bytes.
+    /// Room reserved for the end, in bytes.
     reserve: u64,
 }
 
-/// What became of the packets of an interface.
+/// Counts of an interface's packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// How many came, those that were dropped included.
+    /// Packets that came, including those dropped.
     pub received: u64,
-    /// How many of them there was no room for.
+    /// Packets dropped for lack of room.
     pub dropped: u64,
 }
 
 enum Out {
-    /// A file, and how much of it are whole blocks.
+    /// A file, and the length of its whole blocks in bytes.
     File {
         file: File,
         path: PathBuf,
@@ -62,9 +62,9 @@ enum Out {
 }
 
 impl Recorder {
-    /// Starts a new file, with the folders that lead to it. A file that is there already is left alone.
+    /// Creates a new file and its parent folders. An existing file is an error and stays as it is.
     ///
-    /// `names` are the hosts' names by address; readers show them in place of the addresses.
+    /// `names` are the hosts' names by address; readers show them instead of the addresses.
     pub fn create<'n>(
         path: &Path,
         segments: &[Interface],
@@ -77,7 +77,7 @@ impl Recorder {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| {
                 match e.kind() {
                     io::ErrorKind::AlreadyExists => {
-                        Error::usage(format!("{} exists already", path.display()))
+                        Error::usage(format!("{} already exists", path.display()))
                             .hint("captures are never overwritten: remove it or choose another name")
                     }
                     _ => Error::lab(format!("cannot create {}", path.display())).caused_by(e),
@@ -85,13 +85,13 @@ impl Recorder {
             })?;
         let begun = Self::begin(Out::File { file, path: path.to_owned(), whole: 0 }, segments, names);
         if begun.is_err() {
-            // Without its beginning it is no capture. There is nothing to be done if it stays.
+            // Without its header it is not a capture. If it cannot be removed, nothing can be done.
             let _ = fs::remove_file(path);
         }
         begun
     }
 
-    /// Writes to a stream, such as a pipe to Wireshark. Each write is of whole blocks.
+    /// Writes to a stream, such as a pipe to Wireshark. Each write consists of whole blocks.
     pub fn to_stream<'n>(
         stream: impl Write + Send + 'static,
         segments: &[Interface],
@@ -124,23 +124,22 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Bounds the file: once a packet would make it longer than this, in bytes, it says that it is full, and
-    /// nothing more is recorded.
+    /// Limits the file to `most` bytes: once a packet does not fit, a comment says that it is full, and nothing
+    /// more is recorded.
     #[must_use]
     pub fn bounded(mut self, most: u64) -> Self {
         self.most = Some(most);
         self
     }
 
-    /// Keeps room on the disk for [`Recorder::end`], so that a full disk can still be told of.
+    /// Reserves room on the disk for [`Recorder::end`], so that the file can still say that the disk was full.
     #[must_use]
     pub fn reserving(mut self) -> Self {
         self.reserve = RESERVE;
         self
     }
 
-    /// Ends the recording with what became of each interface's packets, and in words with why it ended early, if it
-    /// did.
+    /// Ends the recording with the counts of each interface, and with the reason if it ended early.
     pub fn end(&mut self, counts: &[Counts], why: Option<&str>) -> Result<()> {
         self.reserve = 0;
         let why = why.map(|why| &why[..why.floor_char_boundary(MOST_WORDS)]);
@@ -149,13 +148,13 @@ impl Recorder {
         }
         self.flush(0)?;
         if let Out::File { file, whole, .. } = &self.out {
-            // Gives back what was kept; where that fails the file is as good.
+            // Releases the reserved room; if that fails, the file is just as valid.
             let _ = file.set_len(*whole);
         }
         Ok(())
     }
 
-    /// Whether a packet was not recorded for want of room.
+    /// Returns whether a packet was not recorded for lack of room.
     pub fn is_full(&self) -> bool {
         self.full
     }
@@ -165,7 +164,7 @@ impl Recorder {
         self.packets([(packet, None)])
     }
 
-    /// Records packets in one go, each with its comment if it has one: all of them or, on an error, none.
+    /// Records packets in one write, each with its comment if it has one: all of them or, on an error, none.
     pub fn packets<'p>(
         &mut self,
         packets: impl IntoIterator<Item = (&'p RawPacket, Option<&'p str>)>,
@@ -174,7 +173,10 @@ impl Recorder {
         for (packet, comment) in packets {
             if usize::from(packet.segment) >= self.interfaces {
                 self.blocks.clear();
-                return Err(Error::lab(format!("a packet of an unknown segment, number {}", packet.segment)));
+                return Err(Error::lab(format!(
+                    "a packet of an unknown segment (number {})",
+                    packet.segment
+                )));
             }
             let RawPacket { segment, at, original_len, data } = packet;
             let packet = Packet { segment: *segment, at: *at, original_len: *original_len, data };
@@ -191,7 +193,7 @@ impl Recorder {
         self.flush(count)
     }
 
-    /// Says at the end of the file that this is not the end of what passed.
+    /// Notes at the end of the file that more packets passed.
     fn fill(&mut self) -> Result<()> {
         self.blocks.clear();
         if !std::mem::replace(&mut self.full, true) {
@@ -200,18 +202,18 @@ impl Recorder {
         self.flush(0)
     }
 
-    /// Records packets that are blocks already, whole ones.
+    /// Records packets that are already whole blocks.
     pub fn blocks(&mut self, blocks: &[u8], packets: u64) -> Result<()> {
         self.blocks.extend(blocks);
         self.flush(packets)
     }
 
-    /// How many packets were recorded.
+    /// Returns how many packets were recorded.
     pub fn count(&self) -> u64 {
         self.packets
     }
 
-    /// Hands the collected blocks to the kernel.
+    /// Passes the collected blocks to the kernel.
     fn flush(&mut self, packets: u64) -> Result<()> {
         let written = match &mut self.out {
             Out::Stream(stream) => stream.write_all(&self.blocks).and_then(|()| stream.flush()),
@@ -228,7 +230,7 @@ impl Recorder {
         let error = match &self.out {
             Out::Stream(_) => Error::lab("cannot write the capture"),
             Out::File { path, .. } => Error::lab(format!(
-                "cannot write {}; it keeps the {} packets until then",
+                "cannot write {}; the {} packets recorded so far are in it",
                 path.display(),
                 self.packets
             )),
@@ -238,15 +240,15 @@ impl Recorder {
     }
 }
 
-/// Writes after the last whole block and keeps room for as much as `reserve`; on failure takes away the part that was
-/// written.
+/// Writes after the last whole block, and reserves room for `reserve` bytes after that; on failure removes the part
+/// that was written.
 fn append(file: &File, whole: &mut u64, blocks: &[u8], reserve: u64) -> io::Result<()> {
     if reserve > 0 {
-        // Where this fails nothing was written, and the room that was kept before stays.
+        // If this fails, nothing was written, and the room reserved before remains.
         allocate(file, *whole, blocks.len() as u64 + reserve)?;
     }
     if let Err(e) = file.write_all_at(blocks, *whole) {
-        // If that fails as well, a reader still gets every whole block.
+        // If that also fails, a reader still gets every whole block.
         let _ = file.set_len(*whole);
         return Err(e);
     }
@@ -254,7 +256,7 @@ fn append(file: &File, whole: &mut u64, blocks: &[u8], reserve: u64) -> io::Resu
     Ok(())
 }
 
-/// Has the disk keep room for so many bytes from there on, where its file system can.
+/// Reserves room on the disk for `len` bytes from `from` on, if the file system can.
 fn allocate(file: &File, from: u64, len: u64) -> io::Result<()> {
     let offset = |n: u64| i64::try_from(n).map_err(io::Error::other);
     match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, offset(from)?, offset(len)?) {

@@ -1,8 +1,8 @@
-//! Captures in a folder, and which of them are still being written, and by whom.
+//! Lists the captures in a folder, and finds those still being written and their writers.
 //!
-//! Whoever writes one holds a POSIX lock on it, which names its process to whoever asks and goes with
-//! that process, however it ends. So there is no list of recordings that could be wrong. A hidden file beside the
-//! capture stays until the recording has ended as it was to: one without a writer ended early.
+//! The writer of a capture holds a POSIX lock on it. The lock names the process to anybody who asks, and goes away
+//! with it however it ends, so there is no list of recordings that could be wrong. A hidden file beside the capture
+//! stays until the recording has ended properly: if it is there without a writer, the recording ended early.
 
 use std::{
     ffi::OsString,
@@ -25,16 +25,16 @@ use crate::{Error, Result, error::Context};
 /// What precedes the reason in the comment of a capture that ended early.
 pub const ENDED_EARLY: &str = "netlab: this recording ended early: ";
 
-/// How long a writer may take to end after it was told to.
+/// How long a writer may take to end after the signal.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How deep below the folder to look: a lab's folder, a run's, and one to spare.
+/// How deep to search below the folder: a lab's folder, a run's, and one to spare.
 const DEPTH: usize = 3;
 
 /// A capture file.
 #[derive(Clone, Debug)]
 pub struct Recording {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
@@ -42,13 +42,13 @@ pub struct Recording {
     pub modified: SystemTime,
     /// The process that writes it, if one does.
     pub writer: Option<i32>,
-    /// What its statistics say, if it has any.
+    /// The statistics at its end, if it has any.
     pub ending: Option<Ending>,
-    /// Why it ended before anybody asked for that, if it did.
+    /// Why it ended before it was stopped, if it did.
     pub ended_early: Option<String>,
 }
 
-/// A recording of this process. Dropping it gives the capture free.
+/// A recording by this process. Dropping it unlocks the capture.
 #[derive(Debug)]
 pub struct Marked {
     path: PathBuf,
@@ -56,13 +56,13 @@ pub struct Marked {
 }
 
 impl Marked {
-    /// Notes that the recording ends as it was to.
+    /// Notes that the recording ended properly.
     pub fn settle(&self) -> Result<()> {
         acknowledge(&self.path)
     }
 }
 
-/// Shows others that this process writes the capture, for as long as what is returned is kept.
+/// Marks a capture as being written by this process, until the result is dropped.
 pub fn mark(path: &Path) -> Result<Marked> {
     let file = OpenOptions::new().read(true).write(true).open(path);
     let file = file.or_lab(|| format!("cannot open {}", path.display()))?;
@@ -72,7 +72,7 @@ pub fn mark(path: &Path) -> Result<Marked> {
     Ok(Marked { path: path.to_owned(), _lock: file })
 }
 
-/// Forgets that a recording ended early: somebody was told.
+/// Forgets that a recording ended early, once that has been reported.
 pub fn acknowledge(path: &Path) -> Result<()> {
     let marker = marker(path);
     match fs::remove_file(&marker) {
@@ -83,7 +83,7 @@ pub fn acknowledge(path: &Path) -> Result<()> {
     }
 }
 
-/// What is beside a capture that is being recorded.
+/// Returns the path of the hidden file beside a capture that is being recorded.
 fn marker(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -91,7 +91,7 @@ fn marker(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// The captures of a folder and of the run folders in it, the newest first. No folder, no captures.
+/// Returns the captures in a folder and in the run folders below it, newest first. A missing folder has none.
 pub fn list(folder: &Path) -> Result<Vec<Recording>> {
     let mut all = Vec::new();
     gather(folder, true, &mut all)?;
@@ -106,7 +106,7 @@ fn gather(folder: &Path, deeper: bool, into: &mut Vec<Recording>) -> Result<()> 
     };
     for entry in entries {
         let path = entry.or_usage(|| format!("cannot read folder {}", folder.display()))?.path();
-        // A file may go away meanwhile; then it is not there.
+        // A file may disappear meanwhile.
         let Ok(meta) = fs::metadata(&path) else { continue };
         if meta.is_dir() && deeper {
             gather(&path, false, into)?;
@@ -121,8 +121,8 @@ fn gather(folder: &Path, deeper: bool, into: &mut Vec<Recording>) -> Result<()> 
     Ok(())
 }
 
-/// Who writes the capture, and whether a recording to it ended early. A recorder locks the file before it makes the
-/// marker, and removes the marker before it gives up the lock; so that the lock is looked at before and after.
+/// Returns the writer of a capture, and whether a recording to it ended early. A recorder locks the file before it
+/// creates the marker, and removes the marker before it unlocks the file, so the lock is checked before and after.
 fn look(path: &Path) -> (Option<i32>, bool) {
     if let Some(writer) = writer(path) {
         return (Some(writer), false);
@@ -132,13 +132,13 @@ fn look(path: &Path) -> (Option<i32>, bool) {
     (writer, is_marked && writer.is_none())
 }
 
-/// Why a recording ended early: as it says itself, unless it had no time for that.
+/// Returns why a recording ended early, from its comment if it still had the time to write one.
 fn why(ending: Option<&Ending>) -> String {
     let said = ending.and_then(|ending| ending.comment.as_deref());
     said.map_or("its recorder was killed".into(), |said| said.trim_start_matches(ENDED_EARLY).to_owned())
 }
 
-/// Tells the writer to end, and waits until it has.
+/// Tells the writer to end, and waits until it has ended.
 pub async fn stop(recording: &Recording) -> Result<()> {
     let Some(writer) = recording.writer else { return Ok(()) };
     kill(Pid::from_raw(writer), Signal::SIGTERM)
@@ -150,27 +150,27 @@ pub async fn stop(recording: &Recording) -> Result<()> {
     });
     match tokio::time::timeout(PATIENCE, wait).await {
         Ok(Ok(ended)) => ended.map(drop).or_lab(|| format!("cannot lock {}", recording.path.display())),
-        _ => Err(Error::lab(format!("process {writer} goes on writing {}", recording.path.display()))),
+        _ => Err(Error::lab(format!("process {writer} is still writing {}", recording.path.display()))),
     }
 }
 
-/// Who holds the lock. None where the file cannot be opened: then we could not stop it, either.
+/// Returns the process that holds the lock; `None` if the file cannot be opened, when we could not stop it either.
 fn writer(path: &Path) -> Option<i32> {
     let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
     let mut lock = whole_file();
     fcntl(&file, FcntlArg::F_GETLK(&mut lock)).ok()?;
-    // A process of another PID namespace has no number here, and is not ours to end.
+    // A process in another PID namespace has no number here, and is not ours to stop.
     (i32::from(lock.l_type) != libc::F_UNLCK && lock.l_pid > 0).then_some(lock.l_pid)
 }
 
-/// A write lock from the first byte to the last, wherever that is.
+/// Returns a write lock on the whole file, whatever its length.
 fn whole_file() -> libc::flock {
     let write = libc::c_short::try_from(libc::F_WRLCK).unwrap_or_default();
     let from_start = libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default();
     libc::flock { l_type: write, l_whence: from_start, l_start: 0, l_len: 0, l_pid: 0 }
 }
 
-/// The capture file changed last, in a folder or below.
+/// Returns the capture that was changed last, in a folder or below.
 pub fn newest(folder: &Path) -> Result<PathBuf> {
     let mut best = None;
     search(folder, DEPTH, &mut best);
@@ -180,7 +180,7 @@ pub fn newest(folder: &Path) -> Result<PathBuf> {
     })
 }
 
-/// What cannot be read is passed over: it is not what the user meant.
+/// Searches a folder, and skips what cannot be read: it is not what the user meant.
 fn search(folder: &Path, depth: usize, best: &mut Option<(SystemTime, PathBuf)>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

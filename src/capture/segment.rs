@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Datagram, Frame, sender::Place};
 use crate::time::Nanos;
 
-/// A header without options, in bytes.
+/// Length of a header without options, in bytes.
 const HEADER: usize = 20;
 
 /// A TCP segment as captured.
@@ -27,7 +27,7 @@ pub struct Segment<'a> {
     pub flags: Flags,
     /// Sequence number.
     pub seq: u32,
-    /// Acknowledgment number; means something with [`Flags::ACK`] only.
+    /// Acknowledgment number; only meaningful with [`Flags::ACK`].
     pub ack: u32,
     /// Window as in the header, not scaled.
     pub window: u16,
@@ -35,13 +35,13 @@ pub struct Segment<'a> {
     pub frame_len: u32,
     /// Bytes of data it carried on the wire.
     pub len: u32,
-    /// What was captured of that data.
+    /// The captured part of that data.
     pub payload: Cow<'a, [u8]>,
 }
 
 impl<'a> Segment<'a> {
-    /// Reads the header of a TCP datagram. None where less than a header without options was
-    /// captured, or where the header contradicts itself.
+    /// Reads the header of a TCP segment. `None` if less than a header without options was captured, or if
+    /// the header contradicts itself.
     pub(super) fn parse(frame: &Frame<'_>, datagram: &Datagram<'_>, data: Cow<'a, [u8]>) -> Option<Self> {
         let header: &[u8; HEADER] = data.first_chunk()?;
         let word = |i: usize| u16::from_be_bytes([header[i], header[i + 1]]);
@@ -74,29 +74,29 @@ impl<'a> Segment<'a> {
         })
     }
 
-    /// Whether less of its data was captured than it carried.
+    /// Returns whether less data was captured than it carried.
     pub fn is_snapped(&self) -> bool {
         self.payload.len() < self.len as usize
     }
 
-    /// How far it moves its sender's sequence number: its data, and one each for SYN and FIN.
+    /// Returns by how much it advances its sender's sequence number: its data, and one each for SYN and FIN.
     pub fn seq_len(&self) -> u32 {
         let controls = u32::from(self.flags.has(Flags::SYN)) + u32::from(self.flags.has(Flags::FIN));
         self.len.wrapping_add(controls)
     }
 
-    /// Where it was seen.
+    /// Returns where it was seen.
     pub(super) fn place(&self) -> Place {
         (self.interface, self.tunnels)
     }
 
-    /// The same segment, its data copied.
+    /// Copies the data, so that it no longer borrows from the frame.
     pub fn into_owned(self) -> Segment<'static> {
         Segment { payload: Cow::Owned(self.payload.into_owned()), ..self }
     }
 }
 
-/// A segment's control bits. Reads and writes itself as `SYN+ACK`, also in JSON.
+/// The control bits of a TCP segment, written like `SYN+ACK`, also in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Flags(pub u16);
@@ -121,7 +121,7 @@ impl Flags {
     /// Accurate ECN (RFC 9768), once the nonce sum.
     pub const AE: Self = Self(0x100);
 
-    /// Each bit in the order in which tools print them, with tcpdump's letter and its own name.
+    /// Each bit in the order in which tools print them, with tcpdump's letter and its name.
     const ALL: [(Self, char, &'static str); 9] = [
         (Self::FIN, 'F', "FIN"),
         (Self::SYN, 'S', "SYN"),
@@ -134,17 +134,17 @@ impl Flags {
         (Self::AE, 'e', "AE"),
     ];
 
-    /// Whether every bit of `other` is set.
+    /// Returns whether every bit of `other` is set.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether any bit of `other` is set.
+    /// Returns whether any bit of `other` is set.
     pub fn any(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// As tcpdump prints them: `S.`, `P.`, `none`.
+    /// Returns them as tcpdump prints them: `S.`, `P.`, `none`.
     pub fn letters(self) -> String {
         let letters: String = self.set().map(|(_, letter, _)| letter).collect();
         if letters.is_empty() { "none".into() } else { letters }

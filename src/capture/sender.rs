@@ -1,55 +1,55 @@
-//! One side of a connection: what it sent, and its sequence numbers (RFC 9293, 3.4), which wrap around.
+//! One side of a connection: what it sent, and its sequence numbers, which wrap around (RFC 9293, 3.4).
 
 use super::{Flags, Flow, Segment, SeqAnalysis, gaps::Gaps};
 use crate::time::Nanos;
 
-/// How soon what fills a gap was only overtaken, where the connection's round-trip time is not known.
+/// What fills a gap within this time was only out of order, if the connection's round-trip time is not known.
 const REORDERING: Nanos = 3_000_000;
-/// How many duplicate acknowledgments ask for what comes next. RFC 5681 waits for three, but one of them may have
-/// been lost before the wire that is watched.
+/// How many duplicate acknowledgments count as a request for retransmission. RFC 5681 waits for three, but one of them
+/// may have been lost before the watched wire.
 const REPEATS: u8 = 2;
 
-/// Whether sequence number `a` comes after `b`.
+/// Returns whether sequence number `a` comes after `b`.
 pub(super) fn after(a: u32, b: u32) -> bool {
     a != b && a.wrapping_sub(b) < 1 << 31
 }
 
-/// Where a packet was seen: on which interface, and in how many tunnels.
+/// Where a packet was seen: the interface, and the number of tunnels.
 pub(super) type Place = (u32, u8);
 
-/// What is known of one side from what it sent, and from what was acknowledged to it. A capture may have millions,
-/// so what most do not need is in a box.
+/// What is known about one side, from what it sent and from what was acknowledged to it. A capture may have millions,
+/// so what most of them do not need is boxed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sender {
     packets: u64,
     bytes: u64,
     payload: u64,
     rest: Option<Box<Rest>>,
-    /// Where its latest news was seen. The same packet passes more places where a lab has a router, or a tunnel.
+    /// Where its latest news was seen. In a lab with a router or a tunnel, the same packet passes several places.
     place: Option<Place>,
-    /// The number of its SYN; without one, the number before the first that was seen.
+    /// The number of its SYN; without one, the number before the first seen.
     base: Option<u32>,
-    /// The number after the highest that it sent.
+    /// The number after the highest it sent.
     next: Option<u32>,
-    /// The number after the highest that was acknowledged to it.
+    /// The number after the highest acknowledged to it.
     acked: Option<u32>,
     /// The number after its FIN.
     fin: Option<u32>,
     /// The last window it offered.
     window: u16,
-    /// How often its peer acknowledged the same again, asking for what comes next.
+    /// How often its peer repeated the same acknowledgment, asking for what comes next.
     repeats: u8,
     /// Whether its SYN was seen.
     syn: bool,
-    /// Whether `next` is only what a segment without data and SYN said, as a keepalive that is one too low.
+    /// Whether `next` only comes from a segment without data and SYN; that of a keepalive is one too low.
     is_guess: bool,
 }
 
-/// What few connections have.
+/// The fields that few connections need.
 #[derive(Clone, Debug, Default)]
 struct Rest {
     gaps: Gaps,
-    /// The number of another SYN, which may be the one that its peer takes.
+    /// The number of another SYN, which may be the one that its peer accepts.
     other_syn: Option<u32>,
     retransmissions: u64,
     out_of_order: u64,
@@ -60,7 +60,7 @@ struct Rest {
 }
 
 impl Sender {
-    /// Takes note of a segment that this side sent. `rtt` is the connection's round-trip time.
+    /// Follows a TCP segment that this side sent. `rtt` is the connection's round-trip time.
     pub fn send(&mut self, segment: &Segment<'_>, peer: &Self, rtt: Option<Nanos>) -> SeqAnalysis {
         self.place = Some(segment.place());
         let (analysis, fresh) = self.follow(segment, peer, rtt);
@@ -69,7 +69,7 @@ impl Sender {
         analysis
     }
 
-    /// Counts a packet of its.
+    /// Counts one of its packets.
     pub fn pass(&mut self, segment: &Segment<'_>) {
         self.packets += 1;
         self.bytes += u64::from(segment.frame_len);
@@ -78,7 +78,7 @@ impl Sender {
         }
     }
 
-    /// Counts what is not new.
+    /// Counts a TCP segment that brought nothing new.
     pub fn count(&mut self, analysis: SeqAnalysis) {
         if analysis == SeqAnalysis::New {
             return;
@@ -94,7 +94,7 @@ impl Sender {
         }
     }
 
-    /// What it sent.
+    /// Returns what it sent.
     pub fn flow(&self) -> Flow {
         let of = |count: fn(&Rest) -> u64| self.rest.as_deref().map_or(0, count);
         Flow {
@@ -110,7 +110,7 @@ impl Sender {
         }
     }
 
-    /// Follows the numbers. Gives how many bytes of data had not passed before.
+    /// Follows the sequence numbers. Returns how many bytes of data had not passed before.
     fn follow(&mut self, segment: &Segment<'_>, peer: &Self, rtt: Option<Nanos>) -> (SeqAnalysis, u32) {
         self.window = segment.window;
         if segment.flags.has(Flags::RST) {
@@ -143,11 +143,11 @@ impl Sender {
         self.extend(next, segment, end, rtt.unwrap_or(REORDERING))
     }
 
-    /// Takes note of a SYN; none if it is as any segment.
+    /// Follows a SYN; returns `None` if it needs no special treatment.
     fn take_syn(&mut self, number: u32) -> Option<SeqAnalysis> {
         let had = std::mem::replace(&mut self.syn, true);
         match self.base {
-            // What it opens has passed already.
+            // Part of the connection that it opens has already passed.
             Some(base) if base == number && !had && self.next.is_some() => Some(SeqAnalysis::OutOfOrder),
             Some(base) if base != number && had => {
                 self.rest.get_or_insert_default().other_syn = Some(number);
@@ -161,7 +161,7 @@ impl Sender {
         }
     }
 
-    /// Forgets its numbers: another connection's.
+    /// Forgets its numbers, which belong to another connection.
     fn forget(&mut self) {
         (self.base, self.next, self.acked, self.fin) = (None, None, None, None);
         (self.repeats, self.is_guess) = (0, false);
@@ -170,19 +170,19 @@ impl Sender {
         }
     }
 
-    /// Whether the segment only wants to be answered: it has nothing but the number before the next, once more.
+    /// Returns whether the segment only asks for an answer: it repeats just the number before the next.
     fn asks(&self, segment: &Segment<'_>, next: u32, peer: &Self) -> bool {
         let is_last = segment.len <= 1 && segment.seq == next.wrapping_sub(1);
         is_last
             && !segment.flags.any(Flags::SYN | Flags::FIN)
             && match self.acked {
                 Some(acked) => acked == next,
-                // Of a side that nobody hears. Data of one byte that is sent again would have PSH set.
+                // The peer is not seen. A retransmission of one byte of data would have PSH set.
                 None => peer.packets == 0 && (segment.len == 0 || !segment.flags.has(Flags::PSH)),
             }
     }
 
-    /// Moves `next` over the segment's sequence numbers, the last of which is before `end`.
+    /// Advances `next` over the segment's sequence numbers, the last of which is before `end`.
     fn extend(&mut self, next: u32, segment: &Segment<'_>, end: u32, rtt: Nanos) -> (SeqAnalysis, u32) {
         let (seq, len) = (segment.seq, segment.len);
         let skipped = seq.wrapping_sub(next);
@@ -215,7 +215,7 @@ impl Sender {
                 rest.gaps.pass(beyond);
             }
         }
-        // Nobody can know of a loss and send again sooner than after a round trip.
+        // A retransmission cannot come sooner than a round trip after the loss.
         let overtaken = since.is_some_and(|since| segment.at.saturating_sub(since) < rtt);
         let asked_for = self.repeats >= REPEATS && self.acked == Some(seq);
         (
@@ -224,7 +224,7 @@ impl Sender {
         )
     }
 
-    /// Takes note of an acknowledgment that this side got; says whether it is the first of its FIN.
+    /// Follows an acknowledgment sent to this side; returns whether it is the first of its FIN.
     pub fn acknowledge(&mut self, segment: &Segment<'_>) -> bool {
         let ack = segment.ack;
         self.choose_syn(ack);
@@ -239,7 +239,7 @@ impl Sender {
             self.next = Some(ack);
         }
         let news = self.acked.is_none_or(|acked| after(ack, acked));
-        // What was never sent cannot be acknowledged: such a number is of an earlier connection.
+        // What was never sent cannot be acknowledged: such a number belongs to an earlier connection.
         if !news || self.next.is_some_and(|next| after(ack, next)) {
             return false;
         }
@@ -249,7 +249,7 @@ impl Sender {
         self.fin_acked() && !had_fin
     }
 
-    /// Of two SYNs, the one counts that is acknowledged.
+    /// Chooses between two SYNs: the one that is acknowledged counts.
     fn choose_syn(&mut self, ack: u32) {
         let other = self.rest.as_ref().and_then(|rest| rest.other_syn);
         if let Some(other) = other
@@ -261,44 +261,44 @@ impl Sender {
         }
     }
 
-    /// Whether everything in the segment was seen before.
+    /// Returns whether everything in the segment was seen before.
     pub fn has_sent(&self, segment: &Segment<'_>) -> bool {
         let end = segment.seq.wrapping_add(segment.seq_len());
         let is_other = segment.flags.has(Flags::SYN) && self.base != Some(segment.seq);
         !is_other && self.next.is_some_and(|next| !after(end, next))
     }
 
-    /// Whether the segment, sent to this side, acknowledges what none did before.
+    /// Returns whether the segment, sent to this side, acknowledges anything new.
     pub fn acks_new_data(&self, segment: &Segment<'_>) -> bool {
         segment.flags.has(Flags::ACK) && self.acked.is_none_or(|acked| after(segment.ack, acked))
     }
 
-    /// Whether its latest news was seen elsewhere.
+    /// Returns whether its latest news was seen elsewhere.
     pub fn was_elsewhere(&self, segment: &Segment<'_>) -> bool {
         self.place.is_some_and(|place| place != segment.place())
     }
 
-    /// The number of its SYN, or the one before the first that was seen.
+    /// Returns the number of its SYN, or the one before the first seen.
     pub fn base(&self) -> Option<u32> {
         self.base
     }
 
-    /// Whether its FIN was seen.
+    /// Returns whether its FIN was seen.
     pub fn has_fin(&self) -> bool {
         self.fin.is_some()
     }
 
-    /// Whether its SYN was seen and acknowledged.
+    /// Returns whether its SYN was seen and acknowledged.
     pub fn syn_acked(&self) -> bool {
         self.syn && self.base.zip(self.acked).is_some_and(|(base, acked)| after(acked, base))
     }
 
-    /// Whether its FIN was seen and acknowledged.
+    /// Returns whether its FIN was seen and acknowledged.
     pub fn fin_acked(&self) -> bool {
         self.fin.zip(self.acked).is_some_and(|(fin, acked)| !after(fin, acked))
     }
 
-    /// A sequence number counted from its SYN, which is 0.
+    /// Returns a sequence number relative to its SYN, which is 0.
     pub fn relative(&self, seq: u32) -> u32 {
         self.base.map_or(seq, |base| seq.wrapping_sub(base))
     }

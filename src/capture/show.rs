@@ -1,4 +1,4 @@
-//! Packets as lines of text in tcpdump's manner.
+//! Writes packets as lines of text in the style of tcpdump.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::time::Nanos;
 /// How many characters of a packet's data a line shows.
 const TEXT: usize = 40;
 
-/// Tells packets as they come, a line each, and follows their connections.
+/// Turns packets into lines of text as they come, and follows their connections.
 #[derive(Debug, Default)]
 pub struct Lines {
     /// The names that stand for addresses.
@@ -19,26 +19,26 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// With these names; times count from the first packet.
+    /// Starts with these names; times count from the first packet.
     pub fn new(names: Names) -> Self {
         Self { names, ..Self::default() }
     }
 
-    /// Takes note of a segment and tells it.
+    /// Follows a TCP segment, and returns its line.
     pub fn segment(&mut self, segment: &Segment<'_>) -> String {
         let start = *self.start.get_or_insert(segment.at);
         let seen = self.conversations.push(segment);
         format!("{} {}", Elapsed { start, at: segment.at }, line(segment, &seen, &self.names))
     }
 
-    /// Tells a frame that no segment came of.
+    /// Returns the line of a frame without a TCP segment.
     pub fn frame(&mut self, frame: &Frame<'_>) -> String {
         let start = *self.start.get_or_insert(frame.at);
         format!("{} {}", Elapsed { start, at: frame.at }, describe(frame, &self.names))
     }
 }
 
-/// Seconds from the first packet on.
+/// Seconds since the first packet.
 struct Elapsed {
     start: Nanos,
     at: Nanos,
@@ -53,8 +53,9 @@ impl std::fmt::Display for Elapsed {
     }
 }
 
-/// A segment without its time: `client1.40312 > server.8007: Flags [S], seq 0, win 64240, length 0`.
-/// Numbers count from each side's SYN, which is 0.
+/// Returns the line of a TCP segment without its time, e.g.
+/// `client1.40312 > server.8007: Flags [S], seq 0, win 64240, length 0`. Numbers are relative to each side's SYN,
+/// which is 0.
 pub fn line(segment: &Segment<'_>, seen: &Seen, names: &Names) -> String {
     let mut line = format!(
         "{} > {}: Flags [{}]",
@@ -88,7 +89,7 @@ pub fn line(segment: &Segment<'_>, seen: &Seen, names: &Names) -> String {
     }
 }
 
-/// The beginning of some data, in quotes, with whatever a terminal could obey escaped.
+/// Returns the beginning of some data in quotes, with terminal controls escaped.
 pub fn text(data: &[u8]) -> String {
     let mut text = String::from("\"");
     let mut left = TEXT;

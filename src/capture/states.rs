@@ -1,10 +1,10 @@
-//! The state of each end of a connection, as its packets imply it (RFC 9293, 3.3.2).
+//! The state of each end of a connection, as implied by its packets (RFC 9293, 3.3.2).
 
 use super::{Flags, Seen, Segment, Side, sender::after};
 use crate::capture::TcpState;
 
-/// Both ends' states. A packet counts as received when it is seen, so an end may lag a little, or
-/// stay behind where its packet was lost after the watched wire.
+/// The states of both ends. A packet counts as received when it is seen, so the actual state may lag a little, or
+/// stay behind if the packet was lost beyond the watched wire.
 #[derive(Clone, Copy, Debug)]
 pub struct States {
     ends: [End; 2],
@@ -13,12 +13,12 @@ pub struct States {
 #[derive(Clone, Copy, Debug)]
 struct End {
     state: TcpState,
-    /// The number after its FIN, counted from its SYN.
+    /// The number after its FIN, relative to its SYN.
     fin: Option<u32>,
 }
 
 impl States {
-    /// Before the first segment: a connection to come, or one whose beginning was not seen.
+    /// Returns the states before the first segment: of a new connection, or of one whose beginning was not seen.
     pub fn before(segment: &Segment<'_>) -> Self {
         let state = |listening| match segment.flags.has(Flags::SYN) {
             true if listening => TcpState::Listen,
@@ -28,12 +28,12 @@ impl States {
         Self { ends: [false, true].map(|listening| End { state: state(listening), fin: None }) }
     }
 
-    /// That side's state.
+    /// Returns the state of this side.
     pub fn of(&self, side: Side) -> TcpState {
         self.ends[index(side)].state
     }
 
-    /// Follows a segment.
+    /// Follows a TCP segment.
     pub fn push(&mut self, segment: &Segment<'_>, seen: &Seen) {
         let flags = segment.flags;
         let [mut sender, mut receiver] = [seen.by, seen.by.peer()].map(|side| self.ends[index(side)]);

@@ -1,4 +1,4 @@
-//! Connections as a table. It is written row by row, so that millions need no more memory than one.
+//! Writes connections as a table, row by row, so that millions need no more memory than one.
 
 use std::io::{self, Write};
 
@@ -20,15 +20,15 @@ const HEADING: [&str; COLUMNS] = [
     "RTT",
 ];
 const COLUMNS: usize = 10;
-/// Columns of numbers.
+/// Whether each column holds numbers.
 const RIGHT: [bool; COLUMNS] = [false, false, true, true, false, false, true, true, true, true];
 type Count = fn(&Flow) -> u64;
-/// Columns that are only there where there is any: what they count.
+/// Columns that are only shown if anything was counted, and what they count.
 const OPTIONAL: [(usize, Count); 2] = [(7, |flow| flow.out_of_order), (8, |flow| flow.tunnelled)];
-/// Columns between two cells.
+/// Spaces between two cells.
 const BETWEEN: usize = 3;
 
-/// Writes the first `most` connections, a line each, and then how many more there are.
+/// Writes the first `most` connections, one line each, and then how many more there are.
 pub fn write(
     out: &mut impl Write,
     conversations: &Conversations,
@@ -36,11 +36,11 @@ pub fn write(
     most: usize,
 ) -> io::Result<()> {
     let all = || conversations.iter().take(most);
-    let needed = OPTIONAL.map(|(_, count)| all().any(|told| of_both(&told, count) > 0));
+    let needed = OPTIONAL.map(|(_, count)| all().any(|conversation| of_both(&conversation, count) > 0));
     let left_out = |n| OPTIONAL.iter().zip(needed).any(|((column, _), needed)| *column == n && !needed);
     let mut widths = HEADING.map(UnicodeWidthStr::width);
-    for told in all() {
-        for (width, cell) in widths.iter_mut().zip(cells(&told, names)) {
+    for conversation in all() {
+        for (width, cell) in widths.iter_mut().zip(cells(&conversation, names)) {
             *width = cell.width().max(*width);
         }
     }
@@ -48,8 +48,8 @@ pub fn write(
     line(out, &HEADING, &columns)?;
     let total: usize = columns.iter().map(|(_, width)| width + BETWEEN).sum();
     writeln!(out, "{}", "─".repeat(total + 1))?;
-    for told in all() {
-        line(out, &cells(&told, names), &columns)?;
+    for conversation in all() {
+        line(out, &cells(&conversation, names), &columns)?;
     }
     match conversations.len().saturating_sub(most) {
         0 => Ok(()),
@@ -68,32 +68,32 @@ fn line(out: &mut impl Write, cells: &[impl AsRef<str>], columns: &[(usize, usiz
     writeln!(out, "{}", line.trim_end())
 }
 
-fn cells(told: &Conversation, names: &Names) -> [String; COLUMNS] {
+fn cells(conversation: &Conversation, names: &Names) -> [String; COLUMNS] {
     [
-        names.endpoint(told.client),
-        names.endpoint(told.server),
-        told.packets.to_string(),
-        told.bytes.to_string(),
-        told.opening.to_string(),
-        close(told),
-        told.retransmissions.to_string(),
-        of_both(told, OPTIONAL[0].1).to_string(),
-        of_both(told, OPTIONAL[1].1).to_string(),
-        told.rtt_ns.map_or_else(|| "-".into(), milliseconds),
+        names.endpoint(conversation.client),
+        names.endpoint(conversation.server),
+        conversation.packets.to_string(),
+        conversation.bytes.to_string(),
+        conversation.opening.to_string(),
+        close(conversation),
+        conversation.retransmissions.to_string(),
+        of_both(conversation, OPTIONAL[0].1).to_string(),
+        of_both(conversation, OPTIONAL[1].1).to_string(),
+        conversation.rtt_ns.map_or_else(|| "-".into(), milliseconds),
     ]
 }
 
-/// How it closed and by whom first: `fin by client`.
-fn close(told: &Conversation) -> String {
-    match (told.close, told.rst_by, told.fin_by) {
-        (Close::Rst, Some(by), _) | (Close::Fin, _, Some(by)) => format!("{} by {by}", told.close),
+/// Describes how it closed and who closed first, e.g. `fin by client`.
+fn close(conversation: &Conversation) -> String {
+    match (conversation.close, conversation.rst_by, conversation.fin_by) {
+        (Close::Rst, Some(by), _) | (Close::Fin, _, Some(by)) => format!("{} by {by}", conversation.close),
         (Close::Open, _, Some(by)) => format!("open, fin by {by}"),
-        _ => told.close.to_string(),
+        _ => conversation.close.to_string(),
     }
 }
 
-fn of_both(told: &Conversation, count: Count) -> u64 {
-    count(&told.to_server) + count(&told.to_client)
+fn of_both(conversation: &Conversation, count: Count) -> u64 {
+    count(&conversation.to_server) + count(&conversation.to_client)
 }
 
 fn milliseconds(time: Nanos) -> String {

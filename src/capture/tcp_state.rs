@@ -26,7 +26,8 @@ pub enum TcpState {
 }
 
 impl TcpState {
-    /// By the kernel's number (`include/net/tcp_states.h`); 12 is a request that has not become a socket.
+    /// Returns the state with the kernel's number (`include/net/tcp_states.h`); 12 is a request that is not yet a
+    /// socket.
     pub fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Established,
@@ -44,7 +45,7 @@ impl TcpState {
         })
     }
 
-    /// As netstat prints it.
+    /// Returns the name that netstat prints.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Established => "ESTABLISHED",

@@ -1,4 +1,4 @@
-//! One TCP connection, followed segment by segment.
+//! Follows one TCP connection, segment by segment.
 
 use std::{mem, net::SocketAddr};
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::time::Nanos;
 
-/// What is known of a connection. There may be millions, so it has nothing that can be told from something else.
+/// What is known about a connection. There may be millions, so it holds nothing that follows from something else.
 #[derive(Clone, Debug)]
 pub(super) struct Tracked {
     client: End,
     server: End,
-    /// What the client sent, and what the server did.
+    /// The client's side and the server's side.
     sent: [Sender; 2],
     first: Nanos,
     last: Nanos,
@@ -31,7 +31,7 @@ impl Tracked {
     pub fn new(src: End, dst: End, segment: &Segment<'_>) -> Self {
         let from_client = match (segment.flags.has(Flags::SYN), segment.flags.has(Flags::ACK)) {
             (true, from_server) => !from_server,
-            // Servers' ports are well known, and so lower than a client's ephemeral one.
+            // Servers' ports are well known, and so lower than clients' ephemeral ones.
             (false, _) => dst.port <= src.port,
         };
         let (client, server) = if from_client { (src, dst) } else { (dst, src) };
@@ -51,8 +51,8 @@ impl Tracked {
         }
     }
 
-    /// All that is known of it.
-    pub fn tell(&self, address: impl Fn(End) -> SocketAddr) -> Conversation {
+    /// Returns everything known about it.
+    pub fn summary(&self, address: impl Fn(End) -> SocketAddr) -> Conversation {
         let [to_server, to_client] = [self.sent[0].flow(), self.sent[1].flow()];
         Conversation {
             client: address(self.client),
@@ -76,8 +76,8 @@ impl Tracked {
         }
     }
 
-    /// Whether the segment opens another connection between the same ends: a SYN of another
-    /// number, or any SYN after a whole connection.
+    /// Returns whether the segment opens another connection between the same ends: a SYN with another number,
+    /// or any SYN after a complete connection.
     pub fn is_succeeded_by(&self, src: End, segment: &Segment<'_>) -> bool {
         let base = self.sender(self.side(src)).base();
         let is_syn = segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK);
@@ -142,7 +142,7 @@ impl Tracked {
             if by == Side::Client {
                 self.asked = Some(segment.at);
             }
-            // Asked once more, so the RST was not for this attempt.
+            // A new attempt, so the RST was not for this one.
             if self.rst_by.take().is_some() {
                 self.close = Close::Open;
                 self.closing = Box::default();
@@ -150,7 +150,7 @@ impl Tracked {
         }
         if self.sent.iter().all(Sender::syn_acked) && !segment.flags.has(Flags::RST) {
             self.opening = Handshake::Complete;
-            // None where the clock was set back meanwhile.
+            // `None` if the clock was set back meanwhile.
             self.rtt = self.asked.and_then(|asked| segment.at.checked_sub(asked));
         }
     }

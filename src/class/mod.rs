@@ -1,4 +1,4 @@
-//! A class: what its students hand in, by which rules it is graded, what submissions have in common, and the marks.
+//! A class: its submissions, the rules by which they are graded, what they have in common, and their marks.
 
 pub mod course;
 pub mod grade;

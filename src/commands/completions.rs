@@ -1,4 +1,4 @@
-//! `netlab completions`: tab completion for a shell.
+//! `netlab completions`: prints a shell's tab completion script.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::ui;
 
-/// Print tab completion for a shell, as `netlab completions bash > ~/.local/share/bash-completion/completions/netlab`.
+/// Print a tab completion script, e.g. `netlab completions bash > ~/.local/share/bash-completion/completions/netlab`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The shell.

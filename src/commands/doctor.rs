@@ -1,4 +1,4 @@
-//! `netlab doctor`: what is missing on this machine, and the command that mends it.
+//! `netlab doctor`: reports what is missing on this machine, and the command that fixes it.
 
 use std::process::ExitCode;
 
@@ -10,12 +10,12 @@ use netlab::{
 
 use super::lab::{block_on, interrupted};
 
-/// Say what is missing on this machine, and the command that mends it.
+/// Report what is missing on this machine, and the command that fixes it.
 ///
-/// Builds a small lab and takes it down again, to be sure. Ends with 0 where labs can run, else with 3.
+/// To be sure, it builds a small lab and takes it down again. Exits with 0 if labs can run, otherwise with 3.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print JSON: an array of {"check","state":"ok|warn|missing","detail","mend"}.
+    /// Print JSON: an array of {"check","state":"ok|warn|missing","detail","fix"}.
     #[arg(long)]
     json: bool,
 }
@@ -48,15 +48,15 @@ fn show(finding: &Finding) {
         State::Missing => "✗ missing",
     };
     println!("{mark}  {:<11} {}", finding.check, finding.detail);
-    if let Some(mend) = &finding.mend {
-        println!("{:23} it is for: {}", "", finding.why);
-        println!("{:23} to mend:   {mend}", "");
+    if let Some(fix) = &finding.fix {
+        println!("{:23} needed for: {}", "", finding.why);
+        println!("{:23} to fix:     {fix}", "");
     }
 }
 
 fn sum_up(report: &Report) -> String {
     match report.runtimes.as_slice() {
-        [] => "no lab can run here yet: mend docker or namespaces".to_owned(),
+        [] => "no lab can run here yet: fix docker or namespaces".to_owned(),
         [one] => format!("labs run here on {one}"),
         [best, others @ ..] => {
             let others: Vec<_> = others.iter().map(ToString::to_string).collect();

@@ -16,10 +16,10 @@ use serde_json::json;
 
 use super::lab::{LabArgs, block_on, interrupted};
 
-/// Take a lab down, with whatever a crash left of it. Other labs stay.
+/// Take a lab down, including whatever a crash left of it. Other labs stay up.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Take every lab of yours down.
+    /// Take down every lab of yours.
     #[arg(long)]
     all: bool,
     /// Print JSON: {"down":[names]}.
@@ -50,16 +50,16 @@ impl Args {
     }
 }
 
-/// What has become of the labs.
+/// What became of the labs.
 #[derive(Default)]
 struct Done {
     gone: Vec<String>,
-    /// Whose they were, where not the user's own.
+    /// Their owners, where not the user.
     owners: Vec<String>,
     failed: Vec<Error>,
-    /// What is not the user's to take down.
+    /// Errors for labs that belong to somebody else.
     refused: Vec<Error>,
-    /// What was not begun when the user interrupted.
+    /// Labs not begun when the user interrupted.
     left: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ impl Done {
         name: String,
         interrupts: &mut Interrupts,
     ) -> netlab::Result<()> {
-        // That it cannot be looked at is no reason not to clear it.
+        // A lab whose state cannot be read is cleared all the same.
         let lab = runtime.lab(&name).await.ok().flatten();
         let owner = lab.as_ref().and_then(LabState::other_owner);
         if let Err(error) = owner::check(&name, owner) {
@@ -109,16 +109,16 @@ impl Done {
             }
             .into());
         }
-        // A lab of that name that is somebody else's is no failure where the user's own went down.
+        // Somebody else's lab of that name is not a failure if the user's own went down.
         let refused = self.refused.into_iter().next().filter(|_| self.gone.is_empty());
         refused.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
     }
 }
 
-/// The user's wish to stop.
+/// The user's ^C.
 struct Interrupts {
     next: Pin<Box<dyn Future<Output = ()>>>,
-    /// Whether it has come.
+    /// Whether it has already come once.
     came: bool,
 }
 
@@ -127,7 +127,7 @@ impl Interrupts {
         Self { next: Box::pin(interrupted()), came: false }
     }
 
-    /// Finishes what has been begun when it comes: half a lab is of no use. When it comes again, leaves it.
+    /// Finishes the work under way at the first ^C: half a lab is of no use. A second ^C abandons it.
     async fn finish<T>(&mut self, lab: &str, work: impl Future<Output = T>) -> netlab::Result<T> {
         let mut work = pin!(work);
         loop {
@@ -137,12 +137,12 @@ impl Interrupts {
             }
             if std::mem::replace(&mut self.came, true) {
                 return Err(Error::interrupted().hint(format!(
-                    "lab \"{lab}\" is half removed: `{}` goes on",
+                    "lab \"{lab}\" is half removed: `{}` finishes it",
                     in_lab("netlab down", lab)
                 )));
             }
             eprintln!(
-                "interrupted: lab \"{lab}\" goes down all the same; once more to leave it half removed"
+                "interrupted: lab \"{lab}\" is still being taken down; ^C again leaves it half removed"
             );
         }
     }

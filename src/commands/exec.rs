@@ -1,4 +1,4 @@
-//! `netlab exec` and `netlab shell`: a program on a host, as if it ran here.
+//! `netlab exec` and `netlab shell`: run a program on a host as if it ran here.
 
 use std::{
     io::{IsTerminal, Read, Write},
@@ -33,30 +33,30 @@ use crate::ui::{
     terminal::{self, RawMode},
 };
 
-/// Output that does not come for so long, after the program has ended, does not come any more.
+/// Once the program has ended, output that stays quiet for this long is complete.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// How long a program may take to end once its terminal is closed, before it is left alone as one that is to outlive
-/// that (nohup(1)).
+/// How long a program may take to end once its terminal is closed. After that it is left running, as one meant to
+/// outlive its terminal (nohup(1)).
 const HANG_UP: Duration = Duration::from_secs(2);
 
-/// What is on its way when a program ends is in buffers, which do not hold more than this.
+/// The most output that can still be in buffers when a program ends, in bytes.
 const ON_ITS_WAY: usize = 16 << 20;
 
-/// Run a command on a host: its streams, its exit code and ^C pass through.
+/// Run a command on a host. Its input, output, exit code and ^C pass through.
 ///
-/// Exits with the command's own code, or 128 + N when signal N ended it.
+/// Exits with the command's exit code, or with 128 + N if signal N ended it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     lab: LabArgs,
-    /// Leave it running by itself; what it prints is then in `netlab logs HOST`.
+    /// Run it in the background; `netlab logs HOST` shows what it prints.
     #[arg(short, long)]
     detach: bool,
-    /// Give it a terminal of its own.
+    /// Run it in a terminal of its own.
     #[arg(short, long, conflicts_with = "detach")]
     tty: bool,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
     /// The command and its arguments, after `--`.
     #[arg(last = true, required = true)]
@@ -85,7 +85,7 @@ impl Args {
     }
 }
 
-/// Says which limits the lab's hosts have met meanwhile.
+/// Reports which limits the lab's hosts have reached since `before`.
 pub(super) async fn say_what_was_met(runtime: &dyn Runtime, plan: &Plan, before: &[LimitReached]) {
     for met in reached::since(before, runtime.limits_reached(plan).await) {
         eprintln!("netlab: {met}");
@@ -97,7 +97,7 @@ pub(super) async fn say_what_was_met(runtime: &dyn Runtime, plan: &Plan, before:
 pub struct ShellArgs {
     #[command(flatten)]
     lab: LabArgs,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
 }
 
@@ -119,13 +119,13 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
     let mut hangups = signal(SignalKind::hangup())?;
     let mut left_alone = pin!(sleep(Duration::MAX));
     let mut resizes = signal(SignalKind::window_change())?;
-    // Before anything runs that it would be for.
+    // May fail, so it comes before the program starts.
     let (read, mut input) = read_stdin()?;
     let Process { pid, mut stdin, stdout, stderr, mut handle } = runtime.exec(lab, host, command).await?;
     // Raw only with a terminal there: it makes ^C, ^D and line editing the host's business.
     let raw = command.terminal.and_then(|_| RawMode::enter());
 
-    // Fails only where the thread has ended.
+    // Fails only if the thread has ended.
     let _ = read.send(());
     let feed = async move {
         while let Some(bytes) = input.recv().await {
@@ -150,17 +150,17 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
     let status = loop {
         tokio::select! {
             status = handle.wait() => break status?,
-            // As ^C on a terminal does.
+            // What ^C on a terminal does.
             _ = interrupts.recv() => signal_group(runtime, lab, host, pid, libc::SIGINT).await?,
-            // As timeout(1) does, which leaves nobody behind either.
+            // Like timeout(1), which leaves no process behind either.
             _ = terminations.recv() => signal_group(runtime, lab, host, pid, libc::SIGTERM).await?,
-            // As a terminal does that is closed.
+            // What closing a terminal does.
             _ = hangups.recv() => {
                 left_alone.as_mut().reset(Instant::now() + HANG_UP);
                 signal_group(runtime, lab, host, pid, libc::SIGHUP).await?;
             }
             () = &mut left_alone => break ExitStatus::Signaled(libc::SIGHUP),
-            // A pipe would tell the program itself, by SIGPIPE; not every engine has one.
+            // With a pipe the program would get SIGPIPE anyway; not every engine uses one.
             () = reader_left.notified() => signal_group(runtime, lab, host, pid, libc::SIGPIPE).await?,
             _ = resizes.recv() => handle.resize(terminal::size()).await?,
         }
@@ -171,8 +171,8 @@ async fn pass_through(runtime: &dyn Runtime, lab: &str, host: &str, command: &Co
     Ok(exit_code(status))
 }
 
-/// Waits for what is on its way when a program has ended. One left behind in the background may hold the
-/// streams open, and what that prints later is not this command's.
+/// Waits for output still in buffers when a program has ended. A process left in the background may hold the
+/// streams open; what that prints later is not this command's output.
 async fn drain(streams: impl Future<Output = ()>, copied: &AtomicUsize) {
     let mut streams = pin!(streams);
     let at_end = copied.load(Ordering::Relaxed);
@@ -186,10 +186,10 @@ async fn drain(streams: impl Future<Output = ()>, copied: &AtomicUsize) {
     }
 }
 
-/// Sends a signal to the program's whole process group. A program that we start leads one.
+/// Sends a signal to the program's whole process group. Each program that we start leads one.
 async fn signal_group(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32, signal: i32) -> Result<()> {
     let session = Session::open(runtime, lab).await?;
-    // One that is gone meanwhile needs no signal.
+    // A program that is already gone needs no signal.
     let Ok(leader) = session.observer.resolve(outer).await else { return Ok(()) };
     for process in session.tables.processes(host).iter().filter(|p| p.pgid == leader) {
         let _ = send(&session, host, process.pid, signal).await;
@@ -197,7 +197,7 @@ async fn signal_group(runtime: &dyn Runtime, lab: &str, host: &str, outer: i32, 
     Ok(())
 }
 
-/// Sends a signal to a process, and has one go on that is stopped: until then it would not come to know of it.
+/// Sends a signal to a process. A stopped process is continued, since it would not act on the signal before.
 async fn send(session: &Session, host: &str, pid: i32, signal: i32) -> netlab::Result<()> {
     session.observer.signal(host, pid, signal).await?;
     let is_stopped = session.tables.processes(host).iter().any(|p| p.pid == pid && p.state == 'T');
@@ -208,14 +208,14 @@ fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code())
 }
 
-/// Standard input in pieces, from a thread of its own: a read of a terminal cannot be cancelled. It begins to read when
-/// it is told to.
+/// Reads standard input in pieces on a thread of its own: a read of a terminal cannot be cancelled. The thread starts
+/// reading when the returned sender is used.
 fn read_stdin() -> netlab::Result<(std::sync::mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>)> {
-    let (begin, told) = std::sync::mpsc::channel();
+    let (begin, begun) = std::sync::mpsc::channel();
     let (send, receive) = mpsc::channel(4);
     let reading = std::thread::Builder::new().spawn(move || {
         let mut buffer = vec![0; 32 * 1024];
-        if told.recv().is_err() {
+        if begun.recv().is_err() {
             return;
         }
         while let Ok(n @ 1..) = std::io::stdin().lock().read(&mut buffer) {
@@ -230,8 +230,8 @@ fn read_stdin() -> netlab::Result<(std::sync::mpsc::Sender<()>, mpsc::Receiver<V
     Ok((begin, receive))
 }
 
-/// Copies until either side ends, and counts what it has copied. Says whether it was all; not if a reader
-/// of ours went away (`| head`).
+/// Copies until either side ends, and counts the bytes. Returns whether it copied everything: false if our
+/// reader went away (`| head`).
 async fn copy(mut from: netlab::runtime::ByteStream, mut to: impl Write, copied: Arc<AtomicUsize>) -> bool {
     let mut buffer = vec![0; 32 * 1024];
     while let Ok(n @ 1..) = from.read(&mut buffer).await {

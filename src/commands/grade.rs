@@ -1,4 +1,4 @@
-//! `netlab grade`: replays a class's submissions, and gives marks.
+//! `netlab grade`: replays the submissions of a class, and gives marks.
 
 use std::{
     num::NonZero,
@@ -32,42 +32,42 @@ use crate::ui;
 
 /// Grade a class: replay every submission from its sources in a lab of its own.
 ///
-/// What a submission brings along as evidence is not looked at. A program that hangs, multiplies or fills the
-/// disk costs nobody else anything. It may be stopped at any time, and goes on where it was when it is
-/// started again: a submission is graded anew when its sources or the course's rules have changed.
+/// Evidence inside a submission is ignored. A program that hangs, multiplies or fills the disk affects no
+/// other submission. Grading can be interrupted at any time and continues where it stopped: a submission
+/// is graded again only if its sources or the course's rules have changed.
 ///
-/// The grades go to grades.html, grades.csv, grades.xml (JUnit) and grades.json, and each student's
-/// results.json (Gradescope) and runs to a folder of their own.
+/// Writes grades.html, grades.csv, grades.xml (JUnit) and grades.json, and a folder for each student with
+/// results.json (Gradescope) and the runs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The submissions: a folder of archives or of students' folders, or the zip that Moodle gives.
+    /// The submissions: a folder of archives or of students' folders, or Moodle's zip of them.
     #[arg(value_name = "FOLDER")]
     class: PathBuf,
-    /// What counts how much, until when, and within which limits.
+    /// The course file: points, deadlines and limits.
     #[arg(long, value_name = "FILE")]
     course: Option<PathBuf>,
-    /// How many submissions are replayed at a time; as many as there are cores if not said.
+    /// How many submissions to replay at a time [default: the number of cores].
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
-    /// Where the grades go.
+    /// The folder for the grades.
     #[arg(long, value_name = "DIR", default_value = "grades")]
     out: PathBuf,
-    /// Only show submissions that share large parts with one another or with netlab's own programs, and
-    /// grade nothing.
+    /// Grade nothing; only show submissions that share large parts with one another or with netlab's own
+    /// programs.
     #[arg(long)]
     compare: bool,
-    /// How much of the smaller one two submissions must share to be shown, in percent.
+    /// Show two submissions if they share at least this much of the smaller one, in percent.
     #[arg(long = "alike", value_name = "PERCENT", default_value_t = 60, value_parser = clap::value_parser!(u8).range(1..=100))]
     least: u8,
-    /// Judge the runs of the last grading again by the rules as they are now, without a lab, and say whose marks
-    /// have changed.
+    /// Judge the runs of the last grading again by the current rules, without a lab, and report whose marks
+    /// changed.
     #[arg(long, conflicts_with = "compare")]
     rejudge: bool,
-    /// Print one JSON object, {"course","runtime","students":[…],"alike":[…],"copies":[…],"common":[…]}; with
-    /// --compare, the last three.
+    /// Print JSON: {"course","runtime","students":[…],"alike":[…],"copies":[…],"common":[…]}; with --compare, only
+    /// the last three.
     #[arg(long)]
     json: bool,
-    /// What labs are made of; `auto`: Docker where an engine answers, else namespaces.
+    /// What labs run on; `auto` is Docker if an engine answers, otherwise namespaces.
     #[arg(long, value_name = "KIND", env = "NETLAB_RUNTIME", default_value = "auto")]
     runtime: Choice,
 }
@@ -77,7 +77,7 @@ impl Args {
         let course = Arc::new(Course::load(self.course.as_deref())?);
         let class = Class::open(&self.class, &self.out)?;
         for name in &class.skipped {
-            eprintln!("{name} is no submission, and left out");
+            eprintln!("{name} is not a submission and is skipped");
         }
         let alike = self.alike(&class, &course)?;
         if self.compare {
@@ -95,7 +95,7 @@ impl Args {
         })
     }
 
-    /// Writes the grades, and shows them.
+    /// Writes the grades and shows them.
     fn conclude(&self, grades: &Grades<'_>, records: &[Record], alike: &Alike) -> Result<ExitCode> {
         let files = grades.write(&self.out)?;
         let text = if self.json {
@@ -109,7 +109,7 @@ impl Args {
         Ok(if unknown { ExitCode::from(3) } else { ExitCode::SUCCESS })
     }
 
-    /// Judges what was graded again, and says whose marks are other ones now.
+    /// Judges graded runs again, and reports whose marks changed.
     fn rejudge(&self, class: &Class, course: &Course, alike: &Alike) -> Result<ExitCode> {
         let out = std::path::absolute(&self.out)?;
         let _turn = grade::turn(&out)?;
@@ -117,7 +117,7 @@ impl Args {
         let mut runtime = None;
         for submission in &class.submissions {
             let Some(again) = grade::rejudge(submission, course, &out)? else {
-                eprintln!("{}: never graded, and left out", submission.student);
+                eprintln!("{}: never graded, skipped", submission.student);
                 continue;
             };
             eprint!("{}", what_changed(&again));
@@ -142,7 +142,7 @@ impl Args {
         let tell = |news: Progress<'_>| {
             let what = match news {
                 Progress::Begun(submission) => format!("replaying {}", submission.student),
-                Progress::Kept(record) => format!("{}: as it was", record.student),
+                Progress::Kept(record) => format!("{}: unchanged", record.student),
                 Progress::Done(record) => format!("{}: {}", record.student, record.status.word()),
                 Progress::Left(error) => error.to_string(),
             };
@@ -154,7 +154,7 @@ impl Args {
         drop(progress);
         Ok(graded.map_err(|error| match error.kind {
             netlab::Kind::Interrupted => {
-                error.hint("what is graded is kept: the same command goes on from here")
+                error.hint("finished submissions are kept: the same command continues from here")
             }
             _ => error,
         })?)
@@ -164,7 +164,7 @@ impl Args {
         let given = given(course)?;
         let mut works = Vec::new();
         for submission in &class.submissions {
-            // One that cannot be taken is told when it is graded.
+            // A submission that cannot be opened is reported when it is graded.
             if let Ok(sources) = submission.open() {
                 works.push(Work::read(&submission.student, sources.path(), &given)?);
             }
@@ -173,7 +173,7 @@ impl Args {
     }
 }
 
-/// What students were given: the course's own starter, and the one of `netlab init`.
+/// Returns the code that students were given: the course's own starter, and that of `netlab init`.
 fn given(course: &Course) -> Result<Given> {
     let folder = tempfile::tempdir()?;
     workspace::lay_out(folder.path())?;
@@ -183,11 +183,11 @@ fn given(course: &Course) -> Result<Given> {
     Ok(given)
 }
 
-/// Whether, how and why a submission's marks are other ones now, in lines; nothing if they are not.
+/// Describes how and why a submission's marks changed, one line each; empty if they did not.
 fn what_changed(again: &Rejudged) -> String {
     let student = &again.record.student;
     if let Some(why) = &again.why_not {
-        return format!("{student}: as it was, because {}\n", visible(why));
+        return format!("{student}: unchanged, because {}\n", visible(why));
     }
     let worth = |marks: &Option<Marks>| marks.as_ref().map_or("no".into(), |marks| points(marks.points));
     let (was, is) = (worth(&again.marks.0), worth(&again.marks.1));
@@ -195,7 +195,7 @@ fn what_changed(again: &Rejudged) -> String {
         return String::new();
     }
     let changes = again.changes.iter().map(|change| format!("  {}\n", visible(change)));
-    format!("{student}: {is} points, and had {was}\n") + &changes.collect::<String>()
+    format!("{student}: {is} points instead of {was}\n") + &changes.collect::<String>()
 }
 
 fn in_words(grades: &Grades<'_>) -> String {
@@ -230,22 +230,22 @@ fn alike_in_words(alike: &Alike) -> String {
         }
     }
     if alike.more > 0 {
-        text += &format!("\nand {} more pairs, which share less\n", alike.more);
+        text += &format!("\nand {} more pairs that share less\n", alike.more);
     }
     for copy in &alike.copies {
-        text += &format!("\n{} have the same file, whatever the names in it:\n", copy.by.len());
+        text += &format!("\n{} have the same file, apart from names:\n", copy.by.len());
         for (who, file) in &copy.by {
             text += &format!("  {who}: {}\n", visible(&file.to_string_lossy()));
         }
     }
     if !alike.common.is_empty() {
-        text += "\nnot compared, because more than half of the class has it:\n";
+        text += "\nnot compared, because more than half of the class has the same:\n";
         for common in &alike.common {
             text += &format!("  {:.0} % of {}\n", common.share * 100.0, common.who);
         }
     }
     if !alike.cut.is_empty() {
-        text += &format!("\ntoo long, only the beginning was compared: {}\n", alike.cut.join(", "));
+        text += &format!("\ntoo long, so only the beginning was compared: {}\n", alike.cut.join(", "));
     }
     text
 }

@@ -1,4 +1,4 @@
-//! `netlab host`: cuts a host's power and gives it back.
+//! `netlab host`: cuts a host's power, or restores it.
 
 use std::process::ExitCode;
 
@@ -12,21 +12,21 @@ use super::{
 };
 use crate::ui;
 
-/// Cut a host's power, or give it back.
+/// Cut a host's power, or restore it.
 ///
-/// A host that is stopped is gone at once: its links first, so that no FIN and no RST tells anybody, then
-/// its programs. It comes back with the same name and addresses, its own command started anew, and
-/// knows nothing of its earlier connections; files that it had of its own are gone.
+/// A stopped host is gone at once: first its links, so that no FIN or RST reaches its peers, then its
+/// programs. It comes back with the same name and addresses and runs its own command again, but knows
+/// nothing of its earlier connections, and its own files are lost.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("power").required(true)))]
 pub struct Args {
-    /// Cut its power.
+    /// Cut the power.
     #[arg(long, group = "power")]
     stop: bool,
-    /// Give it power again.
+    /// Restore the power.
     #[arg(long, group = "power")]
     start: bool,
-    /// Cut its power and give it back.
+    /// Cut the power and restore it.
     #[arg(long, group = "power")]
     reboot: bool,
     /// Print JSON: {"host","state"}.
@@ -34,7 +34,7 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     lab: LabArgs,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
 }
 

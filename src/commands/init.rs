@@ -1,4 +1,4 @@
-//! `netlab init`: a workspace for the assignment.
+//! `netlab init`: creates a workspace for the assignment.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -11,13 +11,13 @@ use serde_json::json;
 
 use crate::ui;
 
-/// Lay out a workspace for the assignment: a worksheet, a server to complete in C and in Rust, and a
-/// netlab.yaml that says how `netlab check` runs them.
+/// Create a workspace for the assignment: a worksheet, servers to complete in C and in Rust, and a
+/// netlab.yaml that tells `netlab check` how to run them.
 ///
-/// Files that are there already stay as they are.
+/// Existing files are kept as they are.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder; it is made if it is not there.
+    /// The folder; created if it does not exist.
     folder: PathBuf,
     /// Print JSON: {"folder","written","kept"}.
     #[arg(long)]

@@ -1,22 +1,22 @@
-//! `netlab keeper`: the background process of a lab on namespaces; `netlab up` starts it.
+//! `netlab keeper`: the background process of a lab on namespaces, started by `netlab up`.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use netlab::runtime::namespaces::keeper;
 
-/// Keep a lab on namespaces; not for people.
+/// Keep a lab on namespaces; started by netlab itself.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The lab's name, for who reads it in a list of processes.
+    /// The lab's name, only so that a list of processes shows it.
     lab: Option<String>,
-    /// Only try whether a lab could be kept here, with that folder for its state.
+    /// Only test whether a lab could be kept here, with its state in this folder.
     #[arg(long, value_name = "FOLDER")]
     check: Option<PathBuf>,
 }
 
 impl Args {
-    // One signature for every command.
+    // Every command has this signature.
     #[allow(clippy::unnecessary_wraps)]
     pub fn run(self) -> Result<ExitCode> {
         Ok(self.check.map_or_else(keeper::main, |folder| keeper::check(&folder)))

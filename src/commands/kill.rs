@@ -1,4 +1,4 @@
-//! `netlab kill`: sends a signal to a process of a host, and says what became of it.
+//! `netlab kill`: sends a signal to a process on a host, and reports what became of it.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -13,14 +13,14 @@ use serde_json::json;
 
 use super::lab::{LabArgs, block_on};
 
-/// Send a signal to a process of a host, and say which process got it and what became of it.
+/// Send a signal to a process on a host, and report which process got it and what became of it.
 ///
-/// -PIPE and -13 stand for --signal PIPE, as with kill(1).
+/// -PIPE and -13 are short for --signal PIPE, as in kill(1).
 ///
-/// Without --pid, --child or --name it goes to the process that listens, the server.
+/// Without --pid, --child or --name, the signal goes to the process that is listening: the server.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The signal: PIPE, SIGPIPE or 13. `netlab signals` lists them.
+    /// The signal by name or number, e.g. PIPE, SIGPIPE or 13; `netlab signals` lists them.
     #[arg(short, long, default_value = "TERM", value_name = "SIG")]
     signal: String,
     #[command(flatten)]
@@ -30,27 +30,27 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     lab: LabArgs,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
 }
 
 #[derive(Debug, clap::Args)]
 struct Target {
-    /// To the process of that number on the host.
+    /// Send it to the process with this pid on the host.
     #[arg(long, value_name = "PID", conflicts_with_all = ["child", "name", "port"])]
     pid: Option<i32>,
-    /// To the newest child of the process that listens.
+    /// Send it to the newest child of the listening process.
     #[arg(long, conflicts_with = "name")]
     child: bool,
-    /// To the newest process of that name.
+    /// Send it to the newest process with this name.
     #[arg(long, value_name = "NAME", conflicts_with = "port")]
     name: Option<String>,
-    /// Where several listen: the one on this port.
+    /// If several processes are listening, choose the one on this port.
     #[arg(long)]
     port: Option<u16>,
 }
 
-/// The arguments of this program, with `kill -PIPE` and `kill -13` as the option that they stand for.
+/// Returns the program's arguments with the `-PIPE` of `kill -PIPE`, or `-13`, spelled out as `--signal`.
 pub fn spelled_out(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut all: Vec<OsString> = arguments.collect();
     if all.get(1).is_some_and(|verb| verb == "kill") {
@@ -117,7 +117,7 @@ impl Target {
         }
         newest(processes.iter().filter(|p| p.ppid == server.pid && !p.is_zombie())).ok_or_else(|| {
             Error::usage(format!("{} (pid {}) on {host} has no child now", server.name, server.pid))
-                .hint("a concurrent server has one for each client that is connected")
+                .hint("a concurrent server has one for each connected client")
         })
     }
 
@@ -132,7 +132,7 @@ impl Target {
             ([(_, only)], _) => Ok(only),
             ([], Some(port)) if !all.is_empty() => {
                 Err(Error::usage(format!("no process listens on port {port} of {host}"))
-                    .hint(format!("there listen: {}", list.join(", "))))
+                    .hint(format!("listening there: {}", list.join(", "))))
             }
             ([], _) => Err(Error::usage(format!("no process listens on {host}"))
                 .hint("name one with --pid or --name, or start a server first")),
@@ -148,7 +148,7 @@ fn newest<'t>(processes: impl Iterator<Item = &'t ProcessRow>) -> Option<&'t Pro
 
 fn there_are(processes: &[ProcessRow]) -> String {
     let list: Vec<_> = processes.iter().map(|p| format!("{} (pid {})", p.name, p.pid)).collect();
-    format!("there are: {}", list.join(", "))
+    format!("running there: {}", list.join(", "))
 }
 
 #[cfg(test)]

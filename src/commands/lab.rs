@@ -1,4 +1,4 @@
-//! What the commands that work on a lab have in common: which lab, which runtime, which host.
+//! What all commands on a lab share: choosing the lab, its runtime and a host.
 
 use std::{future::Future, io, os::unix::net::UnixStream};
 
@@ -13,13 +13,13 @@ use netlab::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Which lab, and on what.
+/// The options that choose a lab and its runtime.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LabArgs {
-    /// The lab's name; several run side by side.
+    /// The lab's name; several labs can be up at once.
     #[arg(long, value_name = "NAME", env = "NETLAB_LAB", default_value = netlab::topology::DEFAULT_LAB)]
     pub lab: String,
-    /// What hosts are made of; `auto`: Docker where an engine answers, else namespaces.
+    /// What the lab runs on; `auto` is Docker if an engine answers, otherwise namespaces.
     #[arg(long, value_name = "KIND", env = "NETLAB_RUNTIME", default_value = "auto")]
     pub runtime: Choice,
 }
@@ -32,7 +32,7 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// The runtime named, if one is.
+    /// Returns the runtime named, or `None` for `auto`.
     pub fn kind(self) -> Option<RuntimeKind> {
         match self {
             Self::Auto => None,
@@ -43,19 +43,19 @@ impl Choice {
 }
 
 impl LabArgs {
-    /// The runtime named, if one is.
+    /// Returns the runtime named, or `None` for `auto`.
     pub fn kind(&self) -> Option<RuntimeKind> {
         self.runtime.kind()
     }
 
-    /// The lab, which must be up and not be somebody else's.
+    /// Opens the lab, which must be up and belong to this user.
     pub async fn open(&self) -> netlab::Result<(Box<dyn Runtime>, LabState)> {
         let (runtime, lab) = runtime::expect(&self.lab, self.kind()).await?;
         runtime::owner::check(&self.lab, lab.owner.as_ref())?;
         Ok((runtime, lab))
     }
 
-    /// The lab, which must be up and have a host of that name.
+    /// Opens the lab, which must be up and have a host with this name.
     pub async fn open_with(&self, host: &str) -> netlab::Result<(Box<dyn Runtime>, LabState)> {
         let (runtime, lab) = self.open().await?;
         let names = || lab.plan.hosts.iter().map(|h| h.name.as_str());
@@ -69,13 +69,13 @@ impl LabArgs {
         })
     }
 
-    /// The lab, which must be up and have that host running.
+    /// Opens the lab, which must be up and have this host running.
     pub async fn open_host(&self, host: &str) -> netlab::Result<(Box<dyn Runtime>, LabState)> {
         let (runtime, lab) = self.open_with(host).await?;
         if !lab.is_running(host) {
-            return Err(Error::lab(format!("host {host} of lab \"{}\" does not run", self.lab)).hint(
+            return Err(Error::lab(format!("host {host} of lab \"{}\" is not running", self.lab)).hint(
                 format!(
-                    "`{}` starts it, `{}` the whole lab anew",
+                    "`{}` starts it, `{}` rebuilds the whole lab",
                     in_lab(&format!("netlab host {host} --start"), &self.lab),
                     in_lab("netlab up", &self.lab)
                 ),
@@ -85,14 +85,14 @@ impl LabArgs {
     }
 }
 
-/// Runs a command's asynchronous part, and does not wait for a read of the terminal that may never end.
+/// Runs a command's asynchronous part, without waiting at the end for a terminal read that may never return.
 pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     block_on_with(tokio::runtime::Builder::new_current_thread(), work)
 }
 
-/// The same of a command that looks after several labs at a time.
+/// Like [`block_on`], on several threads, for a command that works on several labs at once.
 pub fn block_on_threads<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    // The runtime itself would panic where there can be none.
+    // Tokio itself panics if no thread can be started.
     std::thread::Builder::new().spawn(|| ()).or_lab(|| "cannot start a thread")?;
     block_on_with(tokio::runtime::Builder::new_multi_thread(), work)
 }
@@ -101,29 +101,29 @@ fn block_on_with<T>(
     mut builder: tokio::runtime::Builder,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let runtime = build(&mut builder).or_lab(|| "cannot wait for several things at once")?;
+    let runtime = build(&mut builder).or_lab(|| "cannot start the asynchronous runtime")?;
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
 }
 
-/// So many pairs of sockets stand for the descriptors that a runtime takes.
+/// Pairs of sockets opened to probe for the descriptors that a Tokio runtime takes.
 const PAIRS: usize = 4;
 
-/// Makes the runtime. It would panic where it has no descriptors left for its signals, and so they are looked for first.
+/// Builds the Tokio runtime, which panics if no descriptors are left for its signals: so those are probed for first.
 fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::runtime::Runtime> {
     let room: io::Result<Vec<_>> = (0..PAIRS).map(|_| UnixStream::pair()).collect();
     drop(room?);
     builder.enable_all().build()
 }
 
-/// Ends when the user or the system asks the program to stop: ^C, a closed terminal, `kill`. Also if that
-/// was between the call and the first time that anybody waits.
+/// Completes when the program is asked to stop: by ^C, a closed terminal or `kill`. Signals are caught from the
+/// call on, not only from the first poll.
 pub fn interrupted() -> impl Future<Output = ()> {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let signals = kinds.map(signal);
     async move {
-        // None of them is a signal that cannot be caught.
+        // All three can be caught, so this does not fail.
         let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
             return std::future::pending().await;
         };

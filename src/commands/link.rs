@@ -1,4 +1,4 @@
-//! `netlab link`: cuts a host's link, mends it, makes it bad.
+//! `netlab link`: cuts, restores or degrades a host's link.
 
 use std::process::ExitCode;
 
@@ -11,26 +11,26 @@ use serde_json::json;
 
 use super::lab::{LabArgs, block_on};
 
-/// Cut a host's link, mend it, or make it bad. Says the commands that do it.
+/// Cut, restore or degrade a host's link, and print the commands that do it.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
 pub struct Args {
-    /// Cut it.
+    /// Cut the link.
     #[arg(long, group = "change", conflicts_with = "up")]
     down: bool,
-    /// Mend it.
+    /// Restore the link.
     #[arg(long, group = "change")]
     up: bool,
-    /// Lose that many percent of the packets that the host sends (needs netem in the kernel).
+    /// Drop this percentage of the packets the host sends (needs netem in the kernel).
     #[arg(long, group = "change", value_name = "PERCENT", value_parser = percent)]
     loss: Option<f64>,
-    /// Send them that late, as 100ms (needs netem in the kernel).
+    /// Delay each packet by this much, e.g. 100ms (needs netem in the kernel).
     #[arg(long, group = "change", value_name = "TIME")]
     delay: Option<String>,
-    /// Send them no faster than that, as 1mbit.
+    /// Limit the rate at which the host sends, e.g. 1mbit.
     #[arg(long, group = "change", value_name = "RATE")]
     rate: Option<String>,
-    /// No more loss, delay or rate.
+    /// Remove loss, delay and rate limit.
     #[arg(long, group = "change", conflicts_with_all = ["loss", "delay", "rate"])]
     clear: bool,
     /// Print JSON: {"host","commands"}.
@@ -38,7 +38,7 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     lab: LabArgs,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
 }
 
@@ -53,7 +53,7 @@ impl Args {
         };
         block_on(async {
             let (runtime, lab) = self.lab.open_host(&self.host).await?;
-            // It is there: the lab was opened with it.
+            // Always found: the lab was opened with this host.
             let Some(host) = lab.plan.host(&self.host) else { return Ok(ExitCode::from(3)) };
             let done = link::change(runtime.as_ref(), &self.lab.lab, host, &change).await?;
             if self.json {
@@ -71,6 +71,6 @@ impl Args {
 fn percent(word: &str) -> Result<f64, String> {
     match word.trim_end_matches('%').parse() {
         Ok(n) if (0.0..=100.0).contains(&n) => Ok(n),
-        _ => Err("a number from 0 to 100 is expected".into()),
+        _ => Err("expected a number from 0 to 100".into()),
     }
 }

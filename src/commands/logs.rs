@@ -1,4 +1,4 @@
-//! `netlab logs`: what a host's own programs print.
+//! `netlab logs`: shows what a host's own programs print.
 
 use std::{io::Write, pin::pin, process::ExitCode};
 
@@ -8,16 +8,16 @@ use tokio::io::AsyncReadExt;
 use super::lab::{LabArgs, block_on, interrupted};
 use crate::ui;
 
-/// Show what a host's own programs have printed: those its topology runs, and those started with
+/// Show what a host's own programs have printed: those that its topology runs, and those started with
 /// `exec --detach`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Go on with what they print next, until ^C.
+    /// Keep showing what they print, until ^C.
     #[arg(short, long)]
     follow: bool,
     #[command(flatten)]
     lab: LabArgs,
-    /// The host, as `netlab status` names it.
+    /// The host's name; `netlab status` lists them.
     host: String,
 }
 

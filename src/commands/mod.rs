@@ -1,4 +1,4 @@
-//! One file a subcommand. Each owns its arguments and a `run` that does the work.
+//! One file per subcommand. Each owns its arguments and a `run` that does the work.
 
 mod capture;
 mod check;
@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// A lab room on one machine: hosts, a wire you can watch, and the sockets assignment run on it.
+/// A network lab on one machine: hosts, wires you can watch, and the sockets assignment to run on them.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {

@@ -1,4 +1,4 @@
-//! `netlab schema`: the JSON schemas of the files that people write.
+//! `netlab schema`: prints the JSON schemas of the files that people write.
 
 use std::{
     io::{self, Write},
@@ -10,7 +10,7 @@ use netlab::{class::course, exercise, topology, workspace};
 
 use crate::ui;
 
-/// Print the JSON schema of a kind of file, for editors.
+/// Print the JSON schema for a kind of file, for use in editors.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The kind of file.
@@ -20,13 +20,13 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum FileKind {
-    /// A lab's segments and hosts, as topology/lab.yaml.
+    /// A lab's segments and hosts, e.g. topology/lab.yaml.
     Topology,
-    /// An exercise, as exercises/2.yaml.
+    /// An exercise, e.g. exercises/2.yaml.
     Exercise,
     /// A workspace's netlab.yaml.
     Workspace,
-    /// What a class is graded by, as course.yaml.
+    /// A course's grading rules, e.g. course.yaml.
     Course,
 }
 

@@ -1,4 +1,4 @@
-//! `netlab signals`: the signals by number and name, as `kill -l`.
+//! `netlab signals`: lists the signals by number and name, like `kill -l`.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use netlab::signals;
 use serde_json::json;
 
-/// List the signals by number and name, as `kill -l` does.
+/// List the signals by number and name, like `kill -l`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print JSON: an array of {"number","name"}.

@@ -1,4 +1,4 @@
-//! `netlab status`: how a lab does.
+//! `netlab status`: shows the state of a lab.
 
 use std::{
     process::ExitCode,
@@ -12,10 +12,10 @@ use serde_json::json;
 use super::lab::{LabArgs, block_on};
 use crate::ui;
 
-/// Show a lab's hosts and how they do.
+/// Show a lab's hosts and their state.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// List every lab instead, one a line (as JSON, one object with an array "labs").
+    /// List every lab instead, one per line; with --json, as {"labs":[…]}.
     #[arg(long)]
     all: bool,
     /// Print JSON: {"lab","runtime","owner","whole","hosts":[{"name","address","segment","state"}],"elapsed_ms"}.
@@ -64,7 +64,7 @@ impl Args {
     }
 }
 
-/// Prints a lab's state on stdout.
+/// Prints a lab's state on standard output.
 pub fn print(kind: RuntimeKind, lab: &LabState, elapsed: Duration, as_json: bool) -> Result<()> {
     if as_json {
         println!("{}", serde_json::to_string(&to_json(kind, lab, elapsed))?);
@@ -85,12 +85,12 @@ pub fn print(kind: RuntimeKind, lab: &LabState, elapsed: Duration, as_json: bool
     });
     print!("{}", ui::table(["host", "address", "segment", "state", "starts"], rows));
     if lab.half_way {
-        println!("it is half built or half removed, and was left so unless somebody is at it");
+        println!("it is half built or half removed: somebody is working on it, or it was left like that");
     }
     Ok(())
 }
 
-/// Whose it is, where that is somebody else.
+/// Names the owner if that is somebody else.
 fn of(lab: &LabState) -> String {
     lab.other_owner().map_or(String::new(), |owner| format!(", of {owner}"))
 }
@@ -116,7 +116,7 @@ fn to_json(kind: RuntimeKind, lab: &LabState, elapsed: Duration) -> serde_json::
     })
 }
 
-/// A host's state in a word.
+/// Returns a host's state as a word.
 pub fn word(state: HostState) -> &'static str {
     match state {
         HostState::Running => "running",

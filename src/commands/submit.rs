@@ -1,4 +1,4 @@
-//! `netlab submit`: packs a workspace to hand it in.
+//! `netlab submit`: packs a workspace for handing in.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,16 +16,16 @@ use netlab::{
 
 use crate::ui;
 
-/// Pack a workspace into one archive, to hand it in.
+/// Pack a workspace into one archive for handing in.
 ///
-/// It holds your sources with their SHA-256 hashes, and the evidence and the capture of your latest run.
-/// Nothing that is built of the sources is in it: whoever grades it builds it anew.
+/// The archive holds your sources with their SHA-256 hashes, and the evidence and capture of your latest
+/// run. It holds no build products: your programs are built again for grading.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The workspace.
+    /// The workspace folder.
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
-    /// The archive; without it, the workspace's name and .tar.gz, in the current folder.
+    /// The archive [default: the workspace's name plus .tar.gz, in the current folder].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print JSON: {"archive","bytes","sha256","sources":{NAME: SHA-256},"run"}.
@@ -38,8 +38,9 @@ impl Args {
         let folder =
             self.folder.canonicalize().or_usage(|| format!("cannot read {}", self.folder.display()))?;
         if !folder.join(MANIFEST).exists() {
-            let error = Error::usage(format!("{} is no workspace: it has no {MANIFEST}", folder.display()));
-            return Err(error.hint("`netlab init DIR` makes one").into());
+            let error =
+                Error::usage(format!("{} is not a workspace: it has no {MANIFEST}", folder.display()));
+            return Err(error.hint("`netlab init DIR` creates one").into());
         }
         let archive = self.output.unwrap_or_else(|| named_after(&folder));
         let packed = submission::pack(&folder, &archive)?;
@@ -61,7 +62,7 @@ fn in_words(packed: &Packed) -> String {
     }
     match &packed.run {
         Some(run) => text += &format!("  and the evidence of {}\n", visible(&run.to_string_lossy())),
-        None => text += "  no run's evidence: there is none in captures/\n",
+        None => text += "  no evidence of a run: there is none in captures/\n",
     }
     text + &format!(
         "{}: {} files, {} KiB, sha256 {}\n",

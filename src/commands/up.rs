@@ -24,14 +24,14 @@ use super::{
 };
 use crate::ui;
 
-/// Start a lab: its hosts, and the wire between them.
+/// Start a lab: its hosts, and the wires between them.
 ///
-/// In a workspace, the folder of a netlab.yaml or below it, every host sees that folder as /lab.
+/// In a workspace (a folder with a netlab.yaml, or below one), every host sees the workspace as /lab.
 ///
-/// A lab by that name that is already up stays as it is. Whatever a broken one left is cleared first.
+/// A lab of that name that is already up stays as it is. The remains of a broken one are removed first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to build; without it, one server and two clients on one segment.
+    /// The topology to build [default: one server and two clients on one segment].
     #[arg(short = 'f', long, value_name = "FILE")]
     topology: Option<PathBuf>,
     /// Print JSON: {"lab","runtime","hosts":[…],"elapsed_ms"}.
@@ -60,12 +60,12 @@ impl Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Say {
     Nothing,
-    /// What is done, and nothing where there is nothing to do.
+    /// What is being done; nothing if there is nothing to do.
     OnlyWork,
     All,
 }
 
-/// The lab, started if it is not up.
+/// Returns the lab, started if it is not up.
 pub async fn ensure(args: &LabArgs, file: Option<&Path>, say: Say) -> Result<(Box<dyn Runtime>, LabState)> {
     topology::check_lab_name(&args.lab)?;
     let mut topology = topology::load(file)?;
@@ -77,12 +77,12 @@ pub async fn ensure(args: &LabArgs, file: Option<&Path>, say: Say) -> Result<(Bo
         runtime::owner::check(&args.lab, lab.owner.as_ref())?;
         if !lab.is_whole() && say != Say::Nothing {
             let how = if lab.half_way { "half built or half removed" } else { "not whole" };
-            eprintln!("lab \"{}\" is {how}: clearing what is left of it", args.lab);
+            eprintln!("lab \"{}\" is {how}: removing what is left of it", args.lab);
         }
     }
     let chosen = match found {
         Some((runtime, lab)) if lab.is_whole() => return Ok(already_up(runtime, lab, file, say)),
-        // One that is started anew on another runtime clears nothing here.
+        // Building on another runtime would not remove what is left on this one.
         Some((runtime, _)) if args.kind().is_none() => {
             let chosen = runtime::choose(None).await?;
             if runtime.kind() != chosen.runtime.kind() {
@@ -99,7 +99,7 @@ pub async fn ensure(args: &LabArgs, file: Option<&Path>, say: Say) -> Result<(Bo
         Ok(lab) => Ok((chosen.runtime, lab)),
         Err(error) if error.kind == netlab::Kind::Interrupted => Err(error.into()),
         Err(error) => match chosen.runtime.lab(&args.lab).await {
-            // Somebody else has started it meanwhile.
+            // Somebody else has started it in the meantime.
             Ok(Some(lab)) if lab.is_whole() && lab.other_owner().is_none() => {
                 Ok(already_up(chosen.runtime, lab, file, say))
             }
@@ -108,10 +108,10 @@ pub async fn ensure(args: &LabArgs, file: Option<&Path>, say: Say) -> Result<(Bo
     }
 }
 
-/// Signals to a group come to all of it within this.
+/// A signal to a process group reaches all of it within this time.
 const SAME_MOMENT: Duration = Duration::from_millis(50);
 
-/// The lab, built, or taken down again if that is interrupted.
+/// Builds the lab; if interrupted, takes it down again.
 async fn start(runtime: &dyn Runtime, topology: &Topology, lab: &str, say: Say) -> netlab::Result<LabState> {
     let progress = ui::Progress::new();
     let begun = AtomicBool::new(false);
@@ -124,7 +124,7 @@ async fn start(runtime: &dyn Runtime, topology: &Topology, lab: &str, say: Say) 
         result = runtime::build(runtime, topology, lab, &tell) => result.map(drop),
         () = stop.as_mut() => Err(Error::interrupted()),
     };
-    // ^C goes to the keeper as well, while that is still of this terminal, and may be heard of from there first.
+    // ^C also goes to the keeper while that still belongs to this terminal, and its failure may be seen here first.
     let up = match up {
         Err(error) if error.kind != netlab::Kind::Interrupted => match timeout(SAME_MOMENT, stop).await {
             Ok(()) => Err(Error::interrupted()),
@@ -134,17 +134,17 @@ async fn start(runtime: &dyn Runtime, topology: &Topology, lab: &str, say: Say) 
     };
     drop(progress);
     if let Err(error) = up {
-        // What is there before this one has begun is somebody else's work.
+        // Whatever exists before this build has begun is somebody else's.
         if error.kind == netlab::Kind::Interrupted && begun.into_inner() {
             if say != Say::Nothing {
-                eprintln!("interrupted: taking down what there is of lab \"{lab}\"");
+                eprintln!("interrupted: taking down what is there of lab \"{lab}\"");
             }
             runtime.down(lab).await?;
         }
         return Err(error);
     }
     let state = runtime.lab(lab).await?;
-    state.ok_or_else(|| Error::lab(format!("lab \"{lab}\" went away as it came up")))
+    state.ok_or_else(|| Error::lab(format!("lab \"{lab}\" disappeared while it came up")))
 }
 
 fn already_up(
@@ -154,14 +154,14 @@ fn already_up(
     say: Say,
 ) -> (Box<dyn Runtime>, LabState) {
     if say == Say::All {
-        let file = file
-            .map_or(String::new(), |file| format!(", as it was built: {} is not looked at", file.display()));
+        let file =
+            file.map_or(String::new(), |file| format!(", as it was built; {} is ignored", file.display()));
         eprintln!("lab \"{}\" is already up on {}{file}", lab.plan.lab, runtime.kind());
     }
     (runtime, lab)
 }
 
-/// What one might type next.
+/// Suggests commands to try next.
 fn suggest(lab: &LabState, args: &LabArgs) {
     use netlab::topology::Role;
     let named = |role| lab.plan.hosts.iter().find(|h| h.role == role).map(|h| h.name.as_str());

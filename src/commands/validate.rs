@@ -1,4 +1,4 @@
-//! `netlab validate`: what a file makes, or everything that is wrong with it.
+//! `netlab validate`: shows what a file describes, or everything that is wrong with it.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,15 +18,15 @@ use serde_json::{Value, json};
 
 use crate::ui;
 
-/// Check topology, exercise, course and workspace files: say what each makes, or show everything that is wrong with it.
+/// Check topology, exercise, course and workspace files: show what each describes, or everything wrong with it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The files, as topology/lab.yaml, exercises/5.yaml or course/course.yaml.
+    /// The files, e.g. topology/lab.yaml, exercises/5.yaml or course/course.yaml.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print JSON: an array of {"file","valid","segments","hosts","problems"} for topologies, and of
-    /// {"file","valid","exercise","title","steps","checks":[ids],"problems"} for exercises, and of
-    /// {"file","valid","course","points","sections":[ids],"problems"} for courses, and of
+    /// Print JSON: an array with {"file","valid","segments","hosts","problems"} for a topology,
+    /// {"file","valid","exercise","title","steps","checks":[ids],"problems"} for an exercise,
+    /// {"file","valid","course","points","sections":[ids],"problems"} for a course, and
     /// {"file","valid","programs":[names],"problems"} for a workspace's netlab.yaml.
     #[arg(long)]
     json: bool,
@@ -52,16 +52,16 @@ impl Args {
     }
 }
 
-/// What a file makes.
+/// What a file describes.
 enum Kind {
-    /// The plan of a lab where no subnet is taken.
+    /// A lab's plan, made as if no subnet were taken.
     Lab(Plan),
     Exercise(Box<Template>),
     Course(Box<Course>),
     Workspace(Manifest),
 }
 
-/// A file's kind is told by the keys that only one kind has, a workspace's by its name.
+/// Reads a file. Its kind follows from the keys that only one kind has; a workspace's from its file name.
 fn read(file: &Path) -> netlab::Result<Kind> {
     let document = Document::read(file)?;
     if document.has("steps") || document.has("checks") {
@@ -136,7 +136,7 @@ fn row(file: &Path, result: &netlab::Result<Kind>) -> Value {
             let programs: Vec<_> = manifest.programs().into_keys().collect();
             return json!({"file": file, "valid": true, "programs": programs, "problems": []});
         }
-        // A file that cannot be read has no place to show.
+        // A file that cannot be read has no line to point to.
         Err(error) => match Problems::of(error) {
             Some(problems) => problems.to_json(),
             None => {

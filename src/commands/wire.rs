@@ -1,12 +1,12 @@
-//! `netlab wire`: closes a lab's wire where it is among a machine's own interfaces, and changes a host's network
-//! from there; a runtime starts it.
+//! `netlab wire`: closes a lab's wire where it lies among a machine's own interfaces, and changes a host's network
+//! from there. Started by a runtime.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use netlab::runtime::wire::{host, machine};
 
-/// Close a lab's wire; netlab starts it by itself.
+/// Close a lab's wire; started by netlab itself.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run a command on the network of the host with this PID 1 instead.

@@ -1,4 +1,4 @@
-//! The Docker engine, and the hosts' image on it.
+//! Checks the Docker engine and the image of the hosts.
 
 use std::sync::Mutex;
 
@@ -12,23 +12,23 @@ use crate::{
     topology,
 };
 
-/// Whether an engine answers, whether it has the image, and what a lab on it is like.
+/// Checks whether an engine answers and has the image, and tries a lab on it.
 pub async fn docker() -> Vec<Finding> {
-    let why = "labs in containers, whose programs and compiler are the same everywhere";
+    let why = "labs in containers, with the same programs and compiler everywhere";
     let docker = match Docker::connect().await {
         Err(error) => return vec![Finding::failed("docker", why, &error, "use namespaces")],
         Ok(docker) => docker,
     };
     let found = format!("engine {} answers", docker.version());
     let mut findings = vec![Finding::ok("docker", why, found), image(&docker).await];
-    // Building it takes minutes, which is nothing to do by the way.
+    // Without the image a trial would build it first, which takes minutes.
     if findings.iter().all(|finding| finding.state == State::Ok) {
         findings.push(trial(&docker).await);
     }
     findings
 }
 
-/// Builds the default lab and takes it down again. Tells what was said of its wire.
+/// Builds the default lab and takes it down again. Returns a finding about its wire.
 async fn trial(docker: &Docker) -> Finding {
     let said = Mutex::new(Vec::new());
     let note = |step: runtime::Step| said.lock().map_or((), |mut said| said.push(step));
@@ -52,14 +52,14 @@ pub async fn clear() -> Result<()> {
 }
 
 async fn image(docker: &Docker) -> Finding {
-    let finding = |detail| Finding::ok("image", "hosts are containers of it", detail);
+    let finding = |detail| Finding::ok("image", "hosts on Docker, which are containers of it", detail);
     let build = "netlab up --runtime docker builds it, in a minute or two";
     match docker.has_image().await {
         Ok((tag, true)) => finding(format!("{tag} is built")),
         Ok((tag, false)) => finding(format!("{tag} is not built yet")).bad(State::Warn, build),
         Err(error) => {
-            let mend = error.hint.clone().unwrap_or_else(|| build.to_owned());
-            finding(error.with_causes()).bad(State::Warn, mend)
+            let fix = error.hint.clone().unwrap_or_else(|| build.to_owned());
+            finding(error.with_causes()).bad(State::Warn, fix)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is beside the runtimes: our own programs, the machine's, and room for captures.
+//! Checks what labs need besides a runtime: netlab's programs, the machine's tools, and room for captures.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ const TOOLS: [(&str, [&str; 3]); 6] = [
     ("strace", ["strace", "strace", "strace"]),
     ("tcpdump", ["tcpdump", "tcpdump", "tcpdump"]),
 ];
-/// Programs that others than hosts need.
+/// Programs needed outside of hosts.
 const OTHERS: [(&str, [&str; 3]); 2] = [
     ("tc", ["iproute2", "iproute-tc", "iproute2"]),
     ("wireshark", ["wireshark", "wireshark", "wireshark-qt"]),
@@ -28,7 +28,7 @@ const INSTALLERS: [(&str, &str); 3] =
 
 /// Below this much free room captures are at risk, in bytes.
 const LITTLE: u64 = 1 << 30;
-/// Below this much there is no point in starting one.
+/// Below this much there is no point in starting one, in bytes.
 const TOO_LITTLE: u64 = 50 << 20;
 
 pub fn examine() -> Vec<Finding> {
@@ -39,7 +39,7 @@ fn our_programs() -> Finding {
     let folder =
         std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)).unwrap_or_default();
     let absent: Vec<_> = programs::on_hosts().filter(|name| !folder.join(name).is_file()).collect();
-    let finding = |detail| Finding::ok("programs", "every host runs them", detail);
+    let finding = |detail| Finding::ok("programs", "every lab: its hosts run them", detail);
     if absent.is_empty() {
         finding(format!(
             "{} are in {}",
@@ -54,9 +54,8 @@ fn our_programs() -> Finding {
 
 fn tools() -> Finding {
     let absent: Vec<_> = TOOLS.iter().map(|(name, _)| *name).filter(|name| find(name).is_none()).collect();
-    let finding = |detail| {
-        Finding::ok("tools", "hosts made of namespaces have the programs that this machine has", detail)
-    };
+    let finding =
+        |detail| Finding::ok("tools", "hosts on namespaces, which use this machine's programs", detail);
     if absent.is_empty() {
         finding(format!("{} are installed", TOOLS.map(|(name, _)| name).join(", ")))
     } else {
@@ -67,7 +66,7 @@ fn tools() -> Finding {
 fn readers() -> Finding {
     let readers = ["wireshark", "tshark", "tcpdump"];
     let found: Vec<_> = readers.into_iter().filter(|name| find(name).is_some()).collect();
-    let finding = |detail| Finding::ok("readers", "read captures, as `netlab capture show` does", detail);
+    let finding = |detail| Finding::ok("readers", "reading captures, besides `netlab capture show`", detail);
     if found.is_empty() {
         finding(format!("none of {}", readers.join(", "))).bad(State::Warn, install(&["wireshark"]))
     } else {
@@ -77,11 +76,11 @@ fn readers() -> Finding {
 
 fn room(captures: &Path) -> Finding {
     let folder = if captures.is_dir() { captures } else { Path::new(".") };
-    let finding = |detail| Finding::ok("disk", "captures and reports are written there", detail);
+    let finding = |detail| Finding::ok("disk", "writing captures and reports", detail);
     let free = match statvfs(folder) {
         Ok(found) => found.blocks_available().saturating_mul(found.fragment_size()),
         Err(e) => {
-            return finding(format!("cannot tell how much is free: {}", e.desc()))
+            return finding(format!("cannot find out how much is free: {}", e.desc()))
                 .bad(State::Warn, "df -h .");
         }
     };
@@ -93,7 +92,7 @@ fn room(captures: &Path) -> Finding {
     }
 }
 
-/// The command that installs the packages of these programs, as far as this kind of system is known.
+/// Returns the command that installs the packages of these programs, or their names if the system is unknown.
 pub fn install(programs: &[&str]) -> String {
     let known = || TOOLS.iter().chain(&OTHERS).filter(|(name, _)| programs.contains(name));
     for (column, (manager, command)) in INSTALLERS.into_iter().enumerate() {
@@ -103,10 +102,10 @@ pub fn install(programs: &[&str]) -> String {
         }
     }
     let packages: Vec<_> = known().map(|(_, packages)| packages[0]).collect();
-    format!("install what Debian calls {}", packages.join(", "))
+    format!("install (Debian's package names): {}", packages.join(", "))
 }
 
-/// Where a program is: in the PATH, or where administrators' programs are, which users' PATHs may lack.
+/// Finds a program in the PATH or among the administrators' programs, which a user's PATH may lack.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
@@ -125,13 +124,13 @@ mod tests {
 
     #[test]
     fn a_mend_names_packages_and_not_programs() {
-        let mend = install(&["netstat", "ps"]);
-        assert!(mend.contains("net-tools") && mend.contains("procps"), "{mend}");
+        let fix = install(&["netstat", "ps"]);
+        assert!(fix.contains("net-tools") && fix.contains("procps"), "{fix}");
     }
 
     #[test]
     fn a_full_disk_is_told_from_a_roomy_one() {
-        // A kernel's own file system has no room at all.
+        // A file system of the kernel has no room at all.
         assert_eq!(room(Path::new("/proc")).state, State::Missing);
     }
 }

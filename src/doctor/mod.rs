@@ -1,4 +1,4 @@
-//! Whether labs can run on this machine, found out by trying, and what mends what is missing.
+//! Finds out by trying whether labs can run on this machine, and how to fix what is missing.
 
 mod docker;
 mod machine;
@@ -9,69 +9,69 @@ use serde::Serialize;
 
 use crate::{Error, Result, runtime::RuntimeKind};
 
-/// How one thing does.
+/// The state of one thing that was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// As it should be.
     Ok,
-    /// Labs run, and something about them is less than it could be.
+    /// Labs run, but with a shortcoming.
     Warn,
-    /// It is needed, and not there.
+    /// It is needed and missing.
     Missing,
 }
 
-/// What one look has found.
+/// The result of one check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// What was looked at, as `docker`.
+    /// What was checked, e.g. `docker`.
     pub check: &'static str,
-    /// How it does.
+    /// Its state.
     pub state: State,
-    /// What was seen.
+    /// What was found.
     pub detail: String,
-    /// The command that mends it, or what to do where no command does.
-    pub mend: Option<String>,
-    /// What it is good for.
+    /// The command that fixes it, or what to do if there is none.
+    pub fix: Option<String>,
+    /// What it is needed for.
     #[serde(skip)]
     pub why: &'static str,
 }
 
 impl Finding {
     fn ok(check: &'static str, why: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, state: State::Ok, detail: detail.into(), mend: None, why }
+        Self { check, state: State::Ok, detail: detail.into(), fix: None, why }
     }
 
-    /// Something is not as it should be, and this is what to do.
-    fn bad(mut self, state: State, mend: impl Into<String>) -> Self {
-        (self.state, self.mend) = (state, Some(mend.into()));
+    /// Changes the finding to one that needs a fix.
+    fn bad(mut self, state: State, fix: impl Into<String>) -> Self {
+        (self.state, self.fix) = (state, Some(fix.into()));
         self
     }
 
-    /// A runtime cannot run, for this reason. Most errors know what to do; else it is `mend`.
-    fn failed(check: &'static str, why: &'static str, error: &Error, mend: &str) -> Self {
-        let mend = error.hint.clone().unwrap_or_else(|| mend.to_owned());
-        Self::ok(check, why, error.with_causes()).bad(State::Missing, mend)
+    /// Returns the finding for a runtime that cannot run. Most errors carry a hint; `fix` is for those without.
+    fn failed(check: &'static str, why: &'static str, error: &Error, fix: &str) -> Self {
+        let fix = error.hint.clone().unwrap_or_else(|| fix.to_owned());
+        Self::ok(check, why, error.with_causes()).bad(State::Missing, fix)
     }
 }
 
-/// What there is, and which runtimes can run, in the order in which they are chosen.
+/// All findings, and the runtimes that can run, in the order in which they are chosen.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// One for each look, in the order in which to read them.
+    /// One for each check, in the order to read them.
     pub findings: Vec<Finding>,
-    /// None: no lab can run here.
+    /// Empty if no lab can run here.
     pub runtimes: Vec<RuntimeKind>,
 }
 
-/// Takes down the labs that were built to be looked at.
+/// Takes down the trial labs.
 pub async fn clear() -> Result<()> {
     let (docker, namespaces) = tokio::join!(docker::clear(), runtimes::clear());
     docker.and(namespaces)
 }
 
-/// Looks at everything. A small lab on each runtime is built for it and taken down again; if this is not
-/// waited for to the end, [`clear`] takes them down.
+/// Checks everything. This builds a small lab on each runtime and takes it down again; if the future is dropped
+/// before it completes, [`clear`] takes them down.
 pub async fn examine() -> Report {
     let (mut findings, namespaces) = tokio::join!(docker::docker(), runtimes::namespaces());
     findings.extend(namespaces);
@@ -82,7 +82,7 @@ pub async fn examine() -> Report {
     let runtimes: Vec<_> =
         [RuntimeKind::Docker, RuntimeKind::Namespaces].into_iter().filter(can_run).collect();
     if !runtimes.is_empty() {
-        // One runtime is enough, so the other one is no longer needed.
+        // One runtime is enough, so the other one is not needed.
         for finding in findings.iter_mut().filter(|f| f.state == State::Missing) {
             finding.state = State::Warn;
         }

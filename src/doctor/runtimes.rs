@@ -1,4 +1,4 @@
-//! The runtimes: an engine that answers, and a lab of namespaces that is really built.
+//! Checks a trial lab: its runtime, its wire, its limits and netem.
 
 use std::{
     collections::BTreeMap,
@@ -27,12 +27,14 @@ use crate::{
 /// How long the trial may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The trial, and what it showed besides.
+/// Builds a lab on namespaces and takes it down again. Returns what that showed.
 pub async fn namespaces() -> Vec<Finding> {
-    let why = "labs without Docker: nothing but this kernel";
+    let why = "labs without Docker, with nothing but this kernel";
     let trial = match tokio::time::timeout(PATIENCE, Trial::run()).await {
         Ok(trial) => trial,
-        Err(_) => clear().await.and(Err(Error::lab(format!("no lab of two hosts within {PATIENCE:?}")))),
+        Err(_) => {
+            clear().await.and(Err(Error::lab(format!("could not build a lab of two hosts in {PATIENCE:?}"))))
+        }
     };
     let trial = match trial {
         Ok(trial) => trial,
@@ -51,17 +53,18 @@ pub async fn namespaces() -> Vec<Finding> {
     findings
 }
 
-/// What was said of the wire of a lab that was tried.
+/// Returns the finding about the wire of a trial lab, from the steps reported while it was built.
 pub fn wire(on: RuntimeKind, said: &[Step]) -> Finding {
     let finding = |detail| {
-        let why = "a host speaks as itself only, and no frame leaves the lab or reaches this machine";
+        let why =
+            "keeping hosts from forging addresses, and frames from leaving the lab or reaching this machine";
         Finding::ok("wire", why, detail)
     };
     match (lacking(said, Lack::ClosedWire), on) {
         (None, _) => finding(format!("closed, on {on}")),
         (Some(open), RuntimeKind::Docker) => {
-            let mend = "a local engine that is not rootless; or --runtime namespaces";
-            finding(format!("{open}, on {on}")).bad(State::Warn, mend)
+            let fix = "a local engine that is not rootless; or --runtime namespaces";
+            finding(format!("{open}, on {on}")).bad(State::Warn, fix)
         }
         (Some(open), RuntimeKind::Namespaces) => {
             finding(format!("{open}, on {on}")).bad(State::Warn, "sudo modprobe -a sch_ingress cls_bpf")
@@ -71,30 +74,30 @@ pub fn wire(on: RuntimeKind, said: &[Step]) -> Finding {
 
 fn limits(trial: &Trial) -> Finding {
     let finding =
-        |detail: &str| Finding::ok("limits", "holds a host to its memory, processor and processes", detail);
+        |detail: &str| Finding::ok("limits", "limiting a host's memory, processor and processes", detail);
     match lacking(&trial.said, Lack::Limit) {
-        None => finding("control groups can be made"),
-        // Started like this, netlab is in a group whose parent is the user's own.
+        None => finding("control groups can be created"),
+        // Started like this, netlab is in a control group whose parent belongs to the user.
         Some(first) if Path::new("/run/systemd/system").is_dir() => {
             finding(first).bad(State::Warn, "systemd-run --user --scope netlab up")
         }
-        Some(first) => finding(first).bad(State::Warn, "use Docker, or root, where limits matter"),
+        Some(first) => finding(first).bad(State::Warn, "use Docker, or root, if limits matter"),
     }
 }
 
 fn netem(trial: &Trial) -> Finding {
-    let finding = |detail: &str| Finding::ok("netem", "links that delay and lose packets", detail);
+    let finding = |detail: &str| Finding::ok("netem", "links that delay and drop packets", detail);
     match &trial.netem {
-        Netem::Works => finding("the kernel can delay and lose packets"),
+        Netem::Works => finding("the kernel can delay and drop packets"),
         Netem::NoTool => finding("cannot be tried without tc").bad(State::Warn, install(&["tc"])),
-        Netem::Fails(why) => finding(&format!("the kernel has no netem, or has not loaded it: {why}"))
+        Netem::Fails(why) => finding(&format!("the kernel lacks netem, or has not loaded it: {why}"))
             .bad(State::Warn, "sudo modprobe sch_netem"),
     }
 }
 
 struct Trial {
     took: Duration,
-    /// What was said meanwhile.
+    /// The steps reported meanwhile.
     said: Vec<Step>,
     users: Users,
     netem: Netem,
@@ -128,11 +131,11 @@ impl Trial {
     }
 }
 
-/// The users of a host, as user_namespaces(7) shows them.
+/// Returns the user map of a host: its `/proc/self/uid_map`, see user_namespaces(7).
 async fn user_map(runtime: &dyn Runtime, lab: &str) -> Result<String> {
     let mut process = runtime.exec(lab, "client", &Command::new(["cat", "/proc/self/uid_map"])).await?;
     let mut map = String::new();
-    process.stdout.read_to_string(&mut map).await.or_lab(|| "cannot read a host's users")?;
+    process.stdout.read_to_string(&mut map).await.or_lab(|| "cannot read a host's user map")?;
     process.handle.wait().await.map(|_| map)
 }
 
@@ -142,7 +145,7 @@ async fn try_netem(runtime: &dyn Runtime, lab: &str) -> Result<Netem> {
         return Ok(Netem::NoTool);
     };
     let mut said = String::new();
-    process.stderr.read_to_string(&mut said).await.or_lab(|| "cannot hear tc")?;
+    process.stderr.read_to_string(&mut said).await.or_lab(|| "cannot read what tc says")?;
     Ok(match process.handle.wait().await? {
         ExitStatus::Exited(0) => Netem::Works,
         ExitStatus::Exited(126 | 127) => Netem::NoTool,
@@ -150,17 +153,17 @@ async fn try_netem(runtime: &dyn Runtime, lab: &str) -> Result<Netem> {
     })
 }
 
-/// Takes the trial down, if there is one.
+/// Takes the trial lab down, if there is one.
 pub async fn clear() -> Result<()> {
     Namespaces::new().down(&lab()).await.map(drop)
 }
 
-/// The name of a trial, on either runtime.
+/// Returns the name of a trial lab, on either runtime.
 pub fn lab() -> String {
     format!("doctor-{}", std::process::id())
 }
 
-/// Two hosts on a wire, one of them with every limit.
+/// Returns a plan of two hosts on a wire, one of them with every limit.
 fn plan() -> Plan {
     let subnet = Ipv4Net::new_assert(Ipv4Addr::new(198, 19, 255, 0), 24);
     let host = |name: &str, number: u8, limits: Limits| HostPlan {
@@ -179,7 +182,7 @@ fn plan() -> Plan {
     };
     let limits = Limits { memory: Some(256 << 20), millicpus: Some(1000), pids: Some(100), disk: None };
     let mut client = host("client", 3, Limits::default());
-    // As a workspace is, which is mostly where `doctor` is typed.
+    // Mounted like a workspace, which is mostly where `doctor` is run.
     client.mounts = std::env::current_dir().ok().into_iter().map(here).collect();
     Plan {
         lab: lab(),

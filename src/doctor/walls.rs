@@ -1,5 +1,4 @@
-//! The walls between a lab's hosts and this machine: which of them it can have. `SECURITY.md` says what each
-//! is for.
+//! Checks which walls between a lab's hosts and this machine are possible here. `SECURITY.md` says what each is for.
 
 use std::{fs, path::Path};
 
@@ -9,12 +8,12 @@ use super::{Finding, State};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// What the trial lab has shown of its hosts' users.
+/// What the trial lab has shown about its hosts' users.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
     /// `/proc/self/uid_map` of a host.
     pub map: String,
-    /// That a folder of the machine could not be shown with its owner, if so.
+    /// Why a folder of the machine could not be shown with its owner, if so.
     pub unmapped: Option<String>,
 }
 
@@ -29,21 +28,22 @@ pub fn examine(users: &Users) -> Vec<Finding> {
 
 fn hosts_users(map: &str) -> Finding {
     let finding = |detail: String| {
-        Finding::ok("users", "who root of a host is on this machine, were it to get out", detail)
+        Finding::ok("users", "making a host's users nobody on this machine, in case one escapes", detail)
     };
     let count: u64 = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();
     if count > 1 {
-        return finding(format!("a host's {count} users are nobody's on this machine"));
+        return finding(format!("a host's {count} users are none of this machine's"));
     }
-    finding("root of a host is you, and there is no other user".into()).bad(
+    finding("root on a host is you, and there is no other user".into()).bad(
         State::Warn,
         "sudo apt-get install uidmap && sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER",
     )
 }
 
 fn owners(unmapped: Option<&str>) -> Finding {
-    let finding =
-        |detail: &str| Finding::ok("owners", "what hosts make in a workspace belongs to its owner", detail);
+    let finding = |detail: &str| {
+        Finding::ok("owners", "giving files that hosts create in a workspace to its owner", detail)
+    };
     match unmapped {
         None => finding("this folder's file system can map owners"),
         Some(why) => {
@@ -54,7 +54,7 @@ fn owners(unmapped: Option<&str>) -> Finding {
 
 fn swap() -> Finding {
     let finding =
-        |detail: &str| Finding::ok("swap", "a host's limit on memory counts what is swapped out", detail);
+        |detail: &str| Finding::ok("swap", "counting swapped-out memory against a host's limit", detail);
     let root = Path::new(CGROUPS);
     let is_used = fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1);
     if root.join("cgroup.controllers").exists() {
@@ -71,13 +71,12 @@ fn swap() -> Finding {
 }
 
 fn apparmor() -> Finding {
-    let finding =
-        |detail: &str| Finding::ok("apparmor", "a second wall around the containers of an engine", detail);
+    let finding = |detail: &str| Finding::ok("apparmor", "a second wall around containers", detail);
     let enabled = fs::read_to_string("/sys/module/apparmor/parameters/enabled");
     if enabled.is_ok_and(|text| text.trim() == "Y") {
         finding("the kernel has it")
     } else {
-        finding("the kernel does not have it, or it is off")
+        finding("the kernel lacks it, or it is off")
             .bad(State::Warn, "boot with apparmor=1 security=apparmor")
     }
 }

@@ -13,10 +13,10 @@ use crate::class::submission::{
     extract::Extractor,
 };
 
-/// Small, so that an input can meet them.
+/// Small, so that an input can reach them.
 const BOUNDS: Bounds = Bounds { files: 64, file_bytes: 4096, total_bytes: 16384 };
 
-/// One archive, as one student's and as a class's.
+/// Unpacks an archive, as one student's and as a class's.
 pub fn archive(bytes: &[u8]) {
     for which in [Which::Sources, Which::All] {
         let Ok(folder) = tempfile::tempdir() else { return };
@@ -39,7 +39,7 @@ pub fn archive(bytes: &[u8]) {
     }
 }
 
-/// Every file below a folder, with its length.
+/// Returns every file below a folder, with its length in bytes.
 fn below(folder: &Path) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder of our own").flatten() {
@@ -47,7 +47,7 @@ fn below(folder: &Path) -> Vec<(PathBuf, u64)> {
         if about.is_dir() {
             found.extend(below(&entry.path()));
         } else {
-            assert!(about.is_file(), "{} is no plain file", entry.path().display());
+            assert!(about.is_file(), "{} is not a regular file", entry.path().display());
             found.push((entry.path(), about.len()));
         }
     }

@@ -8,10 +8,10 @@ use crate::capture::{
     table,
 };
 
-/// So many rows of the table are drawn; of the others it tells how many there are.
+/// Maximum number of rows drawn in the table; the others are only counted.
 const ROWS: usize = 20;
 
-/// A file, through everything that is made of one.
+/// Reads the bytes as a capture, and makes everything from it that netlab makes.
 pub fn capture(bytes: &[u8]) {
     let mut reader = match Reader::new(bytes, "fuzz") {
         Ok(reader) => reader,
@@ -57,7 +57,7 @@ pub fn capture(bytes: &[u8]) {
     assert_eq!(back, conversations);
 }
 
-/// What is true of every connection, whatever its packets.
+/// Asserts what holds for every connection, whatever its packets.
 pub(super) fn assert_sound(c: &Conversation) {
     assert_eq!(c.packets, c.to_server.packets + c.to_client.packets, "{c:?}");
     assert_eq!(c.retransmissions, c.to_server.retransmissions + c.to_client.retransmissions, "{c:?}");

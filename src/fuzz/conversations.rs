@@ -1,20 +1,21 @@
-//! TCP segments in any order and with any numbers.
+//! TCP segments in any order and with any sequence numbers.
 
 use std::{borrow::Cow, net::SocketAddr};
 
 use super::{assert_harmless, capture::assert_sound};
 use crate::capture::{Close, Conversations, Flags, Names, Segment, States, show::line};
 
-/// Bytes of a segment.
+/// Bytes of input per TCP segment.
 const SEGMENT: usize = 8;
 /// Bytes of a frame's headers.
 const HEADERS: u32 = 54;
 
-/// Segments between two ends that two interfaces see, eight bytes each: who, on which interface and how far back in
-/// time; flags; sequence and acknowledgment number; length; window; how much later; and one that is not used.
+/// Follows TCP segments between two ends, seen on two interfaces, from eight bytes each: the sender, the interface and
+/// how far back in time; flags; sequence number; acknowledgment number; length; window; how much later; and an unused
+/// one.
 pub fn conversations(bytes: &[u8]) {
     let ends = [1, 2].map(|host| SocketAddr::from(([10, 0, 0, host], 40000)));
-    // Both soon wrap, one of them to what looks negative.
+    // Both wrap soon, one of them to what looks negative.
     let first = [0xffff_fff0_u32, 0x7fff_fff0];
     let (mut all, mut states) = (Conversations::new(), Vec::<States>::new());
     let (mut at, mut packets) = (1_000_000_u64, 0);

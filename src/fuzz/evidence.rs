@@ -1,15 +1,15 @@
-//! A run's evidence, which anybody may have written.
+//! The evidence of a run, which anybody may have written.
 
 use super::assert_harmless;
 use crate::report::{Evidence, Format};
 
-/// Evidence in every form of a report.
+/// Reads the bytes as evidence, and writes every format of report from it.
 pub fn evidence(bytes: &[u8]) {
     let Ok(evidence) = serde_json::from_slice::<Evidence>(bytes) else { return };
     for format in [Format::Html, Format::Json, Format::Markdown, Format::Junit] {
         let report = format.render(&evidence).expect("a report of any evidence");
         match format {
-            // For programs; its strings may hold any character that JSON allows there.
+            // Read by programs; its strings may hold any character that JSON allows.
             Format::Json => drop(serde_json::from_str::<serde_json::Value>(&report).expect("JSON")),
             _ => assert_harmless(&report),
         }
@@ -19,7 +19,7 @@ pub fn evidence(bytes: &[u8]) {
     }
 }
 
-/// Every element closed in its turn, and no sign that begins one anywhere else.
+/// Asserts that elements are closed in order, and that no `<` stands anywhere else.
 fn assert_well_formed(xml: &str) {
     let mut open = Vec::new();
     for tag in xml.split('<').skip(1) {

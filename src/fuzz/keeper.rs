@@ -1,4 +1,4 @@
-//! What a lab's keeper, its clients and the programs that they start say to each other.
+//! The messages between a lab's keeper, its clients and the programs that it starts.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -16,7 +16,7 @@ use crate::{
     topology::Plan,
 };
 
-/// One message; the first byte says who reads it.
+/// Reads one message; the first byte selects the reader.
 pub fn keeper(bytes: &[u8]) {
     let Some((kind, json)) = bytes.split_first() else { return };
     match kind % 8 {
@@ -39,14 +39,14 @@ pub fn keeper(bytes: &[u8]) {
     }
 }
 
-/// As it arrives: in one packet, which is all there is.
+/// Receives the message as it arrives: as a single packet.
 fn over_a_socket(json: &[u8]) {
     let Ok((here, there)) =
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
     else {
         return;
     };
-    // An empty packet would be the end.
+    // An empty packet would mean the end of the stream.
     if json.is_empty() || send(here.as_raw_fd(), json, MsgFlags::empty()).is_err() {
         return;
     }
@@ -55,7 +55,7 @@ fn over_a_socket(json: &[u8]) {
     assert!(read.is_err() || matches!(read, Ok(Some((_, fds))) if fds.is_empty()));
 }
 
-/// A plan comes from a file, or from an engine's label.
+/// Uses a plan, which comes from a file or from a container's label.
 fn plan(plan: &Plan) {
     for host in &plan.hosts {
         assert!(plan.host(&host.name).is_some());
@@ -63,7 +63,7 @@ fn plan(plan: &Plan) {
     }
 }
 
-/// As many instructions as are told.
+/// Asserts that the filter has as many instructions as it says.
 fn filter(program: &sender::Program) {
     assert_eq!(program.bytes().len(), usize::from(program.instructions()) * 8);
 }

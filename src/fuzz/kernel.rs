@@ -1,4 +1,4 @@
-//! What the kernel says, which may be in part a program's own words.
+//! Answers of the kernel, parts of which a program may have chosen.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The first byte says which of the answers the rest is.
+/// Reads an answer of the kernel; the first byte says which one.
 pub fn kernel(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else { return };
     match kind % 7 {

@@ -1,10 +1,10 @@
-//! What a fuzzer calls: one function for each reader of what somebody else wrote. Each takes any bytes, and panics where
-//! a promise is broken.
+//! The functions that a fuzzer calls: one for each reader of input that somebody else wrote. Each takes any bytes and
+//! panics if a promise is broken.
 //!
-//! Here and not in `fuzz/`, because readers that only netlab itself calls are among them. The same functions run over
-//! the inputs in `fuzz/corpus/` as an ordinary test.
+//! They are here and not in `fuzz/` because some of the readers are private. The same functions run over the inputs
+//! in `fuzz/corpus/` as an ordinary test.
 
-#![allow(clippy::missing_panics_doc, reason = "to panic is what they are for")]
+#![allow(clippy::missing_panics_doc, reason = "panicking is their purpose")]
 
 mod archive;
 mod capture;
@@ -26,13 +26,13 @@ pub use yaml::yaml;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A text of several lines in which nothing steers a terminal.
+/// Asserts that a text of several lines contains no terminal controls.
 fn assert_harmless(text: &str) {
     let steers = text.chars().find(|c| *c != '\n' && crate::printable::steers(*c));
     assert_eq!(steers, None, "in {text:?}");
 }
 
-/// Reads a message; what could be read is written and read again, and must say the same.
+/// Reads a message; if that succeeds, asserts that writing and reading it again gives the same.
 fn assert_comes_back<T: Serialize + DeserializeOwned>(json: &[u8]) -> Option<T> {
     let message: T = serde_json::from_slice(json).ok()?;
     let written = serde_json::to_string(&message).expect("a message of plain data");

@@ -1,4 +1,4 @@
-//! What an observer and its reader say to each other.
+//! The messages between an observer and its reader.
 
 use super::{assert_comes_back, assert_harmless};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// A stream of frames, as either end reads it.
+/// Reads the bytes as a stream of frames, as either end does.
 pub fn observer(bytes: &[u8]) {
     let mut input = bytes;
     let (mut decoder, mut lines) = (Decoder::new(), Lines::default());
@@ -34,7 +34,7 @@ pub fn observer(bytes: &[u8]) {
                 assert_harmless(&line);
             }
             Ok(Frame::Message(message)) => said(&message),
-            // Whoever prints it makes it visible: it may quote what came.
+            // May quote what came; whoever prints it escapes it.
             Err(error) => drop(error.with_causes()),
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     yaml::{Document, MAX_BYTES, Problems},
 };
 
-/// Words of the program's language and of its libraries, which no message is to have.
+/// Words of Rust and of the YAML library, which must not appear in messages.
 const INTERNAL: [&str; 12] = [
     "serde",
     "Option<",
@@ -28,7 +28,7 @@ const INTERNAL: [&str; 12] = [
     "did not find",
 ];
 
-/// The text as each kind of file, with what is said of it in plain text, in colour and as JSON.
+/// Reads the text as each kind of file, and renders its problems in plain text, in colour and as JSON.
 pub fn yaml(bytes: &[u8]) {
     let document = match Document::parse("fuzz.yaml", bytes) {
         Ok(document) => document,
@@ -42,7 +42,7 @@ pub fn yaml(bytes: &[u8]) {
             .and_then(|topology| topology.plan("lab", &[]))
             .err(),
     ];
-    // A course reads every exercise, which takes its time, and what these keys name lies outside of the text.
+    // A course reads every exercise, which takes long, and these keys name files outside the text.
     let is_course = Course::KEYS.iter().any(|key| document.has(key));
     if is_course && !document.has("exercises") && !document.has("starter") {
         errors.push(Course::from_document(&document, folder).err());
@@ -60,7 +60,7 @@ fn look(problems: &Problems, bytes: &[u8]) {
     let plain = problems.render(false);
     assert_harmless(&plain);
     assert_in_our_words(&plain, bytes);
-    // Colours are its own; nothing else is to steer.
+    // Colours are expected; any other control is not.
     let colours = problems.render(true).replace("\x1b[", "");
     assert!(!colours.contains('\x1b'), "{colours:?}");
     let lines = bytes.split(|b| *b == b'\n').count();
@@ -76,7 +76,7 @@ fn assert_no_internals(error: &Error, bytes: &[u8]) {
     assert_in_our_words(&error.with_causes(), bytes);
 }
 
-/// Only a word that the file has itself is quoted.
+/// Asserts that a message has an internal word only if the file itself has it.
 fn assert_in_our_words(message: &str, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let found = INTERNAL.iter().find(|word| message.contains(**word) && !text.contains(**word));

@@ -7,13 +7,13 @@ use ipnet::Ipv4Net;
 use super::{LinkPlan, SegmentPlan, Topology};
 use crate::{Error, Result, yaml};
 
-/// For tests of network devices (RFC 2544, RFC 5735): clear of home routers, VPNs and Docker's pools.
+/// Reserved for tests of network devices (RFC 2544, RFC 5735), so clear of home routers, VPNs and Docker's pools.
 const POOL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);
 
-/// The smallest subnet a segment gets by itself.
+/// The prefix length of the smallest subnet chosen for a segment, in bits.
 const DEFAULT_PREFIX: u8 = 24;
 
-/// Every segment with its subnet.
+/// Returns every segment with its subnet.
 pub(super) fn subnets(topology: &Topology, taken: &[Ipv4Net]) -> Result<Vec<SegmentPlan>> {
     check_free(topology, taken)?;
     let fixed = topology.segments.iter().filter_map(|s| s.subnet);
@@ -24,7 +24,7 @@ pub(super) fn subnets(topology: &Topology, taken: &[Ipv4Net]) -> Result<Vec<Segm
             Some(subnet) => subnet,
             None => free(prefix_for(topology.hosts_on(i)).min(DEFAULT_PREFIX), &used).ok_or_else(|| {
                 Error::lab(format!("no subnet of {POOL} is free for the segment `{}`", segment.name))
-                    .hint("take down labs that are not needed, or give the segment a `subnet` of its own")
+                    .hint("take down labs that are no longer needed, or give the segment a `subnet`")
             })?,
         };
         used.push(subnet);
@@ -33,40 +33,40 @@ pub(super) fn subnets(topology: &Topology, taken: &[Ipv4Net]) -> Result<Vec<Segm
     Ok(plans)
 }
 
-/// Refuses subnets of the file that are in use on this machine.
+/// Rejects subnets of the file that are in use on this machine.
 fn check_free(topology: &Topology, taken: &[Ipv4Net]) -> Result<()> {
     let mut problems = topology.document.problems();
     for segment in &topology.segments {
         let clash = segment.subnet.and_then(|subnet| taken.iter().find(|t| overlap(subnet, **t)));
         if let Some(clash) = clash {
             let path = yaml::Path::default().key("segments").key(&segment.name).key("subnet");
-            let expected = "a free subnet, or no `subnet` for one that netlab chooses";
-            let message = format!("in use on this machine, as {clash}");
+            let expected = "a free subnet, or no `subnet` to let netlab choose one";
+            let message = format!("overlaps with {clash}, which is in use on this machine");
             problems.add(|| topology.document.value(&path, message).expected(expected));
         }
     }
     Ok(problems.into_result(Some(()))?)
 }
 
-/// The first subnet of that size in the pool that is clear of those used.
+/// Returns the first subnet of this prefix length in the pool that overlaps none of those used.
 fn free(prefix: u8, used: &[Ipv4Net]) -> Option<Ipv4Net> {
     POOL.subnets(prefix).ok()?.find(|candidate| !used.iter().any(|u| overlap(*candidate, *u)))
 }
 
-/// Whether two subnets have an address in common.
+/// Returns whether two subnets have an address in common.
 pub(super) fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
     a.contains(&b) || b.contains(&a)
 }
 
-/// The longest prefix of a subnet that has room for so many hosts beside the network's address,
+/// Returns the longest prefix, in bits, of a subnet with room for this many hosts besides the network's address,
 /// the bridge's and the broadcast address.
 pub(super) fn prefix_for(hosts: usize) -> u8 {
     let needed = (hosts + 3).next_power_of_two();
     32 - u8::try_from(needed.trailing_zeros()).unwrap_or(32).min(32)
 }
 
-/// Every host's links with their addresses: first come those that the file gives, then the rest
-/// in the file's order from the second usable address on.
+/// Returns every host's links with their addresses: those given in the file, and for the rest the free ones in the
+/// file's order, starting with the second usable address.
 pub(super) fn links(topology: &Topology, segments: &[SegmentPlan]) -> Vec<Vec<LinkPlan>> {
     let given = topology.hosts.iter().flat_map(|h| &h.links).filter_map(|l| Some((l.segment, l.address?)));
     let given: HashSet<_> = given.collect();
@@ -74,7 +74,7 @@ pub(super) fn links(topology: &Topology, segments: &[SegmentPlan]) -> Vec<Vec<Li
     let mut address = |link: &super::Link| {
         link.address.unwrap_or_else(|| {
             let rest = &mut open[link.segment];
-            // A subnet of the file was checked to have room, one of ours was chosen with room.
+            // A subnet of the file was checked for room; one of ours was chosen with room.
             rest.find(|a| !given.contains(&(link.segment, *a))).expect("a subnet with room")
         })
     };

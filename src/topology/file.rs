@@ -1,4 +1,4 @@
-//! What a topology file may say. The types' documentation is also the schema's, which editors show.
+//! The contents of a topology file. Doc comments here are also the descriptions in the schema, which editors show.
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
@@ -13,16 +13,16 @@ use super::Role;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "netlab topology")]
 pub(super) struct File {
-    /// The layer-2 networks by name. Without this there is one, called `lan`.
+    /// The layer-2 networks by name. If omitted, there is one, called `lan`.
     #[schemars(extend("minProperties" = 1, "propertyNames" = {
         "pattern": "^[a-z][a-z0-9-]{0,13}[a-z0-9]?$",
-        "patternErrorMessage": "a name of at most 15 lower-case letters, digits and dashes, first a letter",
+        "patternErrorMessage": "a name of at most 15 lower-case letters, digits and dashes, starting with a letter",
     }))]
     pub segments: Option<IndexMap<String, Option<Segment>>>,
     /// The machines by name.
     #[schemars(extend("minProperties" = 1, "propertyNames" = {
         "pattern": "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
-        "patternErrorMessage": "a hostname (RFC 1123): lower-case letters, digits and dashes, first a letter",
+        "patternErrorMessage": "a hostname (RFC 1123): lower-case letters, digits and dashes, starting with a letter",
     }))]
     pub hosts: IndexMap<String, Option<Host>>,
 }
@@ -31,43 +31,43 @@ pub(super) struct File {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Segment {
-    /// Its addresses, as `198.18.5.0/24`. Without this a free subnet of 198.18.0.0/15 is taken.
-    /// The first usable address stays free of hosts.
+    /// Its addresses, e.g. `198.18.5.0/24`. If omitted, a free subnet of 198.18.0.0/15 is chosen.
+    /// No host gets the first usable address.
     #[schemars(extend(
         "pattern" = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$",
-        "patternErrorMessage" = "a subnet, as `198.18.5.0/24`",
+        "patternErrorMessage" = "a subnet, e.g. `198.18.5.0/24`",
     ))]
     pub subnet: Option<String>,
 }
 
-/// A machine, or with `count` several that are alike.
+/// A machine, or with `count` several identical ones.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Host {
-    /// What it is there for; a client if not said.
+    /// Its purpose. The default is `client`.
     #[serde(default)]
     pub role: Role,
-    /// How many: `client` with a count of 2 makes client1 and client2.
+    /// The number of such machines: `client` with a count of 2 makes client1 and client2.
     #[schemars(range(min = 1, max = 1000))]
     pub count: Option<u32>,
-    /// Its address on its first segment, which must have a `subnet`. With `count`, the first one's;
-    /// the others' follow. Without this it is chosen.
+    /// Its address on its first segment, which must have a `subnet`. With `count`, the first machine's;
+    /// the others follow. If omitted, it is chosen.
     pub address: Option<Ipv4Addr>,
-    /// The segments it is attached to. Without this the file's first one; for a router, all.
+    /// The segments it is attached to. The default is the file's first one; for a router, all.
     #[schemars(length(min = 1))]
     pub links: Option<Vec<Link>>,
-    /// A command that runs on it from the start; `netlab logs` shows what it prints.
+    /// A command to run on it from the start; `netlab logs` shows what it prints.
     #[schemars(length(min = 1))]
     pub run: Option<String>,
-    /// Environment variables of everything that runs on it.
+    /// Environment variables for everything that runs on it.
     #[schemars(extend("propertyNames" = {
         "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
-        "patternErrorMessage": "a variable's name: letters, digits and `_`, first no digit",
+        "patternErrorMessage": "a variable's name: letters, digits and `_`, not starting with a digit",
     }))]
     pub env: Option<BTreeMap<String, String>>,
-    /// Files and folders of this machine that it sees. A relative source is seen from the file's folder.
+    /// Files and folders of this machine that it sees. A relative source starts at the file's folder.
     pub mounts: Option<Vec<Mount>>,
-    /// What it may use at most.
+    /// The most it may use.
     pub limits: Option<Limits>,
 }
 
@@ -77,7 +77,7 @@ pub(super) struct Host {
 pub(super) enum Link {
     /// The segment's name.
     Segment(String),
-    /// The segment with the host's address on it.
+    /// The segment, and the host's address on it.
     Full(FullLink),
 }
 
@@ -87,7 +87,7 @@ pub(super) enum Link {
 pub(super) struct FullLink {
     /// The segment's name.
     pub segment: String,
-    /// The host's address there; the segment must have a `subnet`. Without this it is chosen.
+    /// The host's address there; the segment must have a `subnet`. If omitted, it is chosen.
     pub address: Option<Ipv4Addr>,
 }
 
@@ -95,7 +95,7 @@ pub(super) struct FullLink {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Mount {
-    /// `source:target`, and `:ro` where the host may not change it.
+    /// `source:target`, with `:ro` if the host may not change it.
     Short(
         #[schemars(extend(
             "pattern" = "^[^:]+:/[^:]*(:(ro|rw))?$",
@@ -103,7 +103,7 @@ pub(super) enum Mount {
         ))]
         String,
     ),
-    /// The same in full.
+    /// Written in full.
     Full(FullMount),
 }
 
@@ -115,33 +115,33 @@ pub(super) struct FullMount {
     #[schemars(length(min = 1))]
     pub source: String,
     /// The absolute path on the host.
-    #[schemars(extend("pattern" = "^/", "patternErrorMessage" = "an absolute path, as `/lab`"))]
+    #[schemars(extend("pattern" = "^/", "patternErrorMessage" = "an absolute path, e.g. `/lab`"))]
     pub target: String,
-    /// Whether the host may not change it; it may if not said.
+    /// Whether the host may only read it. The default is `false`.
     #[serde(default)]
     pub read_only: bool,
 }
 
-/// What a host may use at most. What is not said is bounded generously: 500 processes, 1GiB of memory or half of the
-/// machine's, and half of that for files. `none` is no limit.
+/// The most a host may use. The defaults are generous: 500 processes, 1GiB of memory (at most half of the machine's),
+/// and half as much for files. `none` means no limit.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
-    /// Memory, as `256MiB`.
+    /// Memory, e.g. `256MiB`.
     #[schemars(extend(
         "pattern" = "^([1-9][0-9]{0,8}(KiB|MiB|GiB)|none)$",
-        "patternErrorMessage" = "an amount of memory, as `256MiB`, or `none`; the units are KiB, MiB and GiB",
+        "patternErrorMessage" = "an amount of memory, e.g. `256MiB`, or `none`; the units are KiB, MiB and GiB",
     ))]
     pub memory: Option<String>,
-    /// Processor cores, as `0.5`.
+    /// Processor cores, e.g. `0.5`.
     #[schemars(range(min = 0.01, max = 1024))]
     pub cpus: Option<f64>,
     /// Processes and threads.
     pub pids: Option<Pids>,
-    /// Its own files, as `64MiB`; on Docker, as much in each of `/tmp`, `/var/tmp` and `/dev/shm`.
+    /// Its own files, e.g. `64MiB`; on Docker, this much in each of `/tmp`, `/var/tmp` and `/dev/shm`.
     #[schemars(extend(
         "pattern" = "^([1-9][0-9]{0,8}(KiB|MiB|GiB)|none)$",
-        "patternErrorMessage" = "an amount of disk, as `64MiB`, or `none`; the units are KiB, MiB and GiB",
+        "patternErrorMessage" = "an amount of disk, e.g. `64MiB`, or `none`; the units are KiB, MiB and GiB",
     ))]
     pub disk: Option<String>,
 }
@@ -150,9 +150,9 @@ pub(super) struct Limits {
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Pids {
-    /// At most so many.
+    /// At most this many.
     Most(#[schemars(range(min = 8, max = 4_194_304))] u64),
-    /// Any.
+    /// Any number.
     Unlimited(Unlimited),
 }
 

@@ -1,16 +1,16 @@
-//! What a host may use where its file does not say: enough for whatever a course does, and too little to harm the
-//! machine. A forgotten `exit()` in a server that forks is a fork bomb.
+//! The limits of a host, and their defaults: enough for whatever a course does, and too little to harm the machine.
+//! A forgotten `exit()` in a server that forks is a fork bomb.
 
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::{Limits, file};
 
-/// Processes and threads.
+/// Default number of processes and threads.
 const PIDS: u64 = 500;
-/// Memory, in bytes, but no more than half of the machine's.
+/// Default memory, in bytes, but at most half of the machine's.
 const MEMORY: u64 = 1 << 30;
 
-/// What the file says, and the usual where it says nothing.
+/// Returns the limits of the file, with defaults for those it omits.
 pub(super) fn limits(given: Option<&file::Limits>) -> Limits {
     let usual = usual();
     let Some(given) = given else { return usual };
@@ -35,7 +35,7 @@ pub(super) fn limits(given: Option<&file::Limits>) -> Limits {
 
 fn usual() -> Limits {
     let memory = half_the_machine().map_or(MEMORY, |half| half.min(MEMORY));
-    // On namespaces files are in memory, and a full disk is better told than a program ended for want of memory.
+    // On namespaces files are in memory, and a full disk is easier to understand than a program killed for its memory.
     Limits { memory: Some(memory), millicpus: None, pids: Some(PIDS), disk: Some(memory / 2) }
 }
 
@@ -44,7 +44,7 @@ fn half_the_machine() -> Option<u64> {
     Some(of(SysconfVar::_PHYS_PAGES)?.checked_mul(of(SysconfVar::PAGE_SIZE)?)? / 2)
 }
 
-/// The bytes of an amount as `256MiB`, which the schema has made sure of.
+/// Converts an amount such as `256MiB`, whose form the schema has checked, to bytes.
 pub(crate) fn bytes(amount: &str) -> Option<u64> {
     let (number, unit) = amount.split_at(amount.find(|c: char| !c.is_ascii_digit())?);
     let shift = match unit {

@@ -7,14 +7,14 @@ use ipnet::Ipv4Net;
 use super::{Link, Role, Segment, file, resolve::Resolver, segments::subnet_path};
 use crate::{suggest::nearest, yaml::Path};
 
-/// A link as the file has it, with the place of its address.
+/// A link from the file, with the place of its address there.
 pub(super) struct GivenLink {
     link: Link,
     path: Path,
 }
 
 impl Resolver<'_> {
-    /// The links of one key's hosts.
+    /// Returns the links of the hosts of one key.
     pub(super) fn links(&mut self, host: &file::Host, path: &Path) -> Vec<GivenLink> {
         let mut links: Vec<GivenLink> = Vec::new();
         for (i, link) in host.links.iter().flatten().enumerate() {
@@ -25,7 +25,7 @@ impl Resolver<'_> {
             };
             let Some(segment) = self.segment(name, &at) else { continue };
             if links.iter().any(|l| l.link.segment == segment) {
-                self.wrong(&at, format!("`{name}` a second time"), "one link a segment");
+                self.wrong(&at, format!("`{name}` a second time"), "one link per segment");
             } else {
                 links.push(GivenLink { link: Link { segment, address }, path: here.key("address") });
             }
@@ -53,7 +53,7 @@ impl Resolver<'_> {
         let (Some(address), Some(first)) = (host.address, links.first_mut()) else { return };
         let path = path.key("address");
         if first.link.address.is_some() {
-            self.wrong(&path, "the first link has an address, too", "one address a link");
+            self.wrong(&path, "the first link has an address, too", "one address per link");
         } else {
             *first = GivenLink { link: Link { address: Some(address), ..first.link }, path };
         }
@@ -102,7 +102,7 @@ impl Resolver<'_> {
 }
 
 impl GivenLink {
-    /// The link of the `i`th host of a key: addresses count up.
+    /// Returns the link of the `i`th host of a key: addresses count up.
     pub(super) fn nth(&self, i: u32) -> Link {
         Link { address: self.link.address.map(|a| nth_address(a, i)), ..self.link }
     }
@@ -116,7 +116,7 @@ fn last(subnet: Ipv4Net) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(subnet.broadcast()) - 1)
 }
 
-/// Why a host cannot have that address, if it cannot.
+/// Returns why a host cannot have this address, if it cannot.
 fn unusable(subnet: Ipv4Net, address: Ipv4Addr) -> Option<String> {
     match address {
         a if !subnet.contains(&a) => Some(format!("outside of {subnet}")),

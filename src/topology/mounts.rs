@@ -12,11 +12,11 @@ use super::{
 };
 use crate::yaml::Path;
 
-/// What the host needs for itself.
+/// Targets that the host itself needs.
 const OWN: [&str; 4] = ["/", "/proc", "/sys", "/dev"];
 
 impl Resolver<'_> {
-    /// The mounts of one key's hosts.
+    /// Returns the mounts of the hosts of one key.
     pub(super) fn mounts(&mut self, host: &Host, path: &Path) -> Vec<Mount> {
         let mut mounts: Vec<Mount> = Vec::new();
         let mut targets: HashSet<PathBuf> = HashSet::new();
@@ -27,9 +27,9 @@ impl Resolver<'_> {
             if !mount.source.exists() {
                 self.wrong(&here, format!("there is no {source}"), "a file or folder of this machine");
             } else if is_own(&mount.target) {
-                self.wrong(&here, format!("a host needs {target} for itself"), "another target, as `/lab`");
+                self.wrong(&here, format!("a host needs its own {target}"), "another target, e.g. `/lab`");
             } else if !targets.insert(mount.target.clone()) {
-                self.wrong(&here, format!("{target} a second time"), "one mount a target");
+                self.wrong(&here, format!("{target} a second time"), "one mount per target");
             } else {
                 mounts.push(mount);
             }
@@ -38,7 +38,7 @@ impl Resolver<'_> {
     }
 }
 
-/// A mount with absolute paths; a relative source is seen from `folder`.
+/// Returns the mount with absolute paths; a relative source starts at `folder`.
 fn mount(given: &file::Mount, folder: &FilePath) -> Mount {
     let (source, target, read_only) = match given {
         file::Mount::Full(full) => (full.source.as_str(), full.target.as_str(), full.read_only),
@@ -52,12 +52,12 @@ fn mount(given: &file::Mount, folder: &FilePath) -> Mount {
     };
     let source = folder.join(source);
     let absolute = std::path::absolute(&source).unwrap_or(source);
-    // The engine may run as someone else: links are followed here, while they lead somewhere.
+    // The engine may run as another user, so symbolic links are followed here, where they lead somewhere.
     let source = absolute.canonicalize().unwrap_or(absolute);
     Mount { source, target: straight(FilePath::new(target)), read_only, copy: None }
 }
 
-/// An absolute path without `.`, `..` and double slashes.
+/// Returns an absolute path without `.`, `..` and double slashes.
 fn straight(path: &FilePath) -> PathBuf {
     let mut straight = PathBuf::from("/");
     for part in path.components() {

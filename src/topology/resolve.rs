@@ -1,4 +1,4 @@
-//! Checks what no schema can say, and expands what a file says once to every host it means.
+//! Checks what no schema can express, and expands each key of a file to all of its hosts.
 
 use std::{collections::HashMap, fmt::Display, net::Ipv4Addr, path::Path as FilePath};
 
@@ -9,11 +9,11 @@ use super::{
 };
 use crate::yaml::{Document, Path, Problems};
 
-/// As many as a Linux bridge has ports for, with some to spare.
+/// A Linux bridge has ports for this many, with some to spare.
 const MAX_HOSTS: u32 = 1000;
 
-/// The file's segments and hosts. What is wrong is added to `problems`, and the result is then of
-/// no use but for finding more.
+/// Returns the file's segments and hosts. Adds what is wrong to `problems`; the result is then only good
+/// for finding more problems.
 pub(super) fn resolve(
     file: &File,
     document: &Document,
@@ -45,16 +45,16 @@ pub(super) fn resolve(
     (resolver.segments, resolver.hosts)
 }
 
-/// What the checks share; those of a host's parts stand in files of their own.
+/// The state that the checks share; those of a host's parts are in files of their own.
 pub(super) struct Resolver<'a> {
     pub(super) document: &'a Document,
     pub(super) folder: &'a FilePath,
     pub(super) problems: &'a mut Problems,
     pub(super) segments: Vec<Segment>,
     pub(super) hosts: Vec<Host>,
-    /// Which of the file's keys made the host of that name.
+    /// The key in the file that made the host, by the host's name.
     pub(super) names: HashMap<String, String>,
-    /// Which host has that address of that segment.
+    /// The host that has an address, by segment and address.
     pub(super) addresses: HashMap<(usize, Ipv4Addr), String>,
 }
 
@@ -68,7 +68,7 @@ impl Resolver<'_> {
         let limits = limits(host.limits.as_ref());
         for i in 0..host.count.unwrap_or(1) {
             let name = if host.count.is_some() { format!("{key}{}", i + 1) } else { key.to_owned() };
-            // One mistake would be repeated by every host of the key.
+            // Every further host of the key would repeat the mistake.
             let right = self.name(&name, key, &path) && self.addresses(&name, &links, i);
             let links = links.iter().map(|given| given.nth(i)).collect();
             self.hosts.push(Host {
@@ -89,7 +89,7 @@ impl Resolver<'_> {
     /// Checks that a name is free and not too long.
     fn name(&mut self, name: &str, key: &str, path: &Path) -> bool {
         let message = match self.names.insert(name.to_owned(), key.to_owned()) {
-            _ if name == "localhost" => "a name that every host has for itself".to_owned(),
+            _ if name == "localhost" => "every host calls itself `localhost`".to_owned(),
             _ if name.len() > 63 => format!("makes a hostname of {} characters", name.len()),
             Some(other) => format!("makes the host `{name}`, and so does `{other}`"),
             None => return true,

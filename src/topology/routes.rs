@@ -1,10 +1,10 @@
-//! Finds the ways between segments.
+//! Finds the routes between segments.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{LinkPlan, Role, Route, SegmentPlan, Topology};
 
-/// Every host's routes to the segments that it is not on but can reach, by the fewest routers.
+/// Returns every host's routes to the segments that it is not on but can reach, through the fewest routers.
 pub(super) fn routes(
     topology: &Topology,
     segments: &[SegmentPlan],
@@ -14,8 +14,8 @@ pub(super) fn routes(
     hosts.map(|host| routes_of(host, topology, segments, links)).collect()
 }
 
-/// A breadth-first search from the host's own segments: every segment is reached first by one of
-/// the shortest ways, the file's order deciding between those.
+/// Does a breadth-first search from the host's own segments: every segment is reached first by one of the shortest
+/// ways, and the file's order decides between those.
 fn routes_of(
     host: usize,
     topology: &Topology,
@@ -30,7 +30,7 @@ fn routes_of(
     let mut via = BTreeMap::new();
     let mut queue = VecDeque::from(own.clone());
     while let Some(segment) = queue.pop_front() {
-        // A router that was reached has no more to tell.
+        // A router that was reached once leads nowhere new.
         routers.retain(|router| {
             let Some((_, link)) = on(*router).find(|(s, _)| *s == segment) else { return true };
             let first_hop = via.get(&segment).copied().unwrap_or(link.address);

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::yaml::Path;
 
-/// As many as there are automatic subnets, whatever the number of hosts on each.
+/// There are automatic subnets for this many, whatever the number of hosts on each.
 const MAX_SEGMENTS: usize = 100;
 
 impl Resolver<'_> {
-    /// Adds the file's segments, or the one that there is without any.
+    /// Adds the file's segments, or the default one if it has none.
     pub(super) fn segments(&mut self, file: &File) {
         let Some(segments) = &file.segments else {
             self.segments.push(Segment { name: "lan".into(), subnet: None });
@@ -24,7 +24,7 @@ impl Resolver<'_> {
             let path = Path::default().key("segments");
             let problem = || self.document.key(&path, format!("{} segments", segments.len()));
             self.problems.add(|| problem().expected(format!("at most {MAX_SEGMENTS}")));
-            // Each is compared with every other one.
+            // Each would be compared with every other one.
             return;
         }
         for (name, segment) in segments {
@@ -36,7 +36,8 @@ impl Resolver<'_> {
 
     fn subnet(&mut self, text: &str, path: &Path) -> Option<Ipv4Net> {
         let Ok(subnet) = text.parse::<Ipv4Net>() else {
-            self.wrong(path, format!("`{text}` is no subnet"), "four numbers up to 255, a prefix up to 30");
+            let expected = "four numbers up to 255, and a prefix up to 30";
+            self.wrong(path, format!("`{text}` is not a subnet"), expected);
             return None;
         };
         let whole = subnet.trunc();
@@ -45,12 +46,12 @@ impl Resolver<'_> {
             let message = format!("overlaps with the segment `{}`", other.name);
             self.wrong(path, message, "a subnet of its own");
         } else if whole != subnet {
-            let problem = || self.document.value(path, "has bits behind the prefix");
+            let problem = || self.document.value(path, "has bits set after the prefix");
             self.problems.add(|| problem().expected("the subnet's first address").suggest(Some(whole)));
         } else if !(8..=30).contains(&subnet.prefix_len()) {
             self.wrong(path, format!("a prefix of {}", subnet.prefix_len()), "a prefix from 8 to 30");
         } else if !for_hosts(subnet) {
-            self.wrong(path, "not for hosts", "a subnet of unicast addresses, as `198.18.5.0/24`");
+            self.wrong(path, "not for hosts", "a subnet of unicast addresses, e.g. `198.18.5.0/24`");
         } else {
             return Some(subnet);
         }
@@ -72,12 +73,12 @@ impl Resolver<'_> {
     }
 }
 
-/// Where a segment's subnet stands in a file.
+/// Returns the path of a segment's subnet in the file.
 pub(super) fn subnet_path(segment: &str) -> Path {
     Path::default().key("segments").key(segment).key("subnet")
 }
 
-/// Whether hosts may have addresses of that subnet at all.
+/// Returns whether hosts may have addresses of this subnet at all.
 fn for_hosts(subnet: Ipv4Net) -> bool {
     let no_hosts = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"];
     !no_hosts.iter().any(|n| n.parse().is_ok_and(|n| overlap(subnet, n)))

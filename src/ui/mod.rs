@@ -1,4 +1,4 @@
-//! What a person at a terminal reads: colours, progress, errors.
+//! Output for people at a terminal: colours, progress, errors.
 
 #[macro_use]
 mod output;
@@ -17,11 +17,11 @@ pub use output::{all_written, lost, print, print_format, tell_format, written};
 pub use progress::Progress;
 pub use table::table;
 
-/// Reports an error on stderr, with its causes and its hint, and gives the exit code it stands for.
+/// Reports an error on standard error, with its causes and its hint, and returns its exit code.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     let known = error.downcast_ref::<Error>();
     let mut err = std::io::stderr().lock();
-    // Nothing sensible is left to do when stderr itself cannot be written.
+    // If standard error itself cannot be written, nothing sensible is left to do.
     if let Some(problems) = Problems::of(error.as_ref()) {
         let _ = writeln!(
             err,
@@ -39,7 +39,7 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(known.map_or(Kind::Lab, |e| e.kind).exit_code())
 }
 
-/// Shows what the arguments alone are answered with: help, the version, or what is wrong with them.
+/// Shows the answer to the arguments alone: help, the version, or what is wrong with them.
 pub fn answer(answer: &clap::Error) -> ExitCode {
     let shown = answer.print().and_then(|()| std::io::stdout().flush());
     if answer.use_stderr() {
@@ -51,12 +51,12 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
     }
 }
 
-/// `text` in an SGR style where stderr is a terminal that wants colour, else as it is.
+/// Returns `text` in an SGR style if standard error is a terminal that wants colour, else unchanged.
 pub fn paint(style: &str, text: &str) -> String {
     if colour(&std::io::stderr()) { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-/// Whether to colour what goes to `stream`: on a terminal only, and not where `NO_COLOR` is set
+/// Returns whether to colour output to `stream`: only on a terminal, and not if `NO_COLOR` is set
 /// (<https://no-color.org>).
 pub fn colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())

@@ -1,5 +1,5 @@
-//! Printing that survives a reader who has had enough (`| head`): no failure, but the end of what is
-//! read. Std's own macros panic there, so that ours take their names.
+//! Printing to a reader that may stop reading (`| head`), which is a normal end and not a failure. The macros of
+//! std panic there, so ours take their names.
 
 use std::{
     fmt::Arguments,
@@ -23,7 +23,7 @@ macro_rules! eprintln {
 /// Why something could not be printed, the first time.
 static LOST: OnceLock<Error> = OnceLock::new();
 
-/// What `print!` and `println!` do. What goes wrong is told by [`all_written`] in the end.
+/// Does the work of `print!` and `println!`. [`all_written`] reports failures at the end.
 pub fn print_format(text: Arguments<'_>) {
     let mut out = stdout().lock();
     if let Err(error) = out.write_fmt(text).and_then(|()| out.flush()) {
@@ -31,22 +31,22 @@ pub fn print_format(text: Arguments<'_>) {
     }
 }
 
-/// Takes note of output that could not be written, for [`all_written`] to report.
+/// Notes output that could not be written, for [`all_written`] to report.
 pub fn lost(error: Error) {
     let _ = LOST.set(error);
 }
 
-/// What `eprintln!` does. Nothing sensible is left to do when stderr itself cannot be written.
+/// Does the work of `eprintln!`. If standard error itself cannot be written, nothing sensible is left to do.
 pub fn tell_format(text: Arguments<'_>) {
     let _ = stderr().lock().write_fmt(text);
 }
 
-/// Prints to stdout, whose reader may have read enough.
+/// Prints to standard output. Returns whether the reader is still reading.
 pub fn print(text: &str) -> anyhow::Result<bool> {
     written(stdout().lock().write_all(text.as_bytes()))
 }
 
-/// Fails if anything printed so far was lost, but for want of a reader.
+/// Fails if any output so far was lost, unless only because the reader stopped reading.
 pub fn all_written() -> anyhow::Result<()> {
     match LOST.get() {
         Some(error) => written(Err(Error::new(error.kind(), error.to_string()))).map(drop),
@@ -54,7 +54,7 @@ pub fn all_written() -> anyhow::Result<()> {
     }
 }
 
-/// Whether all was written: a reader that had enough is no failure, but the end of it.
+/// Returns whether everything was written: false if the reader stopped reading, which is not a failure.
 pub fn written(result: Result<()>) -> anyhow::Result<bool> {
     match result {
         Ok(()) => Ok(true),

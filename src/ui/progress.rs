@@ -1,5 +1,5 @@
-//! Progress of long work on stderr: a bar on a terminal, a line a step elsewhere, nothing if it is quick.
-//! What is to be known afterwards is told in any case.
+//! Progress of long work on standard error: a bar on a terminal, one line per step elsewhere, nothing if it is
+//! quick. Steps that matter afterwards are shown in any case.
 
 use std::{
     io::IsTerminal,
@@ -21,7 +21,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing is shown before the first step.
+    /// Creates a display that shows nothing before the first step.
     pub fn new() -> Self {
         let bar = ProgressBar::new_spinner();
         Self { bar, started: Instant::now(), last: Mutex::default() }

@@ -1,9 +1,9 @@
-//! Plain tables: columns aligned, no frame, so that they can be cut and grepped.
+//! Plain tables with aligned columns and no frame, easy to cut and grep.
 
 use comfy_table::{Table, presets};
 use netlab::printable::visible;
 
-/// A table with a heading, one line a row, ending in a line feed.
+/// Returns a table with a heading and one line per row, ending in a line feed.
 pub fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(heading.map(str::to_uppercase));

@@ -10,11 +10,11 @@ use nix::{
 
 nix::ioctl_read_bad!(get_window_size, libc::TIOCGWINSZ, libc::winsize);
 
-/// Its size, or 24 × 80 where it has none.
+/// Returns its size, or 24 × 80 if it has none.
 #[allow(unsafe_code)]
 pub fn size() -> TerminalSize {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: TIOCGWINSZ fills in the one struct that it is given, or fails and leaves it.
+    // SAFETY: TIOCGWINSZ fills in the struct that it is given, or fails and leaves it unchanged.
     let result = unsafe { get_window_size(libc::STDIN_FILENO, &raw mut size) };
     match result {
         Ok(_) if size.ws_row > 0 && size.ws_col > 0 => {
@@ -24,13 +24,13 @@ pub fn size() -> TerminalSize {
     }
 }
 
-/// The terminal passes every key on as it is, until this is dropped.
+/// Keeps the terminal in raw mode until dropped: every key is passed on as it is.
 pub struct RawMode {
     before: Termios,
 }
 
 impl RawMode {
-    /// None where standard input is no terminal.
+    /// Enters raw mode; `None` if standard input is not a terminal.
     pub fn enter() -> Option<Self> {
         let before = tcgetattr(stdin().as_fd()).ok()?;
         let mut raw = before.clone();
@@ -42,7 +42,7 @@ impl RawMode {
 
 impl Drop for RawMode {
     fn drop(&mut self) {
-        // The terminal may be gone, and then there is nothing to restore.
+        // If the terminal is gone, there is nothing to restore.
         let _ = tcsetattr(stdin().as_fd(), SetArg::TCSADRAIN, &self.before);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{Result, error::FileContext, own};
 
-/// Their names in the workspace, and what is in them.
+/// Their names in the workspace, and their contents.
 const FILES: [(&str, &str); 8] = [
     ("README.md", include_str!("../../workspace/README.md")),
     ("WORKSHEET.md", include_str!("../../workspace/WORKSHEET.md")),
@@ -16,7 +16,7 @@ const FILES: [(&str, &str); 8] = [
     ("Makefile", include_str!("../../workspace/Makefile")),
     ("TCPEchod.c", include_str!("../../workspace/TCPEchod.c")),
     ("TCPEcho.c", include_str!("../../workspace/TCPEcho.c")),
-    // Under its own name it would make a package of its folder, and cargo leave that out of this one.
+    // Called Cargo.toml, it would make its folder a package, which cargo would leave out of this one.
     ("rust/Cargo.toml", include_str!("../../workspace/rust/package.toml")),
     ("rust/src/main.rs", include_str!("../../workspace/rust/src/main.rs")),
 ];
@@ -26,11 +26,11 @@ const FILES: [(&str, &str); 8] = [
 pub enum Placement {
     /// It was written.
     Written,
-    /// There was one, and it stays as it is.
+    /// It existed, and was kept as it is.
     Kept,
 }
 
-/// Makes `folder` a workspace. Files that are there already stay as they are.
+/// Makes `folder` a workspace. Existing files are kept as they are.
 pub fn lay_out(folder: &Path) -> Result<Vec<(PathBuf, Placement)>> {
     FILES.iter().map(|(name, text)| write_new(&folder.join(name), text)).collect()
 }
@@ -45,7 +45,7 @@ fn write_new(path: &Path, text: &str) -> Result<(PathBuf, Placement)> {
     Ok((path.to_owned(), laid))
 }
 
-/// The starter's sources in C, which need nothing else: their names, and what is in them.
+/// Returns the starter's sources in C, which need nothing else: their names and contents.
 pub fn sources() -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_c = |name: &str| name == "Makefile" || Path::new(name).extension().is_some_and(|e| e == "c");
     FILES.into_iter().filter(move |(name, _)| of_c(name))

@@ -1,4 +1,4 @@
-//! `netlab.yaml`: which programs a workspace has, and how they are compiled.
+//! `netlab.yaml`: the programs of a workspace, and how to compile them.
 
 use std::path::Path as FilePath;
 
@@ -13,41 +13,41 @@ use crate::{
     yaml::{self, Document, Path, Text},
 };
 
-/// What stands for something else in a command.
+/// The variables in a command.
 const VARIABLES: [&str; 2] = ["port", "server"];
 
-/// What `netlab check` runs. The workspace is `/lab` on every host; in the commands, `{port}` stands
-/// for the port to use and `{server}` for the server's host.
+/// The programs that `netlab check` runs. The workspace is `/lab` on every host; in the commands,
+/// `{port}` stands for the port to use and `{server}` for the server's host.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Compiles the programs, in a shell on the server's host.
+    /// The command that compiles the programs, run by a shell on the server's host.
     #[serde(default)]
     pub build: Option<String>,
-    /// The server.
+    /// The command that starts the server.
     #[serde(default)]
     pub server: Option<String>,
-    /// The client.
+    /// The command that starts the client.
     #[serde(default)]
     pub client: Option<String>,
-    /// Further builds that a section asks for, as `without_reaper`, by the exercises' names for them.
+    /// Further builds that sections ask for, by the exercises' names for them, e.g. `without_reaper`.
     #[serde(default)]
     pub builds: IndexMap<String, String>,
 }
 
 impl Manifest {
-    /// Reads the manifest of a workspace. The error carries every problem of it
+    /// Reads the manifest of a workspace. The error carries every problem in it
     /// ([`crate::yaml::Problems`]).
     pub fn read(folder: &FilePath) -> Result<Self> {
         Self::from_document(&Document::read(&folder.join(MANIFEST))?)
     }
 
-    /// What a parsed file says.
+    /// Takes the manifest from a parsed file.
     pub fn from_document(document: &Document) -> Result<Self> {
         document.resolve(|manifest, _| Ok(manifest))
     }
 
-    /// What a parsed file says, if each of its commands can be used.
+    /// Takes the manifest from a parsed file, if each of its commands can be used.
     pub fn checked(document: &Document) -> Result<Self> {
         document.resolve(|manifest: Self, problems| {
             for (path, command) in manifest.commands() {
@@ -55,7 +55,7 @@ impl Manifest {
                     problems.add(|| {
                         let problem = document.value(&path, message);
                         let problem = problem.suggest(meant.map(|name| format!("{{{name}}}")));
-                        problem.expected("`{port}`, and for a client `{server}`, where they belong")
+                        problem.expected("`{port}`, and `{server}` for a client, where they belong")
                     });
                 }
             }
@@ -63,7 +63,7 @@ impl Manifest {
         })
     }
 
-    /// Every command that is told its port, with where it stands.
+    /// Returns every command that takes a port, with its place in the file.
     fn commands(&self) -> impl Iterator<Item = (Path, &str)> {
         let own = [("server", &self.server), ("client", &self.client)];
         let own = own
@@ -73,7 +73,7 @@ impl Manifest {
         own.chain(self.builds.iter().map(move |(name, command)| (builds.key(name), command.as_str())))
     }
 
-    /// Every command by the exercises' name for its program.
+    /// Returns every command by the exercises' name for its program.
     pub fn programs(&self) -> IndexMap<String, String> {
         let named = [("server", &self.server), ("client", &self.client)];
         let named = named.into_iter().filter_map(|(name, command)| Some((name.to_owned(), command.clone()?)));
@@ -81,18 +81,17 @@ impl Manifest {
     }
 }
 
-/// What is wrong with the variables of a command, and which one was meant if it is that. Other braces are the shell's, or
-/// the program's.
+/// Returns what is wrong with the variables of a command, and the variable that was probably meant. Other braces
+/// belong to the shell or to the program.
 fn misused(command: &Text) -> Option<(String, Option<&'static str>)> {
     let mut unknown = command.placeholders().filter(|word| !VARIABLES.contains(word));
     if let Some((word, near)) = unknown.find_map(|word| Some((word, nearest(word, VARIABLES)?))) {
         return Some((format!("unknown variable: `{{{word}}}`"), Some(near)));
     }
-    (!command.placeholders().any(|word| word == "port"))
-        .then(|| ("nothing tells it the port".to_owned(), None))
+    (!command.placeholders().any(|word| word == "port")).then(|| ("does not use `{port}`".to_owned(), None))
 }
 
-/// The JSON schema of a manifest.
+/// Returns the JSON schema of a manifest.
 pub fn schema() -> serde_json::Value {
     yaml::schema::<Manifest>()
 }
@@ -114,11 +113,8 @@ mod tests {
         for (text, expected) in [
             ("server: ./s {prot}\n", Some("server: unknown variable: `{prot}`")),
             ("client: ./c {servr} {port}\n", Some("client: unknown variable: `{servr}`")),
-            ("server: ./s {port\n", Some("server: nothing tells it the port")),
-            (
-                "builds: {without_reaper: ./s 8001}\n",
-                Some("builds.without_reaper: nothing tells it the port"),
-            ),
+            ("server: ./s {port\n", Some("server: does not use `{port}`")),
+            ("builds: {without_reaper: ./s 8001}\n", Some("builds.without_reaper: does not use `{port}`")),
             ("server: ./s {port}\nbuild: make {all}\n", None),
             ("server: awk '{print}' ${HOME}/{a,b} {port}\n", None),
         ] {

@@ -1,4 +1,4 @@
-//! A student's folder: what `netlab init` lays out in it, its `netlab.yaml`, and how a lab's hosts see it.
+//! A student's workspace: the files that `netlab init` puts there, its `netlab.yaml`, and how a lab's hosts see it.
 
 mod files;
 mod manifest;
@@ -22,32 +22,32 @@ pub const MANIFEST: &str = "netlab.yaml";
 /// Where a lab's hosts see the workspace.
 pub const ON_HOSTS: &str = "/lab";
 
-/// The workspace that `folder` is, or is in.
+/// Finds the workspace that `folder` is, or is in.
 pub fn find(folder: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
     folder.ancestors().find(|folder| folder.join(MANIFEST).is_file()).map(Path::to_owned)
 }
 
-/// Lets every host of a lab to be see the workspace, but for those that have something else there.
+/// Mounts the workspace at `/lab` on every host of the topology, except hosts that mount something else there.
 pub fn mount(topology: &mut Topology, folder: &Path) -> Result<()> {
     let source = folder.canonicalize().or_usage(|| format!("cannot find {}", folder.display()))?;
     topology.mount(&Mount { source, target: ON_HOSTS.into(), read_only: false, copy: None });
     Ok(())
 }
 
-/// What of the machine the host has at `/lab`.
+/// Returns the path on the machine that the host has mounted at `/lab`, if any.
 pub fn mounted<'p>(plan: &'p Plan, host: &str) -> Option<&'p Path> {
     let mounts = &plan.host(host)?.mounts;
     mounts.iter().find(|m| m.target == Path::new(ON_HOSTS)).map(|m| m.source.as_path())
 }
 
-/// Checks that a lab's hosts see this workspace, and not another one or none.
+/// Checks that every host of a lab sees this workspace at `/lab`.
 pub fn expect_mounted(plan: &Plan, folder: &Path) -> Result<()> {
     let here = |host: &str| mounted(plan, host).is_some_and(|source| source == folder);
     if plan.hosts.iter().all(|host| here(&host.name)) {
         return Ok(());
     }
-    Err(Error::usage(format!("lab \"{}\" does not show {} as {ON_HOSTS}", plan.lab, folder.display())).hint(
+    Err(Error::usage(format!("lab \"{}\" does not have {} at {ON_HOSTS}", plan.lab, folder.display())).hint(
         "it was started elsewhere: take it down with `netlab down`, or choose another with `--lab NAME`",
     ))
 }

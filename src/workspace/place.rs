@@ -1,4 +1,4 @@
-//! Where on a host the assignment's sources are.
+//! Finds the assignment's sources on a host.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use crate::{
     runtime::{Command, LabState, Process, Runtime},
 };
 
-/// Where they are laid out for a host that sees no workspace.
+/// Their folder on a host that sees no workspace.
 const BORROWED: &str = "/tmp/lab";
 
-/// The folder of the host that has them: the workspace, or else a copy of the starter's, made now.
+/// Returns the folder with the sources on the host: the workspace, or else a copy of the starter's, created now.
 pub async fn on_host(runtime: &dyn Runtime, lab: &LabState, host: &str) -> Result<&'static str> {
     let has_sources = |folder: &Path| folder.join("Makefile").is_file();
     if mounted(&lab.plan, host).is_some_and(has_sources) {

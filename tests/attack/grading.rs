@@ -235,7 +235,7 @@ fn time_that_runs_out_is_not_given_again(ground: &Ground) {
     class.hand_in("slow", "build: sleep 1000\nserver: /lab/x {port}\n", &[("a.c", b"int a;\n")]);
     let Some(grades) = class.grade() else { return };
     let slow = grades.of("slow");
-    let why = "your program was still running when its 20 s for all sections were over";
+    let why = "your program was still running when the 20 s for all sections were up";
     assert_eq!((&slow["status"], &slow["why"]), (&json!("graded"), &json!(why)), "{slow:#}");
     assert!(slow["elapsed_ms"].as_u64() < Some(39_000), "once, not twice: {slow:#}");
 }

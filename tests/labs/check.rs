@@ -1,5 +1,5 @@
-//! `netlab init` and `netlab check` as a student types them; and whatever happens to the lab meanwhile, no
-//! student is marked wrong for it.
+//! `netlab init` and `netlab check` as a student types them. Whatever happens to the lab meanwhile, no student is
+//! marked wrong for it.
 
 use std::{
     fs,
@@ -192,7 +192,7 @@ fn a_host_that_somebody_restarts_marks_nobody_wrong(kind: RuntimeKind) {
     assert_no_failure(&block_on(report));
 }
 
-/// As for want of memory the machine may.
+/// The machine itself may do so when it is out of memory.
 fn a_client_that_somebody_kills_marks_nobody_wrong(kind: RuntimeKind) {
     let lab = lab(kind);
     let captures = tempfile::tempdir().unwrap();
@@ -211,11 +211,11 @@ fn a_client_that_somebody_kills_marks_nobody_wrong(kind: RuntimeKind) {
 fn who_takes_all_memory_is_told_so(kind: RuntimeKind) {
     let lab = Lab::up(kind, "hosts: {server: {role: server, limits: {memory: 64MiB}}, client: {count: 2}}");
     let captures = tempfile::tempdir().unwrap();
-    // It keeps everything until the first end of a line.
+    // It buffers everything until the first end of a line.
     let report = block_on(check_of("tail /dev/zero", &lab, &captures, |_| ())).unwrap();
     assert_no_failure(&report);
     let told: Vec<_> = report.sections.iter().flat_map(|s| &s.checks).map(|check| &check.observed).collect();
-    // An engine does not count how often a host has met its limit.
+    // An engine does not count how often a host has reached its limit.
     let why = match kind {
         RuntimeKind::Namespaces => "as one is that takes more than its 64 MiB of memory",
         RuntimeKind::Docker => "ended by SIGKILL",
@@ -232,7 +232,7 @@ fn a_lab_that_goes_away_marks_nobody_wrong(kind: RuntimeKind) {
     assert_no_failure(&block_on(report));
 }
 
-/// On namespaces, what holds a lab is its keeper.
+/// On namespaces, a lab is held by its keeper.
 fn an_engine_that_stops_marks_nobody_wrong(kind: RuntimeKind) {
     let room = Room::new(kind);
     let folder = tempfile::tempdir().unwrap();
@@ -253,7 +253,7 @@ fn an_engine_that_stops_marks_nobody_wrong(kind: RuntimeKind) {
     assert!(told.contains("error ") && !told.contains("fail "), "{told}");
 }
 
-/// The keeper of a lab on namespaces, by its arguments.
+/// Finds the keeper of a lab on namespaces, by its arguments.
 fn keeper(lab: &str) -> Pid {
     let named = format!("\0keeper\0{lab}\0");
     let pids = fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
@@ -286,10 +286,10 @@ fn lab(kind: RuntimeKind) -> Lab {
     Lab::up(kind, "hosts: {server: {role: server}, client: {count: 2}}")
 }
 
-/// Judges a right server by a section, and as soon as a client has typed does that to the lab.
+/// Judges a correct server by a section, and disturbs the lab as soon as a client has typed.
 async fn sabotaged(lab: &Lab, captures: &TempDir, harm: impl AsyncFnOnce(&Lab)) -> Report {
     let (typed, mut hear) = mpsc::unbounded_channel();
-    // Owned by the check, so that nobody waits for what can come no more.
+    // Owned by the check, so that nobody waits for what can no longer come.
     let tell = move |what: &What| {
         if matches!(what, What::Typed { .. }) {
             let _ = typed.send(());
@@ -327,7 +327,7 @@ async fn check_of(
     check::run(&request, lab.runtime.as_ref(), &state, std::future::pending(), &mut tell).await
 }
 
-/// Something could not be told, and nothing is held against the server.
+/// Some check has no verdict, and none counts against the server.
 fn assert_no_failure(report: &Report) {
     assert_eq!(report.verdict, Verdict::Error, "{report:#?}");
     let failed = report.sections.iter().flat_map(|s| &s.checks).find(|c| c.verdict == Verdict::Fail);
@@ -374,7 +374,7 @@ impl Room {
         typed
     }
 
-    /// What a check prints that is to end with that code.
+    /// Returns what a check prints that must end with this code.
     fn check(&self, code: i32, arguments: &[&str]) -> String {
         let mut command = self.netlab(&["check"]);
         let output = command.args(arguments).stdout(Stdio::piped()).output().unwrap();

@@ -23,7 +23,7 @@ use netlab::{
 
 const KINDS: [RuntimeKind; 2] = [RuntimeKind::Namespaces, RuntimeKind::Docker];
 
-/// An exercise that takes longer hangs.
+/// An exercise that takes longer than this hangs.
 const LIMIT: Duration = Duration::from_mins(1);
 
 pub fn trials() -> Vec<Trial> {
@@ -50,7 +50,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// What came of an exercise on the shared lab, which is kept for who asks next. One at a time a lab.
+/// Returns the result of an exercise on the shared lab, which is kept for later callers. One run at a time per lab.
 fn checks(kind: RuntimeKind, template: &Template) -> Vec<CheckResult> {
     static DONE: [Mutex<BTreeMap<String, Vec<CheckResult>>>; 2] = [const { Mutex::new(BTreeMap::new()) }; 2];
     let place = KINDS.iter().position(|k| *k == kind).unwrap();
@@ -58,7 +58,7 @@ fn checks(kind: RuntimeKind, template: &Template) -> Vec<CheckResult> {
     done.entry(template.exercise.id.clone()).or_insert_with(|| run_on(Lab::shared(kind), template)).clone()
 }
 
-/// What comes of it on a lab of its own.
+/// Runs an exercise on a lab of its own.
 fn perform(kind: RuntimeKind, template: &Template) -> Vec<CheckResult> {
     run_on(&Lab::up(kind, support::ROOM), template)
 }
@@ -79,7 +79,7 @@ fn run_on(lab: &Lab, template: &Template) -> Vec<CheckResult> {
     outcome.checks
 }
 
-/// What was written is enough to come to the same, without a lab.
+/// Asserts that the record is enough to reach the same verdicts without a lab.
 fn judged_again_it_is_the_same(evidence: &Path, checks: &[CheckResult]) {
     let folder = evidence.parent().unwrap();
     let record = Record::read(folder).unwrap();

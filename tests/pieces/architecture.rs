@@ -1,10 +1,10 @@
-//! The order of the library's modules, as ARCHITECTURE.md has it.
+//! The order of the library's modules, as in ARCHITECTURE.md.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use regex::Regex;
 
-/// Modules that stand outside the order: what a fuzzer calls reaches into all of them.
+/// Modules outside the order: the functions for the fuzzer use all of them.
 const OUTSIDE: [&str; 1] = ["fuzz"];
 
 #[test]
@@ -30,7 +30,7 @@ fn modules_use_only_those_before_them() {
     assert!(wrong.is_empty(), "against the order in ARCHITECTURE.md: {wrong:#?}");
 }
 
-/// Cargo runs what it is told of: a file that no `mod` names would be forgotten.
+/// Cargo only runs files that some `mod` names; others would be forgotten.
 #[test]
 fn no_test_file_is_forgotten() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
@@ -44,7 +44,7 @@ fn no_test_file_is_forgotten() {
     assert!(forgotten.is_empty(), "no `mod` names these: {forgotten:?}");
 }
 
-/// Adds the files of a folder, and of those in it, that neither it nor the folder above declares as modules.
+/// Adds the files of a folder and of its subfolders that neither it nor the folder above declares as modules.
 fn forget(folder: &Path, forgotten: &mut Vec<String>) {
     let entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     let root = ["main.rs", "mod.rs"].map(|name| fs::read_to_string(folder.join(name)).unwrap_or_default());
@@ -100,13 +100,13 @@ fn what_a_module_uses_is_found() {
     assert_eq!(used(code), BTreeSet::from(["Error", "own", "run", "yaml"].map(str::to_owned)));
 }
 
-/// The modules in the page's list, which follows the words "In full".
+/// Returns the modules in the page's list, which follows the words "In full".
 fn order(page: &str) -> Vec<String> {
     let list = page.split("In full").nth(1).and_then(|rest| rest.split("```").nth(1)).unwrap();
     list.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The first names after `crate::`, outside comments and outside tests beside the code.
+/// Returns the first names after `crate::`, outside comments and unit tests.
 fn used(code: &str) -> BTreeSet<String> {
     let comment = Regex::new(r"//[^\n]*").unwrap();
     let tests = Regex::new(r"(?s)#\[cfg\(test\)\]\n(?:pub(?:\(crate\))? )?mod [a-z_]+ \{.*?\n\}\n").unwrap();
@@ -120,7 +120,7 @@ fn used(code: &str) -> BTreeSet<String> {
     names
 }
 
-/// The names at the outermost level of a list in braces, given from behind its opening one.
+/// Returns the names at the outermost level of a list in braces, given from after the opening brace.
 fn first_names(list: &str) -> Vec<String> {
     let (mut depth, mut names, mut name) = (0, vec![], String::new());
     for c in list.chars() {

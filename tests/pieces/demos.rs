@@ -1,8 +1,8 @@
-//! The two demos: what a process and a thread share with the one that made it.
+//! The two demos: what a process and a thread share with their creator.
 
 use assert_cmd::Command;
 
-/// What a demo prints.
+/// Returns what a demo prints.
 fn printed(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -21,7 +21,7 @@ fn a_childs_variable_is_its_own() {
     assert!(text.lines().last().unwrap().starts_with("parent"), "{text}");
 }
 
-/// How many additions a run says it lost.
+/// Returns how many additions a run says it lost.
 fn lost(text: &str) -> u32 {
     let line = text.lines().last().unwrap();
     line.split(", ").last().unwrap().strip_suffix(" lost").expect(line).parse().unwrap()

@@ -9,7 +9,7 @@ fn doctor() -> Command {
     command
 }
 
-/// No engine, and no folder that a lab of namespaces could keep its state in.
+/// With no engine, and no folder where a lab on namespaces could keep its state.
 fn nowhere_to_run() -> Command {
     let mut command = doctor();
     command.env("DOCKER_HOST", "unix:///nonexistent/docker.sock").env("NETLAB_STATE", "/dev/null/netlab");
@@ -28,7 +28,7 @@ fn what_it_says_and_how_it_ends_agree() {
             "warn" | "missing" => true,
             other => panic!("no state is called {other}"),
         };
-        assert!(!bad || finding["mend"].is_string(), "it says what is wrong and not what to do: {finding}");
+        assert!(!bad || finding["fix"].is_string(), "it says what is wrong but not what to do: {finding}");
     }
     let runs = |name: &str| findings.iter().any(|f| f["check"] == name && f["state"] == "ok");
     let expected = if runs("docker") || runs("namespaces") { 0 } else { 3 };
@@ -49,7 +49,7 @@ fn where_no_lab_can_run_it_ends_with_3() {
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("✗ missing  namespaces"), "{said}");
     assert!(said.contains("/dev/null/netlab"), "it names the folder: {said}");
-    assert!(said.ends_with("no lab can run here yet: mend docker or namespaces\n"), "{said}");
+    assert!(said.ends_with("no lab can run here yet: fix docker or namespaces\n"), "{said}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! What documents say of tests.
+//! What the documents say about tests.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// Every test that a page names as the one which keeps a promise is there.
+/// Every test that a page names for a promise exists.
 #[test]
 fn documents_name_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

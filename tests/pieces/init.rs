@@ -1,4 +1,4 @@
-//! `lab-init` as process 1 of namespaces of its own, which any user may make with unshare(1).
+//! `lab-init` as process 1 of its own namespaces, which any user may create with unshare(1).
 
 use std::{
     io::Write,
@@ -16,7 +16,7 @@ fn host(arguments: &[&str]) -> Output {
     command.args(arguments).output().unwrap()
 }
 
-/// What the host's command printed, given that the host ended well.
+/// Returns what the host's command printed, and asserts that the host ended well.
 fn printed(output: Output) -> String {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{errors}");
@@ -58,8 +58,8 @@ fn a_route_that_cannot_be_is_told_of_and_the_host_goes_on() {
 
 #[test]
 fn orphans_are_reaped() {
-    // Each inner shell leaves a child behind that ends after it, as an orphan of process 1. Reading
-    // the pipe to its end waits for all of them; then process 1 has as many signals to take.
+    // Each inner shell leaves behind a child that ends after it, as an orphan of process 1. Reading
+    // the pipe to its end waits for all of them; then process 1 has that many signals to handle.
     let script = "for i in 1 2 3 4 5 6 7 8; do sh -c '(sleep 0.1; echo orphan) &'; done | cat
                   until ! ps -e -o stat= | grep -q Z; do :; done
                   ps -e -o comm= | grep -c init; kill -TERM 1";
@@ -76,7 +76,7 @@ fn the_command_is_no_shell_and_has_its_own_session_and_default_signals() {
     assert_eq!((numbers[2], numbers[3]), (1, -1), "a child of process 1 without a terminal: {shell}");
     for line in shell.lines().skip(1) {
         let (name, mask) = line.split_once(":\t").unwrap();
-        // The C library keeps signals 32 and 33 to itself: lab-init leaves them as they come.
+        // The C library reserves signals 32 and 33: lab-init leaves them alone.
         let mask = u64::from_str_radix(mask, 16).unwrap() & !(3 << 31);
         assert_eq!(mask, 0, "{name}");
     }

@@ -1,5 +1,5 @@
-//! The judge over recorded runs, without a lab: what was recorded passes, and each check fails where what carries it
-//! is altered.
+//! The judge on recorded runs, without a lab: the recorded runs pass, and each check fails if its evidence is
+//! altered.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ struct Run {
     record: Record,
 }
 
-/// The recorded runs, which `tests/records/record` makes.
+/// The recorded runs, made by `tests/records/record`.
 fn runs() -> &'static [Run] {
     static RUNS: OnceLock<Vec<Run>> = OnceLock::new();
     RUNS.get_or_init(|| {
@@ -67,7 +67,7 @@ fn a_record_is_the_same_once_it_was_written_and_read() {
     }
 }
 
-/// What might have been seen instead: each of these is what some wrong program shows.
+/// Alterations of the recorded runs: each is what some wrong program would show.
 const ALTERATIONS: [(&str, fn(&mut Vec<Event>)); 21] = [
     ("nothing passes", |events| events.retain(|event| packet(event).is_none())),
     ("nobody sends FIN", |events| without_packets(events, |packet| packet.flags.has(Flags::FIN))),
@@ -133,7 +133,7 @@ fn end_at_once(events: &mut Vec<Event>) {
     *events = std::mem::take(events).into_iter().flat_map(end).collect();
 }
 
-/// Changes each table of processes; `change` is also given how many events came before it.
+/// Changes each table of processes; `change` also gets the number of events before it.
 fn processes(events: &mut [Event], mut change: impl FnMut(u64, &mut Vec<ProcessRow>)) {
     for (nth, event) in (0..).zip(events) {
         if let What::Processes { rows, .. } = &mut event.what {

@@ -1,4 +1,4 @@
-//! Parts of netlab by themselves, its programs, and what its documents say of its code.
+//! Parts of netlab on their own, its programs, and what its documents say about its code.
 
 mod architecture;
 mod capture;

@@ -64,7 +64,7 @@ impl Eyes {
         }
     }
 
-    /// Looks now and takes in all that was seen until now, and waits for nothing more.
+    /// Takes a snapshot with everything seen so far, without waiting for more.
     async fn look(&mut self) {
         self.observer.sample().await.unwrap();
         while let Some(seen) = self.seen.try_next() {
@@ -130,14 +130,14 @@ async fn tables_look_as_the_real_tools_print_them() {
         assert_eq!(render::netstat_putan(sockets, processes), trimmed(&real));
         let real = room.output(host, &["netstat", "-tn"]);
         assert_eq!(render::netstat_tn(sockets), trimmed(&real));
-        // ps sees itself, too; and a process runs or sleeps as it pleases.
+        // ps also sees itself, and a process may be running or sleeping.
         let real = trimmed(&room.output(host, &["ps", "-eo", "pid,ppid,s,time,args"]));
         let real: String = real.split_inclusive('\n').filter(|l| !l.contains("ps -eo")).collect();
         assert_eq!(without_blanks(&render::ps(processes)), without_blanks(&real));
     }
 }
 
-/// The lines without the blanks at their ends.
+/// The lines without trailing blanks.
 fn trimmed(text: &str) -> String {
     text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
@@ -207,7 +207,7 @@ async fn a_dead_host_is_told_and_the_others_go_on() {
     assert_eq!(eyes.tables.processes("client")[0].pid, 1);
     assert_eq!(eyes.blind.len(), 1);
 
-    // Who comes later is told as well.
+    // A later client gets it as well.
     let mut late = Eyes::open(&room).await.unwrap();
     late.until("the end of a host", |e| e.blind == ["host server is gone"]).await;
 }
@@ -220,7 +220,7 @@ fn only(host: i32) -> Watch {
     Watch { hosts: vec![WatchedHost { name: "server".into(), init: host }], segments: Vec::new() }
 }
 
-/// A `/proc` of a host's own making: a process that is none, whose arguments are a file of the machine's, and one that
+/// A `/proc` faked by a host: a process that does not exist, whose arguments are a file of the machine's, and one that
 /// is the machine's.
 fn make_fake(proc: &Path, namespace: &Path, secret: &Path, victim: u32) {
     for folder in ["1/ns", "1/net", "1/fd", "7/fd"] {
@@ -268,7 +268,7 @@ async fn what_lies_behind_pid_1_is_not_believed() {
     victim.wait().unwrap();
 }
 
-/// Its root is nobody here, and yet 0 to itself.
+/// Its root is nobody here, but 0 to itself.
 #[tokio::test]
 async fn a_host_may_have_a_user_namespace_of_its_own() {
     let Some(room) = Room::open() else { return };

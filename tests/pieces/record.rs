@@ -1,4 +1,4 @@
-//! Captures that others can read, whatever happens to whom writes them.
+//! Captures that other programs can read, whatever happens to their writer.
 
 use std::{
     fs, io,
@@ -116,7 +116,7 @@ fn cut_anywhere_it_keeps_every_whole_packet() {
     let bytes = fs::read(&path).unwrap();
     let whole = read_back(&bytes);
     assert_eq!(whole, (0..4).map(|n| packet(n).data).collect::<Vec<_>>());
-    // Where each packet is complete: the shortest file that has it.
+    // The length of the shortest file that has each packet complete.
     let counts: Vec<_> = (0..=bytes.len()).map(|end| read_back(&bytes[..end]).len()).collect();
     assert!(counts.is_sorted() && counts.first() == Some(&0) && counts.last() == Some(&4));
     let mut recorder_ends = Vec::new();
@@ -136,7 +136,7 @@ fn a_file_that_is_there_stays_as_it_is() {
     let path = folder.path().join("a.pcapng");
     fs::write(&path, "mine").unwrap();
     let error = Recorder::create(&path, &segments(), NAMES).err().expect("an error");
-    assert_eq!(error.message, format!("{} exists already", path.display()));
+    assert_eq!(error.message, format!("{} already exists", path.display()));
     assert_eq!(fs::read(&path).unwrap(), b"mine");
 }
 
@@ -186,7 +186,7 @@ fn a_full_disk_is_an_error_and_the_file_stays_whole() {
         let kept = recorder.count();
         assert_eq!(
             error.message,
-            format!("cannot write {}; it keeps the {kept} packets until then", path.display())
+            format!("cannot write {}; the {kept} packets recorded so far are in it", path.display())
         );
         assert!(error.hint.is_some_and(|h| h.contains("space")));
         let bytes = fs::read(&path).unwrap();
@@ -213,7 +213,7 @@ fn what_was_dropped_is_told_at_the_end() {
     if let Some(text) = tool(&["capinfos", path.to_str().unwrap()]) {
         assert!(text.contains("Number of stat entries = 1"), "{text}");
     }
-    // Whatever is cut off or put in, it is no panic and no endless search.
+    // Whatever is cut off or inserted, it does not panic or search forever.
     let bytes = fs::read(&path).unwrap();
     for end in 0..bytes.len() {
         fs::write(&path, &bytes[..end]).unwrap();
@@ -273,7 +273,7 @@ fn a_bounded_capture_says_that_it_is_full() {
     if let Some(text) = tool(&["capinfos", "-c", "-M", path.to_str().unwrap()]) {
         assert!(text.contains(&kept.to_string()), "{text}");
     }
-    // Grades and captures are nobody else's business.
+    // Grades and captures are private.
     let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&path).unwrap());
     assert_eq!(mode & 0o077, 0);
 }

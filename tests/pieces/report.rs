@@ -1,4 +1,4 @@
-//! `netlab report`, on the folder of a run that is kept beside this file.
+//! `netlab report`, on the stored folder of a run.
 
 use std::{fs, path::Path};
 
@@ -61,10 +61,10 @@ fn what_is_no_run_is_a_wrong_file() {
     }
 }
 
-/// Turns the direction of writing, names the terminal's window, and begins a new line.
+/// Reverses the direction of writing, sets the terminal's title, and starts a new line.
 const HOSTILE: &str = "\u{202e}\x1b]0;mine\x07\u{9b}31m";
 
-/// Adds that to every string under the key; says whether there was one.
+/// Appends this to every string under the key; returns whether there was one.
 fn spoil(value: &mut Value, key: &str, within: bool) -> bool {
     match value {
         Value::String(text) if within => {
@@ -102,7 +102,7 @@ fn times_may_be_in_any_order() {
     let evidence = netlab::report::read(folder.path()).unwrap();
     for format in Format::value_variants() {
         let text = format.render(&evidence).unwrap();
-        // What a difference below zero would be.
+        // A difference below zero.
         assert!(!text.contains("1844674"), "{format:?}");
     }
 }
@@ -126,7 +126,7 @@ fn no_text_of_a_run_steers_a_terminal_or_a_page() {
         for format in Format::value_variants() {
             let text = format.render(&evidence).unwrap();
             let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
-            // JSON is for programs.
+            // JSON is read by programs.
             if *format != Format::Json {
                 let at = text.find(steers);
                 assert_eq!(

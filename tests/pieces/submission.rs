@@ -1,4 +1,4 @@
-//! `netlab submit`, and reading what is handed in, by whomever it was made.
+//! `netlab submit`, and reading submissions from anybody.
 
 use std::{
     ffi::OsStr,
@@ -13,7 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 use netlab::class::submission::{Class, pack};
 use tempfile::TempDir;
 
-/// A small workspace with what does not belong into a submission.
+/// A small workspace, with files that do not belong in a submission.
 fn workspace() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -31,7 +31,7 @@ fn workspace() -> TempDir {
     folder
 }
 
-/// What is in an archive, by name.
+/// The contents of an archive, by name.
 fn names(archive: &Path) -> Vec<String> {
     let file = flate2::read::GzDecoder::new(File::open(archive).unwrap());
     let mut archive = tar::Archive::new(file);
@@ -85,7 +85,7 @@ fn what_is_no_workspace_or_leads_out_of_it_is_refused() {
     fs::remove_file(folder.path().join("notes.txt")).unwrap();
     File::create(folder.path().join("data")).unwrap().set_len(5 << 20).unwrap();
     let error = submit(folder.path());
-    assert!(error.contains("data has 5120 KiB; at most 4096 are taken"), "{error}");
+    assert!(error.contains("data has 5120 KiB; the limit is 4096 KiB"), "{error}");
     assert!(submit(&folder.path().join("src")).contains("netlab init"));
 }
 
@@ -98,14 +98,14 @@ fn a_link_within_the_folder_becomes_a_file() {
     assert!(names(&archive).contains(&"main.c".to_owned()));
 }
 
-/// A `.tar.gz` with what is appended to it by hand.
+/// A `.tar.gz` with entries appended by hand.
 fn tarball(path: &Path, fill: impl FnOnce(&mut tar::Builder<GzEncoder<File>>)) {
     let mut builder = tar::Builder::new(GzEncoder::new(File::create(path).unwrap(), Compression::fast()));
     fill(&mut builder);
     builder.into_inner().unwrap().finish().unwrap();
 }
 
-/// A header whose name is not looked at, as `tar` itself would not write it.
+/// A header with an unchecked name, which `tar` itself would not write.
 fn header(name: &str, kind: tar::EntryType, size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
@@ -170,7 +170,7 @@ fn hostile_archives_are_refused_and_touch_nothing_outside() {
     assert_eq!(why("device"), "null is a device");
     assert_eq!(why("hard"), "link is a hard link");
     assert_eq!(why("soft"), "link is a symbolic link");
-    let wrong = "the archive is damaged: a header, a checksum or what is packed is wrong";
+    let wrong = "the archive is damaged: a header, a checksum or the compressed data is wrong";
     assert_eq!(why("bomb"), wrong);
     assert!(why("many").contains("more than 2000 files"), "{refused:?}");
     assert!(why("noise").contains("neither tar"), "{refused:?}");
@@ -180,7 +180,7 @@ fn hostile_archives_are_refused_and_touch_nothing_outside() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "only the class");
 }
 
-/// A zip as Moodle gives it for a class.
+/// A zip of a class as from Moodle.
 fn moodle(path: &Path, files: &[(&str, Vec<u8>)]) {
     let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
     let options = zip::write::SimpleFileOptions::default()
@@ -237,7 +237,7 @@ fn the_zip_of_a_learning_platform_is_a_class() {
     }
 }
 
-/// A plain file in a tar.
+/// A regular file in a tar.
 fn put(tar: &mut tar::Builder<GzEncoder<File>>, name: &str, content: &[u8]) {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
@@ -320,7 +320,7 @@ fn nobody_who_handed_in_anything_is_missing() {
         class.submissions.iter().map(|s| (s.student.clone(), why(s))).collect()
     };
     let row = |name: &str, why: &str| (name.to_owned(), why.to_owned());
-    let unread = |ending: &str| format!("a {ending} is not read: hand in .tar.gz or .zip");
+    let unread = |ending: &str| format!("{ending} is not supported: hand in .tar.gz or .zip");
     let of_folder = Class::open(&class, Path::new("grades")).unwrap();
     assert_eq!(
         told(&of_folder),
@@ -360,8 +360,8 @@ fn nobody_who_handed_in_anything_is_missing() {
             row("Bea", "taken"),
             row("Cleo", "taken"),
             row("Dan", "taken"),
-            row("Eli", "2 archives, and no telling which one counts"),
-            row("Fay", "only a text was handed in, and no file"),
+            row("Eli", "there are 2 archives, and it is unclear which one counts"),
+            row("Fay", "only text was handed in, no file"),
             row("Gus", "the name \"Gus_7_assignsubmission_file_/../../x\" leads out of its folder"),
         ]
     );
@@ -407,7 +407,7 @@ fn no_link_leads_out_of_a_class_and_nobody_vanishes() {
     for ((name, why), words) in told[1..].iter().zip([
         "the link ws.tar.gz leads out",
         "the link top.tar.gz leads out",
-        "there is a .netlab-grades",
+        "it contains .netlab-grades",
     ]) {
         assert!(why.starts_with(words), "{name}: {why}");
     }

@@ -1,4 +1,4 @@
-//! Topology files: what they make, and what is said about those that are wrong.
+//! Topology files: the plans they make, and the problems reported in wrong ones.
 
 use std::{collections::HashSet, path::Path, process::Command};
 
@@ -18,7 +18,7 @@ fn plan(text: &str) -> Plan {
     parse(text.as_bytes()).unwrap().plan("test", &[]).unwrap()
 }
 
-/// What is wrong, one line a problem: `line:column path: message; expected …; did you mean …?`.
+/// Returns what is wrong, one line per problem: `line:column path: message; expected …; did you mean …?`.
 fn wrong(text: impl AsRef<[u8]>) -> String {
     let error = parse(text.as_ref()).expect_err("this file is wrong");
     assert_eq!(error.kind, Kind::Usage);
@@ -33,7 +33,7 @@ fn wrong(text: impl AsRef<[u8]>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A file whose only host is `a`, with that said about it.
+/// A file whose only host is `a`, with these keys.
 fn host(says: &str) -> String {
     format!("segments: {{lan: {{subnet: 198.18.5.0/24}}, office: }}\nhosts: {{\n  a: {{{says}}}\n}}\n")
 }
@@ -68,7 +68,7 @@ fn a_plan_stays_clear_of_what_is_taken() {
     let error = fixed.plan("lab", &["198.18.5.128/25".parse().unwrap()]).unwrap_err();
     let shown = Problems::of(&error).unwrap().to_string();
     assert!(shown.contains("lab.yaml:1:26"), "{shown}");
-    assert!(shown.contains("in use on this machine, as 198.18.5.128/25"), "{shown}");
+    assert!(shown.contains("overlaps with 198.18.5.128/25, which is in use"), "{shown}");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn what_is_no_yaml_is_told_in_plain_words() {
     }
 }
 
-/// The parser notices what a line lacks only at the colon of the next one.
+/// The parser notices what is missing in a line only at the colon of the next one.
 #[test]
 fn the_line_that_is_wrong_is_the_one_that_is_shown() {
     for (line, expected) in [
@@ -253,7 +253,7 @@ fn the_line_that_is_wrong_is_the_one_that_is_shown() {
         ("role:server\nrun:x\ncount: 2\n", "1:1 : no colon"),
         ("a:\n- role:server\n  count: 2\n", "2:3 a[0]: no colon"),
         ("a:\n- b: 1\n- role:server\n  count: 2\n", "3:3 a[1]: no colon"),
-        // A text that goes on below its key has no colon either.
+        // Text that continues below its key has no colon either.
         ("a:\n  say: one\n    two\n    three: 3\n", "4:10 a.say: a colon that does not belong here"),
         ("a: {b:\n  c\n  d: e}\n", "3:4 a.b: a bracket that is not closed, or a missing comma"),
     ] {
@@ -295,7 +295,7 @@ fn what_is_suggested_is_right_and_spelled_as_it_was() {
 
 #[test]
 fn places_are_right_whatever_the_text() {
-    let expected = "2:3 hosts.é: wrong name; expected a hostname (RFC 1123): lower-case letters, digits and dashes, first a letter";
+    let expected = "2:3 hosts.é: wrong name; expected a hostname (RFC 1123): lower-case letters, digits and dashes, starting with a letter";
     assert_eq!(wrong("hosts: # 😀é\n  é: {}\n"), expected);
     assert_eq!(wrong("\u{FEFF}hosts: # with a byte-order mark\n  é: {}\n"), expected);
     assert_eq!(wrong("hosts:\r\n  é: {}\r\n"), expected);
@@ -336,7 +336,7 @@ fn the_schema_is_kept_to() {
         ),
         (
             "env: {1X: a}",
-            "3:13 hosts.a.env.1X: wrong name; expected a variable's name: letters, digits and `_`, first no digit",
+            "3:13 hosts.a.env.1X: wrong name; expected a variable's name: letters, digits and `_`, not starting with a digit",
         ),
         (
             "address: 198.18.5",
@@ -361,7 +361,7 @@ fn the_schema_is_kept_to() {
         ),
         (
             "limits: {memory: 256M}",
-            "3:24 hosts.a.limits.memory: wrong value: the text `256M`; expected an amount of memory, as `256MiB`, or `none`; the units are KiB, MiB and GiB",
+            "3:24 hosts.a.limits.memory: wrong value: the text `256M`; expected an amount of memory, e.g. `256MiB`, or `none`; the units are KiB, MiB and GiB",
         ),
         (
             "limits: {cpus: 0}",
@@ -389,7 +389,7 @@ fn what_no_schema_can_say_is_checked_too() {
             "links: [{segment: ofice}]",
             "3:25 hosts.a.links[0].segment: no segment `ofice`; expected one of the file's: `lan`, `office`; did you mean office?",
         ),
-        ("links: [lan, lan]", "3:20 hosts.a.links[1]: `lan` a second time; expected one link a segment"),
+        ("links: [lan, lan]", "3:20 hosts.a.links[1]: `lan` a second time; expected one link per segment"),
         (
             "address: 10.0.0.1",
             "3:16 hosts.a.address: 10.0.0.1 is outside of 198.18.5.0/24; expected a free address from 198.18.5.2 to 198.18.5.254",
@@ -416,7 +416,7 @@ fn what_no_schema_can_say_is_checked_too() {
         ),
         (
             "address: 198.18.5.7, links: [{segment: lan, address: 198.18.5.7}]",
-            "3:16 hosts.a.address: the first link has an address, too; expected one address a link",
+            "3:16 hosts.a.address: the first link has an address, too; expected one address per link",
         ),
         (
             "role: router, links: [lan]",
@@ -429,11 +429,11 @@ fn what_no_schema_can_say_is_checked_too() {
         ),
         (
             "mounts: [\"/tmp:/x/../proc/\"]",
-            "3:16 hosts.a.mounts[0]: a host needs /proc for itself; expected another target, as `/lab`",
+            "3:16 hosts.a.mounts[0]: a host needs its own /proc; expected another target, e.g. `/lab`",
         ),
         (
             "mounts: [\"/tmp:/l\", \"/tmp:/l/\"]",
-            "3:27 hosts.a.mounts[1]: /l a second time; expected one mount a target",
+            "3:27 hosts.a.mounts[1]: /l a second time; expected one mount per target",
         ),
         ("}, a1: {}, a: {count: 2", "3:18 hosts.a: a second time, after line 3; expected each key once"),
         (
@@ -451,15 +451,15 @@ fn what_no_schema_can_say_is_checked_too() {
     for (subnets, expected) in [
         (
             "{a: {subnet: 198.18.5.7/24}}",
-            "1:24 segments.a.subnet: has bits behind the prefix; expected the subnet's first address; did you mean 198.18.5.0/24?",
+            "1:24 segments.a.subnet: has bits set after the prefix; expected the subnet's first address; did you mean 198.18.5.0/24?",
         ),
         (
             "{a: {subnet: 198.18.300.0/24}}",
-            "1:24 segments.a.subnet: `198.18.300.0/24` is no subnet; expected four numbers up to 255, a prefix up to 30",
+            "1:24 segments.a.subnet: `198.18.300.0/24` is not a subnet; expected four numbers up to 255, and a prefix up to 30",
         ),
         (
             "{a: {subnet: 198.18.5.0}}",
-            "1:24 segments.a.subnet: wrong value: the text `198.18.5.0`; expected a subnet, as `198.18.5.0/24`",
+            "1:24 segments.a.subnet: wrong value: the text `198.18.5.0`; expected a subnet, e.g. `198.18.5.0/24`",
         ),
         (
             "{a: {subnet: 198.18.5.0/31}}",
@@ -467,7 +467,7 @@ fn what_no_schema_can_say_is_checked_too() {
         ),
         (
             "{a: {subnet: 127.0.1.0/24}}",
-            "1:24 segments.a.subnet: not for hosts; expected a subnet of unicast addresses, as `198.18.5.0/24`",
+            "1:24 segments.a.subnet: not for hosts; expected a subnet of unicast addresses, e.g. `198.18.5.0/24`",
         ),
         (
             "{a: {subnet: 198.18.5.0/24}, b: {subnet: 198.18.5.0/25}}",
@@ -480,7 +480,7 @@ fn what_no_schema_can_say_is_checked_too() {
 
 #[test]
 fn a_mistake_brings_no_others_with_it() {
-    // The wrong segment is still a segment, the wrong link still a link, the wrong address no address.
+    // A wrong segment still counts as a segment and a wrong link as a link, but a wrong address not as an address.
     for text in [
         "segments: {a: 5}\nhosts: {h: {links: [a]}}\n",
         "segments: 5\nhosts: {h: {links: [a]}}\n",
@@ -575,7 +575,7 @@ fn what_has_no_end_is_not_waited_for() {
     }
     let said = netlab(&["validate", "/dev/zero"]);
     assert!(said.0 == Some(2) && said.2.contains("it is no plain file"), "{said:?}");
-    // What the shell has opened is read all the same.
+    // Files opened by the shell are read all the same.
     let mut given = assert_cmd::Command::cargo_bin("netlab").unwrap();
     given.args(["validate", "/dev/stdin"]).write_stdin("hosts: {a: }\n").assert().success();
 }
@@ -610,7 +610,7 @@ fn the_commands_tell_what_a_file_makes_and_what_is_wrong() {
     assert_eq!((code, schema), (Some(0), topology::schema()));
 }
 
-/// A right file with several segments, subnets of its own or none, counts and given addresses.
+/// A valid file with several segments, with and without subnets, counts and given addresses.
 fn topologies() -> impl Strategy<Value = String> {
     let segment = prop::option::of(20u8..=25);
     let segments = prop::collection::vec(segment, 1..6);

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{Network, be16};
 use crate::capture::fragments::Fragment;
 
-/// Extension headers that one walks over to find the payload (RFC 8200, 4.1): hop-by-hop, routing,
-/// destination options, mobility, HIP, shim6. All share one layout.
+/// Extension headers to skip to find the payload (RFC 8200, 4.1): hop-by-hop, routing, destination
+/// options, mobility, HIP, shim6. All have the same layout.
 const V6_OPTIONS: [u8; 6] = [0, 43, 60, 135, 139, 140];
 const V6_FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
@@ -18,17 +18,17 @@ pub struct Datagram<'a> {
     pub src: IpAddr,
     /// Receiver.
     pub dst: IpAddr,
-    /// What the payload is, by its number in the IANA registry of protocols.
+    /// The payload's protocol, by its number in the IANA registry.
     pub protocol: u8,
     /// The payload's length on the wire, in bytes.
     pub len: u32,
-    /// What was captured of the payload.
+    /// The captured part of the payload.
     pub payload: &'a [u8],
-    /// Which part of the whole payload this is, if it is a part.
+    /// Which part of the whole payload this is, if it is a fragment.
     pub fragment: Option<Fragment>,
 }
 
-/// The datagram in some bytes, of whichever version they say.
+/// Decodes a datagram, of the version that its first bits say.
 pub(super) fn ip(data: &[u8]) -> Network<'_> {
     let (datagram, header) = match data.first().map(|byte| byte >> 4) {
         Some(4) => (ipv4(data), "IPv4 header"),
@@ -41,7 +41,7 @@ pub(super) fn ip(data: &[u8]) -> Network<'_> {
 fn ipv4(data: &[u8]) -> Option<Datagram<'_>> {
     let header: &[u8; 20] = data.first_chunk()?;
     let start = usize::from(header[0] & 0x0f) * 4;
-    // A packet that segmentation offload has yet to cut in pieces has no length.
+    // A packet that segmentation offload has yet to split has no length.
     let total = match be16(header, 2)? {
         0 => data.len(),
         total => total.into(),
@@ -90,7 +90,7 @@ fn ipv6(data: &[u8]) -> Option<Datagram<'_>> {
             _ => break,
         };
         (protocol, start) = (next, start + len);
-        // What follows is the payload's fragmentable part, which starts in the first fragment only.
+        // What follows is the fragmentable part, which starts only in the first fragment.
         if fragment.is_some() {
             break;
         }

@@ -1,44 +1,44 @@
-//! What stands between a link and IP: Ethernet, tags, labels, LLC, PPP.
+//! The layers between a link and IP: Ethernet, tags, labels, LLC, PPP.
 
 use super::{Network, be16, ip::ip};
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_ARP: u16 = 0x0806;
-/// 802.1Q, 802.1ad, and what some switches sent before 802.1ad.
+/// 802.1Q, 802.1ad, and the type some switches used before 802.1ad.
 const ETHERTYPE_VLAN: [u16; 3] = [0x8100, 0x88a8, 0x9100];
 /// An Ethernet frame in a tunnel (RFC 1701).
 const ETHERTYPE_ETHERNET: u16 = 0x6558;
 const ETHERTYPE_PPP: u16 = 0x880b;
 const ETHERTYPE_MPLS: [u16; 2] = [0x8847, 0x8848];
 const ETHERTYPE_PPPOE: u16 = 0x8864;
-/// What is less is the frame's length (IEEE 802.3, 3.2.6).
+/// An Ethernet type up to this is the frame's length instead (IEEE 802.3, 3.2.6).
 const LONGEST: u16 = 1500;
 
 const PPP_IPV4: u16 = 0x0021;
 const PPP_IPV6: u16 = 0x0057;
 const PPP_MPLS: [u16; 2] = [0x0281, 0x0283];
 
-/// What some bytes begin with. Each layer's header is at least a byte long or its payload is known to be IP, so
-/// that layers end where the bytes do.
+/// The layer that some bytes start with. Every header is at least a byte long or its payload is known to be IP, so
+/// there is an end to the layers.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Layer<'a> {
     Ethernet(&'a [u8]),
-    /// What an Ethernet type says.
+    /// The payload of an Ethernet type.
     Typed(u16, &'a [u8]),
-    /// Logical link control (IEEE 802.2), with SNAP or without.
+    /// Logical link control (IEEE 802.2), with or without SNAP.
     Llc(&'a [u8]),
     /// A stack of labels (RFC 3032).
     Mpls(&'a [u8]),
     /// A session's packet (RFC 2516).
     Pppoe(&'a [u8]),
-    /// PPP, with HDLC's address and control bytes or without (RFC 1661, 1662).
+    /// PPP, with or without HDLC's address and control bytes (RFC 1661, 1662).
     Ppp(&'a [u8]),
     Ip(&'a [u8]),
 }
 
 impl<'a> Layer<'a> {
-    /// What lies beneath this layer and those that follow it.
+    /// Decodes this layer and those that follow it, down to the network layer.
     pub fn network(self) -> Network<'a> {
         let mut layer = self;
         loop {
@@ -49,7 +49,7 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// What this layer carries, or that there is no further layer.
+    /// Returns the layer that this one carries, or as an error the network layer if there is no other.
     fn beneath(self) -> Result<Self, Network<'a>> {
         match self {
             Self::Ethernet(data) => ethernet(data).ok_or(Network::Broken("Ethernet header")),
@@ -97,7 +97,7 @@ fn llc(data: &[u8]) -> Result<Layer<'_>, Network<'_>> {
     }
 }
 
-/// Nothing says what follows the last label, but its first bytes (RFC 4928).
+/// Decodes a stack of labels. Only the first bytes after it reveal what follows (RFC 4928).
 fn mpls(data: &[u8]) -> Option<Layer<'_>> {
     let labels = data.as_chunks::<4>().0;
     let last = labels.iter().position(|label| label[2] & 1 != 0)?;
@@ -109,7 +109,7 @@ fn mpls(data: &[u8]) -> Option<Layer<'_>> {
     };
     match data.first()? >> 4 {
         4 | 6 => Some(Layer::Ip(data)),
-        // A pseudowire's control word (RFC 4385), unless these are an address's first bytes.
+        // The control word of a pseudowire (RFC 4385), unless these are the first bytes of an address.
         0 if !is_frame(data) => data.get(4..).map(Layer::Ethernet),
         _ => Some(Layer::Ethernet(data)),
     }
@@ -127,7 +127,7 @@ fn pppoe(data: &[u8]) -> Result<Layer<'_>, Network<'_>> {
 
 fn ppp(data: &[u8]) -> Result<Layer<'_>, Network<'_>> {
     let (protocol, rest) = match data.strip_prefix(&[0xff, 3]).unwrap_or(data) {
-        // The last byte of the number is odd and the others are even, so that it may be one byte.
+        // The number may be one byte long: its last byte is odd, the others are even.
         [short, rest @ ..] if short & 1 != 0 => (u16::from(*short), rest),
         [p1, p2, rest @ ..] => (u16::from_be_bytes([*p1, *p2]), rest),
         _ => return Err(Network::Broken("PPP header")),

@@ -1,11 +1,11 @@
-//! What a frame begins with, by its link type.
+//! Link headers, by link type.
 
 use super::{Layer, Network, be16, wireless};
 use crate::capture::LinkType;
 
 type First<'a> = Result<Layer<'a>, Network<'a>>;
 
-/// A link's header taken off.
+/// Removes the link header.
 pub(super) fn first(link: LinkType, data: &[u8]) -> First<'_> {
     match link {
         LinkType::ETHERNET => Ok(Layer::Ethernet(data)),
@@ -29,12 +29,12 @@ pub(super) fn first(link: LinkType, data: &[u8]) -> First<'_> {
     }
 }
 
-/// What comes after a header of that length.
+/// Returns what follows a header of this length.
 fn after<'a>(data: &'a [u8], len: usize, header: &'static str) -> Result<&'a [u8], Network<'a>> {
     data.get(len..).ok_or(Network::Broken(header))
 }
 
-/// Linux' own header: an Ethernet type, or a number for what has none.
+/// Decodes Linux's own header: an Ethernet type, or a number for what has none.
 fn cooked(kind: Option<u16>, rest: Option<&[u8]>) -> First<'_> {
     match kind.zip(rest) {
         Some((4, rest)) => Ok(Layer::Llc(rest)),
@@ -48,15 +48,15 @@ fn loopback(data: &[u8]) -> First<'_> {
     let Some((family, rest)) = data.split_first_chunk() else {
         return Err(Network::Broken("loopback header"));
     };
-    // Either byte order: a capture may come from another machine. IPv6 has a number of its
-    // own on each system, of which none exceeds 255.
+    // Either byte order: a capture may come from another machine. IPv6 has a different number on
+    // each system, none above 255.
     match u32::from_le_bytes(*family).min(u32::from_be_bytes(*family)) {
         2 | 10 | 24 | 28 | 30 => Ok(Layer::Ip(rest)),
         _ => Err(Network::Named("frame of no IP family")),
     }
 }
 
-/// A serial line has PPP, or Cisco's HDLC with Ethernet's types.
+/// Decodes a frame from a serial line: PPP, or Cisco's HDLC with Ethernet types.
 fn serial(data: &[u8]) -> First<'_> {
     match data {
         [0x0f | 0x8f, 0, k1, k2, rest @ ..] => match u16::from_be_bytes([*k1, *k2]) {
@@ -67,13 +67,13 @@ fn serial(data: &[u8]) -> First<'_> {
     }
 }
 
-/// An address of the sender with its highest bit set says that the frame has a route, too.
+/// Decodes Token Ring. If the highest bit of the sender's address is set, the frame also has a route.
 fn token_ring(data: &[u8]) -> Option<Layer<'_>> {
     let route = if data.get(8)? & 0x80 == 0 { 0 } else { data.get(14)? & 0x1f };
     data.get(14 + usize::from(route)..).map(Layer::Llc)
 }
 
-/// RFC 2427, or Cisco's way: an Ethernet type.
+/// Decodes frame relay: RFC 2427, or Cisco's variant with an Ethernet type.
 fn frame_relay(data: &[u8]) -> First<'_> {
     match data {
         [_, _, 3, 0xcc | 0x8e, rest @ ..] => Ok(Layer::Ip(rest)),
@@ -85,12 +85,12 @@ fn frame_relay(data: &[u8]) -> First<'_> {
     }
 }
 
-/// OpenBSD's and FreeBSD's firewall: the header's length without its padding comes first.
+/// Decodes a header of OpenBSD's and FreeBSD's firewall, which starts with its length without padding.
 fn pf_log(data: &[u8]) -> Option<Layer<'_>> {
     data.get(usize::from(*data.first()?).next_multiple_of(4)..).map(Layer::Ip)
 }
 
-/// A header with fields about the packet and its link type, which is not another such header.
+/// Decodes a header with fields about the packet and its link type, which may not be another such header.
 fn per_packet(data: &[u8]) -> First<'_> {
     let broken = Network::Broken("PPI header");
     let &[_, _, l1, l2, t1, t2, 0, 0, ..] = data else { return Err(broken) };

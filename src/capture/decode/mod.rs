@@ -1,8 +1,7 @@
-//! From a frame to the TCP segment in it, through whatever it travels in: link layers, tags, tunnels, IP and its
-//! fragments.
+//! Finds the TCP segment in a frame, through link layers, tags, tunnels, IP and its fragments.
 //!
-//! Written out by hand because a capture's frames may be cut anywhere and a length on the wire must
-//! still be told from what was captured of it, and because this runs once for every packet.
+//! Written by hand because captured frames may be cut anywhere and the length on the wire differs from the
+//! captured length, and because this runs once for every packet.
 
 mod ip;
 mod layer;
@@ -22,7 +21,7 @@ use layer::Layer;
 
 const PROTO_TCP: u8 = 6;
 
-/// How many tunnels one may be in another: more than anybody has, and few enough to be looked through quickly.
+/// How deep tunnels may be nested: deeper than anybody's, and still quick to go through.
 const DEEPEST: u8 = 32;
 
 /// What a frame carries beneath its link layer.
@@ -34,40 +33,40 @@ pub enum Network<'a> {
     Other(u16, &'a [u8]),
     /// Something that has no Ethernet type, in words.
     Named(&'static str),
-    /// Nothing, as this header is cut short or contradicts itself.
+    /// Nothing, because this header is cut short or contradicts itself.
     Broken(&'static str),
-    /// Who knows: its link type is none that can be read.
+    /// Unknown: its link type is not supported.
     Unknown,
 }
 
-/// Takes frames and gives TCP segments; remembers fragments until their datagram is whole.
+/// Decodes frames to TCP segments; remembers fragments until their datagram is complete.
 #[derive(Debug, Default)]
 pub struct Decoder {
     fragments: Fragments,
     opens_tunnels: bool,
 }
 
-/// How far one gets into a datagram.
+/// What is found inside a datagram.
 enum Reached<'a> {
     Segment(Segment<'a>),
-    /// To a datagram that came in fragments, of which this frame's was the last that was missing.
+    /// A datagram in fragments, which this frame completes.
     Whole(Datagram<'static>, Vec<u8>),
 }
 
 impl Decoder {
-    /// One that opens no tunnels. What is in a tunnel proves nothing: whoever sends the tunnel's packets can make it
-    /// up, with any addresses.
+    /// Creates a decoder that does not look into tunnels. What is in a tunnel proves nothing: whoever sends the
+    /// tunnel's packets can make it up, with any addresses.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One that opens them, to show what is there.
+    /// Creates a decoder that looks into tunnels, to show what is there.
     pub fn through_tunnels() -> Self {
         Self { opens_tunnels: true, ..Self::default() }
     }
 
-    /// The TCP segment that this frame carries or completes, in however many tunnels if they are opened. A datagram in fragments
-    /// counts as one segment, in the frame that completes it.
+    /// Returns the TCP segment that this frame carries or completes. A datagram in fragments counts as one TCP
+    /// segment, in the frame that completes it.
     pub fn segment<'a>(&mut self, frame: &Frame<'a>) -> Option<Segment<'a>> {
         let Network::Ip(datagram) = network(frame) else { return None };
         let mut depth = 0;
@@ -85,7 +84,7 @@ impl Decoder {
         }
     }
 
-    /// Through tunnels to a segment, or to a fragment.
+    /// Goes through tunnels to a TCP segment or to a fragment.
     fn inward<'d>(
         &mut self,
         frame: &Frame<'_>,
@@ -116,7 +115,7 @@ impl Decoder {
         part: Fragment,
         depth: u8,
     ) -> Option<Reached<'d>> {
-        // Cut short it can never be joined with the others, but the first one names the ports.
+        // If cut short it can never be joined with the others, but the first one names the ports.
         if datagram.payload.len() < datagram.len as usize {
             let names_ports = part.offset == 0 && datagram.protocol == PROTO_TCP;
             let segment = names_ports.then(|| Segment::parse(frame, datagram, datagram.payload.into()))??;
@@ -129,12 +128,12 @@ impl Decoder {
     }
 }
 
-/// What a frame carries beneath its link layer.
+/// Returns what a frame carries beneath its link layer.
 pub fn network<'a>(frame: &Frame<'a>) -> Network<'a> {
     link::first(frame.link, frame.data).map_or_else(|end| end, Layer::network)
 }
 
-/// The 16-bit big-endian number at `at`.
+/// Reads the 16-bit big-endian number at `at`.
 fn be16(data: &[u8], at: usize) -> Option<u16> {
     data.get(at..)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
 }

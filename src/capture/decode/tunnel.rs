@@ -1,4 +1,4 @@
-//! What a datagram carries besides TCP: other packets, in a tunnel.
+//! Tunnels: datagrams that carry other packets.
 
 use super::{Datagram, Layer, be16};
 
@@ -9,7 +9,7 @@ const PROTO_GRE: u8 = 47;
 const PROTO_ETHERIP: u8 = 97;
 const PROTO_MPLS: u8 = 137;
 
-/// VXLAN (RFC 7348), with another header for what is not Ethernet, and as Linux had it before there was a number.
+/// Ports of VXLAN (RFC 7348), of its variant for payloads other than Ethernet, and of Linux before a port was assigned.
 const VXLAN: u16 = 4789;
 const VXLAN_GPE: u16 = 4790;
 const VXLAN_LINUX: u16 = 8472;
@@ -17,11 +17,11 @@ const GENEVE: u16 = 6081;
 const GTP: u16 = 2152;
 const MPLS_IN_UDP: u16 = 6635;
 
-/// Mirrored Ethernet frames in GRE: of version 1 and 2, and of version 3.
+/// Mirrored Ethernet frames in GRE: versions 1 and 2, and version 3.
 const ERSPAN: u16 = 0x88be;
 const ERSPAN_3: u16 = 0x22eb;
 
-/// The packet in a datagram that is a tunnel's.
+/// Returns the packet in a datagram that belongs to a tunnel.
 pub(super) fn inside<'a>(outer: &Datagram<'a>) -> Option<Layer<'a>> {
     let data = outer.payload;
     match outer.protocol {
@@ -48,12 +48,12 @@ fn udp(port: u16, data: &[u8]) -> Option<Layer<'_>> {
     }
 }
 
-/// RFC 2784 and 2890; version 1 is PPTP's (RFC 2637).
+/// Decodes GRE (RFC 2784 and 2890); version 1 is PPTP's (RFC 2637).
 fn gre(data: &[u8]) -> Option<Layer<'_>> {
     /// Bits for fields of four bytes: checksum, key, sequence number, PPTP's acknowledgment number.
     const FIELDS: [u16; 4] = [0x8000, 0x2000, 0x1000, 0x0080];
     const SEQUENCE: u16 = 0x1000;
-    /// A list of routes, which nobody sends any more.
+    /// A list of routes, no longer in use.
     const ROUTING: u16 = 0x4000;
     let (flags, kind) = (be16(data, 0)?, be16(data, 2)?);
     if flags & ROUTING != 0 || flags & 7 > 1 {
@@ -68,7 +68,7 @@ fn gre(data: &[u8]) -> Option<Layer<'_>> {
             let more = if data.get(11)? & 1 == 0 { 12 } else { 20 };
             data.get(more..).map(Layer::Ethernet)
         }
-        // What an Ethernet header has as its type is never so low.
+        // An Ethernet type is never this low.
         0..0x600 => None,
         _ => Some(Layer::Typed(kind, data)),
     }
@@ -76,7 +76,7 @@ fn gre(data: &[u8]) -> Option<Layer<'_>> {
 
 fn vxlan(data: &[u8]) -> Option<Layer<'_>> {
     let (header, frame) = data.split_first_chunk::<8>()?;
-    // That the network's number is valid.
+    // The bit says that the network's number is valid.
     (header[0] & 0x08 != 0).then_some(Layer::Ethernet(frame))
 }
 
@@ -90,7 +90,7 @@ fn vxlan_gpe(data: &[u8]) -> Option<Layer<'_>> {
     }
 }
 
-/// RFC 8926.
+/// Decodes GENEVE (RFC 8926).
 fn geneve(data: &[u8]) -> Option<Layer<'_>> {
     let [head, _, k1, k2] = data.first_chunk()?;
     let kind = u16::from_be_bytes([*k1, *k2]);
@@ -98,7 +98,7 @@ fn geneve(data: &[u8]) -> Option<Layer<'_>> {
     (head >> 6 == 0 && kind >= 0x600).then_some(Layer::Typed(kind, data.get(8 + options..)?))
 }
 
-/// A user's packet on its way through a mobile network (3GPP TS 29.281).
+/// Decodes GTP: a user's packet in a mobile network (3GPP TS 29.281).
 fn gtp(data: &[u8]) -> Option<Layer<'_>> {
     const USER_PACKET: u8 = 255;
     const HAS_EXTENSIONS: u8 = 0x04;

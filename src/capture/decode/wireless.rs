@@ -1,21 +1,21 @@
-//! IEEE 802.11, and what captures have before it.
+//! IEEE 802.11, and the headers that captures have before it.
 
 use super::{Layer, Network};
 use crate::capture::LinkType;
 
-/// Bits of a data frame's first byte: its subtype says that it has no data, and that it has a QoS field.
+/// Bits of the first byte of a data frame: it has no data; it has a QoS field.
 const NO_DATA: u8 = 0x40;
 const QOS: u8 = 0x80;
-/// Bits of its second byte.
+/// Bits of the second byte.
 const BOTH_DISTRIBUTED: u8 = 0x03;
 const PROTECTED: u8 = 0x40;
 const ORDER: u8 = 0x80;
-/// The bit of its QoS field that says that several frames follow.
+/// The bit of the QoS field for several frames in one.
 const AGGREGATE: u8 = 0x80;
-/// A data frame's header without its optional fields.
+/// Length of a data frame's header without optional fields, in bytes.
 const HEADER: usize = 24;
 
-/// A wireless link's headers taken off; none where the link type is another.
+/// Removes the headers of a wireless link; `None` for other link types.
 pub(super) fn first(link: LinkType, data: &[u8]) -> Option<Result<Layer<'_>, Network<'_>>> {
     let at = |from: usize| data.get(from..)?.first_chunk::<4>();
     let header = match link {
@@ -29,7 +29,7 @@ pub(super) fn first(link: LinkType, data: &[u8]) -> Option<Result<Layer<'_>, Net
     Some(frame.map_or(Err(Network::Broken("802.11 capture header")), frame_body))
 }
 
-/// What a data frame carries, which begins with LLC.
+/// Returns the payload of a data frame, which starts with LLC.
 fn frame_body(data: &[u8]) -> Result<Layer<'_>, Network<'_>> {
     let broken = Network::Broken("802.11 header");
     let &[kind, flags, ..] = data else { return Err(broken) };

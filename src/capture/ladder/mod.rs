@@ -1,5 +1,5 @@
-//! A ladder diagram: hosts side by side, time downwards, an arrow a packet. This is what is to be
-//! drawn; how is another file's matter.
+//! The contents of a ladder diagram: hosts side by side, time downwards, one arrow per packet. How to draw it is
+//! up to other files.
 
 mod text;
 
@@ -10,11 +10,11 @@ use crate::{capture::TcpState, time::Nanos};
 
 pub use text::{Charset, draw};
 
-/// What is to be drawn.
+/// A ladder diagram.
 #[derive(Clone, Debug, Default)]
 pub struct Ladder {
-    /// The hosts, from left to right: in the order in which they met, so that most are neighbours of
-    /// whom they talk to.
+    /// The hosts from left to right, in the order in which they appear, so that most are next to the hosts they
+    /// talk to.
     pub hosts: Vec<IpAddr>,
     /// The arrows, from the top down.
     pub rungs: Vec<Rung>,
@@ -22,7 +22,7 @@ pub struct Ladder {
     states: Vec<Option<States>>,
 }
 
-/// One packet on its way.
+/// One packet, as an arrow.
 #[derive(Clone, Debug)]
 pub struct Rung {
     /// When it passed.
@@ -31,27 +31,27 @@ pub struct Rung {
     pub from: usize,
     /// Its receiver.
     pub to: usize,
-    /// Its connection, as [`Seen::conversation`].
+    /// Its connection, from [`Seen::conversation`].
     pub conversation: usize,
-    /// The client's port, which tells a host's connections apart.
+    /// The client's port, which distinguishes a host's connections.
     pub client_port: u16,
     /// Control bits and length: `PSH+ACK len 6`.
     pub label: String,
     /// Whether it carried anything new.
     pub analysis: SeqAnalysis,
-    /// The sender's state after it, if it is another than before.
+    /// The sender's state after it, if it changed.
     pub from_state: Option<TcpState>,
-    /// The receiver's state after it, likewise.
+    /// The receiver's state after it, if it changed.
     pub to_state: Option<TcpState>,
 }
 
 impl Ladder {
-    /// Nothing to draw yet.
+    /// Starts with an empty diagram.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a segment. One that was seen on another interface before adds no second arrow.
+    /// Adds a TCP segment. A copy on another interface adds no second arrow.
     pub fn push(&mut self, segment: &Segment<'_>, seen: &Seen) {
         if seen.analysis == SeqAnalysis::Copy {
             return;

@@ -1,15 +1,15 @@
-//! A ladder in plain characters.
+//! Draws a ladder in plain characters.
 
 use std::fmt::Write as _;
 
 use super::{Ladder, Rung};
 use crate::capture::{Names, SeqAnalysis};
 
-/// Columns for the time, and between two hosts' lines.
+/// Columns for the time, and between the lines of two hosts.
 const TIME: usize = 12;
 const GAP: usize = 32;
 
-/// What lines are drawn with.
+/// The characters for drawing lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Charset {
     line: char,
@@ -22,12 +22,11 @@ pub struct Charset {
 impl Charset {
     /// Box-drawing characters.
     pub const UNICODE: Self = Self { line: '│', shaft: '─', again: '╌', right: '▶', left: '◀' };
-    /// Where those cannot be shown.
+    /// ASCII, if those cannot be shown.
     pub const ASCII: Self = Self { line: '|', shaft: '-', again: '.', right: '>', left: '<' };
 }
 
-/// Draws a ladder: a line an arrow, and one below it where a state changes. What was sent again is
-/// dashed.
+/// Draws a ladder: one line per arrow, and another below it if a state changes. Retransmissions are dashed.
 pub fn draw(ladder: &Ladder, names: &Names, charset: Charset) -> String {
     let mut drawn = heads(ladder, names);
     let start = ladder.rungs.iter().map(|rung| rung.at).min().unwrap_or_default();
@@ -43,7 +42,7 @@ pub fn draw(ladder: &Ladder, names: &Names, charset: Charset) -> String {
     drawn
 }
 
-/// A row of characters, with the host's vertical lines in it.
+/// A row of characters, with the vertical lines of the hosts.
 struct Row(Vec<char>);
 
 impl Row {
@@ -55,7 +54,7 @@ impl Row {
         row
     }
 
-    /// Writes over what is there; what goes beyond the end makes the row longer.
+    /// Overwrites the row from `at`, and extends it if necessary.
     fn write(&mut self, at: usize, text: &str) {
         for (n, c) in text.chars().enumerate() {
             if self.0.len() <= at + n {
@@ -72,7 +71,7 @@ fn push(drawn: &mut String, time: &str, row: Row) {
     let _ = writeln!(drawn, "{time:>TIME$}  {}", row.trim_end());
 }
 
-/// The hosts' names, each over its line; a long one is cut before the next.
+/// Returns the hosts' names, each above its line; a long one is cut before the next.
 fn heads(ladder: &Ladder, names: &Names) -> String {
     let mut row = Row(Vec::new());
     for (n, host) in ladder.hosts.iter().enumerate() {
@@ -112,7 +111,7 @@ fn arrow(hosts: usize, rung: &Rung, charset: Charset) -> Row {
     row
 }
 
-/// The states that changed, each right of its host's line.
+/// Returns the states that changed, each to the right of its host's line.
 fn states(hosts: usize, rung: &Rung, several: bool, charset: Charset) -> Row {
     let mut row = Row::new(hosts, charset);
     for (host, state) in [(rung.from, rung.from_state), (rung.to, rung.to_state)] {

@@ -1,4 +1,4 @@
-//! `course.yaml`: what a class is graded by.
+//! `course.yaml`: the rules by which a class is graded.
 
 mod validate;
 
@@ -20,58 +20,58 @@ use crate::{
     yaml::{self, Document, Problems},
 };
 
-/// How a class is graded. Paths are seen from the file's folder.
+/// How a class is graded. Paths are relative to the file's folder.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "netlab course")]
 pub struct File {
-    /// The course's name, as the table of grades has it.
+    /// The course's name, shown in the table of grades.
     #[serde(default)]
     pub title: Option<String>,
-    /// What everything right is worth; 10 if not said.
+    /// The points for a submission in which everything passes. The default is 10.
     #[serde(default)]
     #[schemars(range(min = 0.01, max = 1_000_000.0))]
     pub points: Option<f64>,
-    /// The exercises that count, by id. Without this, every one that judges a program, all alike.
+    /// The exercises that count, by id. If omitted, every exercise that judges a program counts equally.
     #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
     pub sections: Option<IndexMap<String, Option<Section>>>,
-    /// The programs that a submission must have, by the exercises' names; the server if not said. Checks
-    /// about others do not count.
+    /// The programs that a submission must have, by the exercises' names. The default is the server.
+    /// Checks about other programs do not count.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub programs: Option<Vec<String>>,
-    /// A folder with exercises of your own; a file named as a compiled-in one takes its place.
+    /// A folder with exercises of your own; a file with the name of a built-in one replaces it.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub exercises: Option<String>,
-    /// Until when to submit, as `2026-12-01T23:59:00+01:00` or `2026-12-01T23:59:00[Europe/Madrid]`.
+    /// The deadline, e.g. `2026-12-01T23:59:00+01:00` or `2026-12-01T23:59:00[Europe/Madrid]`.
     #[serde(default)]
     pub deadline: Option<String>,
-    /// What is taken off for what comes later; without this, it is noted and costs nothing.
+    /// The penalty for late submissions. If omitted, lateness is noted but costs nothing.
     #[serde(default)]
     pub late: Option<Late>,
-    /// A folder with what students were given, which counts for nobody's own when comparing.
+    /// A folder with the code that students were given, which is ignored when submissions are compared.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub starter: Option<String>,
-    /// What comes of checks about a program that is not the student's own, but netlab's or the system's, or a copy
-    /// of one, as `socat`: `refuse`, which it is if not said, or `note`.
+    /// What happens to checks about a program that is not the student's own, but netlab's, the system's (e.g.
+    /// `socat`), or a copy of one: `refuse` (the default) or `note`.
     #[serde(default)]
     pub borrowed: Option<Borrowed>,
-    /// What a submission may use.
+    /// The most a submission may use.
     #[serde(default)]
     pub limits: Option<Limits>,
 }
 
-/// What comes of checks about a program that is not the student's own.
+/// What happens to checks about a program that is not the student's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Borrowed {
     /// They fail.
     #[default]
     Refuse,
-    /// They count as any others, and the grader is told.
+    /// They count like any others, and a note tells the grader.
     Note,
 }
 
@@ -79,93 +79,93 @@ pub enum Borrowed {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Section {
-    /// Its share of the points, relative to the others'; 1 if not said.
+    /// Its share of the points, relative to the other sections. The default is 1.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub weight: Option<f64>,
-    /// Whether students are not to see it.
+    /// Whether it is hidden from students.
     #[serde(default)]
     pub hidden: bool,
-    /// The weights of its checks within it, by id; 1 where not said, 0 for one that does not count.
+    /// The weights of its checks, by id. The default is 1; a check with weight 0 does not count.
     #[serde(default)]
     pub checks: IndexMap<String, f64>,
 }
 
-/// What lateness costs.
+/// The penalty for lateness.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Late {
-    /// Of the points reached, for each day begun.
+    /// Percentage of the points taken off for each day late, counting a part of a day as a whole one.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub percent_per_day: f64,
-    /// At most so much; all of it if not said.
+    /// The most that is taken off, in percent. The default is 100.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 100.0))]
     pub percent_at_most: Option<f64>,
 }
 
-/// What a submission may use.
+/// The most a submission may use.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// All of it, in seconds; 300 if not said.
+    /// Time for the whole submission, in seconds. The default is 300.
     #[serde(default)]
     #[schemars(range(min = 1, max = 86_400))]
     pub seconds: Option<u64>,
-    /// Compiling, in seconds; 60 if not said.
+    /// Time to compile it, in seconds. The default is 60.
     #[serde(default)]
     #[schemars(range(min = 1, max = 86_400))]
     pub build_seconds: Option<u64>,
-    /// Memory of each host, as `512MiB`, which it is if not said.
+    /// Memory of each host. The default is `512MiB`.
     #[serde(default)]
     #[schemars(extend(
         "pattern" = "^[1-9][0-9]{0,8}(KiB|MiB|GiB)$",
-        "patternErrorMessage" = "an amount of memory, as `256MiB`; the units are KiB, MiB and GiB",
+        "patternErrorMessage" = "an amount of memory, e.g. `256MiB`; the units are KiB, MiB and GiB",
     ))]
     pub memory: Option<String>,
-    /// Files, as `64MiB`, which it is if not said: the workspace, and besides it each host's own.
+    /// Space for files: this much for the workspace, and for each host's own files. The default is `64MiB`.
     #[serde(default)]
     #[schemars(extend(
         "pattern" = "^[1-9][0-9]{0,8}(KiB|MiB|GiB)$",
-        "patternErrorMessage" = "an amount of disk, as `64MiB`; the units are KiB, MiB and GiB",
+        "patternErrorMessage" = "an amount of disk, e.g. `64MiB`; the units are KiB, MiB and GiB",
     ))]
     pub disk: Option<String>,
-    /// Processor cores of each host; 1 if not said.
+    /// Processor cores of each host. The default is 1.
     #[serde(default)]
     #[schemars(range(min = 0.1, max = 1024))]
     pub cpus: Option<f64>,
-    /// Processes and threads of each host; 200 if not said.
+    /// Processes and threads of each host. The default is 200.
     #[serde(default)]
     #[schemars(range(min = 50, max = 4_194_304))]
     pub pids: Option<u64>,
 }
 
-/// A course, checked, with nothing left to default.
+/// A course, checked, with every default filled in.
 #[derive(Clone, Debug)]
 pub struct Course {
     /// Its name.
     pub title: String,
-    /// What everything right is worth.
+    /// The points for a submission in which everything passes.
     pub points: f64,
-    /// What counts.
+    /// The sections that count.
     pub sections: Vec<Rule>,
     /// The programs whose checks count, by the exercises' names.
     pub programs: Vec<String>,
-    /// Until when to submit.
+    /// The deadline.
     pub deadline: Option<Timestamp>,
-    /// What lateness costs.
+    /// The penalty for lateness.
     pub late: Option<Late>,
-    /// What students were given.
+    /// The folder with the code that students were given.
     pub starter: Option<PathBuf>,
-    /// What comes of checks about a program that is not the student's own.
+    /// What happens to checks about a program that is not the student's own.
     pub borrowed: Borrowed,
     /// How long a submission may take.
     pub within: Duration,
     /// How long compiling it may take.
     pub build_within: Duration,
-    /// What each host may use.
+    /// The most each host may use.
     pub limits: topology::Limits,
-    /// The same for the same rules and exercises: grades made by others are made anew.
+    /// A hash of the rules and exercises: submissions graded by others are graded again.
     pub fingerprint: String,
 }
 
@@ -174,9 +174,9 @@ pub struct Course {
 pub struct Rule {
     /// The exercise.
     pub template: Template,
-    /// Its share of the points, relative to the others'.
+    /// Its share of the points, relative to the other sections.
     pub weight: f64,
-    /// Whether students are not to see it.
+    /// Whether it is hidden from students.
     pub hidden: bool,
     /// The weights of its checks that count, by id.
     pub checks: IndexMap<String, f64>,
@@ -186,8 +186,8 @@ impl Course {
     /// Keys that only a course has.
     pub const KEYS: [&str; 5] = ["sections", "deadline", "points", "late", "starter"];
 
-    /// Reads a course's file; without one, the course by which every section counts alike. The error
-    /// carries every problem of the file ([`crate::yaml::Problems`]).
+    /// Reads a course's file. Without one, returns a course in which every section counts equally. The error
+    /// carries every problem in the file ([`crate::yaml::Problems`]).
     pub fn load(path: Option<&Path>) -> Result<Self> {
         match path {
             Some(path) => Self::from_document(&Document::read(path)?, path.parent().unwrap_or(Path::new(""))),
@@ -195,12 +195,12 @@ impl Course {
         }
     }
 
-    /// What a parsed file says. Paths in it are seen from `folder`.
+    /// Makes a course from a parsed file. Paths in it are relative to `folder`.
     pub fn from_document(document: &Document, folder: &Path) -> Result<Self> {
         document.resolve(|file, problems| Self::resolve(&file, document, folder, problems))
     }
 
-    /// Of no use where something is wrong that is among the problems then.
+    /// Makes a course from a file, and adds what is wrong to `problems`; the course is then of no use.
     fn resolve(file: &File, document: &Document, folder: &Path, problems: &mut Problems) -> Result<Self> {
         let deadline = validate::deadline(file, document, problems);
         let own = validate::folder(file.exercises.as_deref(), "exercises", folder, document, problems);
@@ -237,12 +237,13 @@ impl Course {
     }
 }
 
-/// The JSON schema of a course's file.
+/// Returns the JSON schema of a course's file.
 pub fn schema() -> serde_json::Value {
     yaml::schema::<File>()
 }
 
-/// Of what decides how a program is judged: the exercises, the limits, what may be borrowed, and netlab itself.
+/// Hashes everything that decides how a program is judged: the exercises, the limits, what may be borrowed, and
+/// netlab's version.
 fn fingerprint(file: &File, sections: &[Rule], programs: &[String]) -> String {
     let limits =
         serde_json::to_string(&(&file.limits, file.borrowed.unwrap_or_default())).unwrap_or_default();
@@ -251,7 +252,7 @@ fn fingerprint(file: &File, sections: &[Rule], programs: &[String]) -> String {
     sha256(format!("{version}\n{limits}\n{}\n{}", programs.join("\n"), exercises.join("\n")))
 }
 
-/// A moment as people write it: with an offset from UTC, or with a time zone's name.
+/// Parses a point in time as people write it: with an offset from UTC or with the name of a time zone.
 fn moment(text: &str) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().or_else(|| text.parse::<Zoned>().ok().map(|zoned| zoned.timestamp()))
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a course's file, beyond what its schema says.
+//! Checks a course's file for what its schema cannot express.
 
 use std::path::{Path as FilePath, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::{
     yaml::{Document, Path, Problems},
 };
 
-/// The deadline.
+/// Returns the deadline.
 pub fn deadline(file: &File, document: &Document, problems: &mut Problems) -> Option<Timestamp> {
     let text = file.deadline.as_deref()?;
     let deadline = moment(text);
@@ -21,23 +21,23 @@ pub fn deadline(file: &File, document: &Document, problems: &mut Problems) -> Op
             let near = nearest(zone, known.iter().map(String::as_str));
             let problem =
                 document.value(&Path::default().key("deadline"), format!("no time zone is called {zone}"));
-            problem.expected("a city, as `[Europe/Madrid]`, or an offset, as `+01:00`").suggest(near)
+            problem.expected("a city, e.g. `[Europe/Madrid]`, or an offset, e.g. `+01:00`").suggest(near)
         });
     } else if deadline.is_none() {
-        let expected = "a date, a time and where it is that time, as `2026-12-01T23:59:00+01:00`";
+        let expected = "a date, a time, and an offset or time zone, e.g. `2026-12-01T23:59:00+01:00`";
         let path = Path::default().key("deadline");
-        problems.add(|| document.value(&path, "no moment in time").expected(expected));
+        problems.add(|| document.value(&path, "not a point in time").expected(expected));
     }
     deadline
 }
 
-/// The time zone that a moment names, if this machine knows none of that name.
+/// Returns the time zone in the text, if this machine does not know it.
 fn unknown_zone(text: &str) -> Option<&str> {
     let zone = text.trim_end().strip_suffix(']')?.rsplit_once('[')?.1;
     jiff::tz::db().get(zone).is_err().then_some(zone)
 }
 
-/// A folder that the file names.
+/// Returns a folder that the file names, if it exists.
 pub fn folder(
     given: Option<&str>,
     key: &str,
@@ -51,11 +51,11 @@ pub fn folder(
     }
     let message = format!("there is no {}", folder.display());
     let problem = || document.value(&Path::default().key(key), message);
-    problems.add(|| problem().expected("a folder, seen from the file's own"));
+    problems.add(|| problem().expected("a folder, relative to that of the file"));
     None
 }
 
-/// The programs whose checks count.
+/// Returns the programs whose checks count.
 pub fn programs(file: &File, all: &[Template], document: &Document, problems: &mut Problems) -> Vec<String> {
     let Some(named) = &file.programs else { return vec!["server".into()] };
     let known: Vec<&str> = all.iter().flat_map(|template| template.exercise.judged()).collect();
@@ -71,7 +71,7 @@ pub fn programs(file: &File, all: &[Template], document: &Document, problems: &m
     named.clone()
 }
 
-/// The exercises that count: those named, or all that judge one of the programs.
+/// Returns the exercises that count: those named, or all that judge one of the programs.
 pub fn sections(
     file: &File,
     all: Vec<Template>,
@@ -107,7 +107,7 @@ pub fn sections(
         rules.push(rule);
     }
     if !rules.is_empty() && rules.iter().all(|rule| rule.weight <= 0.0) {
-        let expected = "a weight above 0 for one section at least";
+        let expected = "a weight above 0 for at least one section";
         problems.add(|| document.key(&base, "nothing counts").expected(expected));
     }
     rules
@@ -147,8 +147,8 @@ mod tests {
     fn a_time_zone_that_is_not_known_is_named() {
         for (deadline, expected) in [
             ("2026-12-18T23:59:00[Europe/Mardid]", "no time zone is called Europe/Mardid"),
-            ("2026-12-18T23:59:00", "no moment in time"),
-            ("2026-13-18T23:59:00[UTC]", "no moment in time"),
+            ("2026-12-18T23:59:00", "not a point in time"),
+            ("2026-13-18T23:59:00[UTC]", "not a point in time"),
         ] {
             let text = format!("deadline: {deadline}\n");
             let document = Document::parse("course.yaml", text.as_bytes()).unwrap();

@@ -1,7 +1,7 @@
-//! The labs that submissions are replayed in: so many names, each used by one after the other.
+//! The names of the labs in which submissions are replayed: one per job, used by one submission after another.
 //!
-//! The names follow from the folder that the grades go to, so that grading into it again finds, and
-//! clears, what was left when it was ended by force.
+//! The names are derived from the folder of the grades, so that grading into it again finds and removes what an
+//! earlier grading left when it was killed.
 
 use std::{
     collections::BTreeSet,
@@ -26,14 +26,14 @@ struct Free {
     given: Notify,
 }
 
-/// A lab's name that nobody else has, until dropped.
+/// A lab's name, reserved until dropped.
 pub struct Taken {
     name: String,
     free: Arc<Free>,
 }
 
 impl Labs {
-    /// As many as there are jobs.
+    /// Makes as many names as there are jobs.
     pub fn new(out: &Path, jobs: usize) -> Self {
         let place = sha256(out.as_os_str().as_encoded_bytes());
         let prefix = format!("grade-{}-", &place[..8]);
@@ -42,13 +42,13 @@ impl Labs {
         Self { prefix, all, free }
     }
 
-    /// One that nobody has now.
+    /// Reserves a free name.
     pub fn take(&self) -> Taken {
         let name = self.free.names().pop().unwrap_or_else(|| unreachable!("there are as many labs as jobs"));
         Taken { name, free: self.free.clone() }
     }
 
-    /// Waits until nobody has one any more.
+    /// Waits until all names are free again.
     pub async fn returned(&self) {
         loop {
             let given = self.free.given.notified();
@@ -59,7 +59,7 @@ impl Labs {
         }
     }
 
-    /// Takes down every one that is up, also of a grading with more jobs that was ended by force.
+    /// Takes down every lab that is up, including those of a killed grading with more jobs.
     pub async fn clear(&self, runtime: &dyn Runtime) -> Result<()> {
         let up = runtime.labs().await?.into_iter().map(|lab| lab.plan.lab);
         let mut all: BTreeSet<String> = up.filter(|lab| lab.starts_with(&self.prefix)).collect();
@@ -76,7 +76,7 @@ impl Free {
 }
 
 impl Taken {
-    /// The lab's name.
+    /// Returns the lab's name.
     pub fn name(&self) -> &str {
         &self.name
     }

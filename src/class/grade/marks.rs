@@ -1,4 +1,4 @@
-//! From verdicts to points.
+//! Turns verdicts into points.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -12,30 +12,30 @@ use crate::{
 /// A day in milliseconds, the resolution of times here.
 const DAY: i128 = 86_400_000;
 
-/// What a submission is worth.
+/// The marks of a submission.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Marks {
-    /// The points, after what lateness costs.
+    /// The points, after the penalty for lateness.
     pub points: f64,
-    /// What everything right is worth.
+    /// The points if everything passes.
     pub of: f64,
-    /// Each section's share of what is right in it, from 0 to 1, in the course's order.
+    /// The share of each section that passes, from 0 to 1, in the course's order.
     pub shares: Vec<f64>,
-    /// If it came late.
+    /// How late it came, if it did.
     pub late: Option<Lateness>,
 }
 
-/// How late a submission came, and what that costs.
+/// How late a submission came, and the penalty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Lateness {
-    /// Days begun after the deadline.
+    /// Days after the deadline; a part of a day counts as a whole one.
     pub days: i64,
-    /// Taken off, in percent of the points.
+    /// The percentage of the points taken off.
     pub percent: f64,
 }
 
 impl Marks {
-    /// Of a submission; none where the lab could not tell.
+    /// Computes the marks of a submission; `None` if the lab could not run.
     pub fn of(record: &Record, course: &Course) -> Option<Self> {
         if record.status == Status::Error {
             return None;
@@ -52,7 +52,7 @@ impl Marks {
     }
 }
 
-/// How much of a section is right.
+/// Returns the share of a section that passes, from 0 to 1.
 pub fn share(rule: &Rule, judged: &SectionResult) -> f64 {
     let passed = |id: &str| judged.checks.iter().any(|c| c.id == id && c.verdict == Verdict::Pass);
     let all = sum(rule.checks.values().copied());
@@ -72,12 +72,12 @@ fn lateness(deadline: Timestamp, received: Timestamp, cost: Option<Late>) -> Opt
     Some(Lateness { days, percent })
 }
 
-/// The sum, and 0 of nothing: the standard library's is -0, which nobody wants to see as a mark.
+/// Adds up numbers. The standard library's sum of nothing is -0, which nobody wants to see as a mark.
 fn sum(numbers: impl Iterator<Item = f64>) -> f64 {
     numbers.fold(0.0, |sum, n| sum + n)
 }
 
-/// To hundredths, as marks are given.
+/// Rounds to hundredths, as marks are given.
 pub fn rounded(points: f64) -> f64 {
     (points * 100.0).round() / 100.0
 }

@@ -1,8 +1,8 @@
 //! Grades a class: every submission is replayed from its sources in a lab of its own.
 //!
-//! What a submission brings along of evidence is not looked at. A program that hangs, multiplies or
-//! fills the disk is held by its lab's limits and by the clock, and so costs nobody else anything. Where
-//! the lab itself could not run, there are no marks, and the submission is tried again the next time.
+//! Evidence inside a submission is ignored. A program that hangs, multiplies or fills the disk is stopped by its
+//! lab's limits or by the clock, and so affects no other submission. If the lab itself could not run, there are
+//! no marks, and the submission is tried again the next time.
 
 mod labs;
 mod marks;
@@ -49,31 +49,31 @@ pub use section::SectionResult;
 
 /// How a class is graded.
 pub struct Settings<'a> {
-    /// By what.
+    /// The rules.
     pub course: Arc<Course>,
-    /// On what.
+    /// The runtime of the labs.
     pub runtime: Arc<dyn Runtime>,
-    /// Where the grades, and a folder for each student, go.
+    /// The folder for the grades, with a folder for each student.
     pub out: &'a Path,
     /// How many submissions are replayed at a time.
     pub jobs: usize,
 }
 
-/// What is told while it goes on.
+/// Progress of a grading.
 #[derive(Debug)]
 pub enum Progress<'n> {
-    /// A submission's turn has come.
+    /// A submission is being replayed.
     Begun(&'n Submission),
-    /// A submission is as it was when it was graded before.
+    /// A submission has not changed since it was graded.
     Kept(&'n Record),
     /// A submission is done.
     Done(&'n Record),
-    /// Labs could not all be taken down.
+    /// Not all labs could be taken down.
     Left(&'n Error),
 }
 
-/// Grades a class, in the order of its submissions. When `stop` ends, so does this, with an interrupted
-/// error; what was graded until then is kept in the students' folders, and not done again.
+/// Grades a class. Returns the records in the order of the submissions. When `stop` completes, this ends with an
+/// interrupted error; what was graded until then is kept in the students' folders and is not graded again.
 pub async fn grade(
     class: &Class,
     settings: &Settings<'_>,
@@ -83,8 +83,8 @@ pub async fn grade(
     let out = std::path::absolute(settings.out).or_usage(|| "cannot find the current folder")?;
     fs::create_dir_all(&out).or_file(|| format!("cannot make the folder {}", out.display()))?;
     let _turn = turn(&out)?;
-    // Other users of the machine have no business in there.
-    own::make_private(&out).or_file(|| format!("cannot keep {} from others", out.display()))?;
+    // Grades are not for other users of the machine.
+    own::make_private(&out).or_file(|| format!("cannot make {} private", out.display()))?;
     let labs = Labs::new(&out, settings.jobs);
     labs.clear(settings.runtime.as_ref()).await?;
     let (end, is_over) = watch::channel(false);
@@ -98,7 +98,7 @@ pub async fn grade(
         records = &mut work => records,
         () = stop => Err(Error::interrupted()),
     };
-    // Also where one error has ended the work on all.
+    // Also if an error has ended the work on all.
     let _ = end.send(true);
     labs.returned().await;
     if let Err(error) = labs.clear(settings.runtime.as_ref()).await {
@@ -107,14 +107,14 @@ pub async fn grade(
     Ok(records?.into_values().collect())
 }
 
-/// The right to grade into a folder, until dropped. It is empty, or holds grades already: what is in there
-/// may be replaced.
+/// Locks a folder for grading until the result is dropped. The folder must be empty or hold grades already, because
+/// its contents may be replaced.
 pub fn turn(out: &Path) -> Result<File> {
     let path = out.join(GRADES);
     let what = || format!("cannot write {}", path.display());
     if !path.exists() && fs::read_dir(out).or_usage(what)?.next().is_some() {
         return Err(Error::usage(format!("{} is neither empty nor a folder of grades", out.display()))
-            .hint("name another folder with --out: what is in it is replaced"));
+            .hint("name another folder with --out: its contents are replaced"));
     }
     let file = File::create(&path).or_file(what)?;
     match file.try_lock() {
@@ -127,14 +127,14 @@ pub fn turn(out: &Path) -> Result<File> {
     }
 }
 
-/// What was handed in, ready to be replayed.
+/// A submission, unpacked and ready to be replayed.
 struct Opened {
     sources: Arc<Sources>,
     manifest: Manifest,
     hash: String,
 }
 
-/// Opens it beside everything else: unpacking and reading take what time they take, and nobody else's.
+/// Opens a submission on a thread of its own: unpacking and reading may take long and must not delay others.
 async fn open(submission: &Submission, record: &mut Record) -> Result<Opened> {
     let submission = submission.clone();
     let opened = crate::aside(move || submission.open().map(|sources| (read(&sources), sources)));
@@ -148,11 +148,11 @@ fn read(sources: &Sources) -> Result<(Manifest, String)> {
     Ok((manifest(sources)?, sources.hash()?))
 }
 
-/// What the submission says of its programs.
+/// Reads the submission's `netlab.yaml`.
 fn manifest(sources: &Sources) -> Result<Manifest> {
-    let hint = "`netlab init` lays one out";
+    let hint = "`netlab init` creates one";
     let text = own::read_anybodys(&sources.path().join(MANIFEST), Bounds::SUBMISSION.file_bytes)
-        .map_err(|e| Error::usage(format!("no {MANIFEST} can be read in it")).caused_by(e).hint(hint))?;
+        .map_err(|e| Error::usage(format!("it has no readable {MANIFEST}")).caused_by(e).hint(hint))?;
     Manifest::from_document(&Document::parse(MANIFEST, &text)?)
 }
 
@@ -165,7 +165,7 @@ struct Grader<'a> {
 }
 
 impl Grader<'_> {
-    /// An error ends the grading of the whole class.
+    /// Grades one submission. An error ends the grading of the whole class.
     async fn grade(&self, submission: &Submission) -> Result<Record> {
         let mut record = Record::new(submission);
         record.note_left_out(&submission.left_out);
@@ -173,7 +173,7 @@ impl Grader<'_> {
         let Opened { sources, manifest, hash } = match open(submission, &mut record).await {
             Ok(opened) => opened,
             Err(error) => {
-                // What is wrong with the machine is nobody's fault.
+                // A fault of the machine is not the student's.
                 if error.kind == Kind::Lab {
                     record.broke(&error);
                 } else {
@@ -203,7 +203,7 @@ impl Grader<'_> {
             key: submission.key.clone(),
         };
         match self.replay(replay).await? {
-            Attempt::AttemptReport(told) => record.told(told),
+            Attempt::Judged(report) => record.take(report),
             Attempt::Lost(error) => {
                 record.broke(&error);
                 record.note_lost();
@@ -217,8 +217,8 @@ impl Grader<'_> {
         Ok(record)
     }
 
-    /// Replays a submission on a thread of its own. A program that floods its wire makes work for who looks at it,
-    /// which is to cost the other submissions nothing.
+    /// Replays a submission on a thread of its own. A program that floods its wire keeps its observer's reader busy,
+    /// which must not slow down other submissions.
     async fn replay(&self, replay: Replay) -> Result<Attempt> {
         let (lab, mut is_over) = (self.labs.take(), self.is_over.clone());
         let here = Handle::current();
@@ -230,11 +230,11 @@ impl Grader<'_> {
                 }
             })
         };
-        crate::aside(run).await.or_lab(|| "a replay has ended without a word")?
+        crate::aside(run).await.or_lab(|| "a replay ended without a result")?
     }
 }
 
-/// The same for the same sources, judged by the same rules on the same runtime.
+/// Returns a hash of the sources, the rules and the runtime.
 fn fingerprint(sources: &str, course: &Course, runtime: RuntimeKind) -> String {
     sha256(format!("{sources}\n{}\n{runtime}", course.fingerprint))
 }

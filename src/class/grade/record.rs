@@ -1,4 +1,4 @@
-//! What came of one submission, kept in the student's folder: what was graded is not graded again.
+//! The record of one submission, kept in the student's folder so that it is not graded again.
 
 use std::{
     collections::BTreeSet,
@@ -21,59 +21,59 @@ use crate::{
     workspace::{Manifest, ON_HOSTS},
 };
 
-/// So many files are named in a note.
+/// Maximum number of files named in a note.
 const MOST_NAMES: usize = 5;
 
 /// The file of a record.
 const FILE: &str = "grade.json";
-/// A record is no longer than this.
+/// Maximum length of a record, in bytes.
 const MOST: u64 = 64 << 20;
 
-/// What came of one submission.
+/// The result of one submission.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
-    /// Whose it is.
+    /// The student's name.
     pub student: String,
-    /// The learning platform's number of it.
+    /// Its number on the learning platform.
     pub number: Option<String>,
     /// The name of the student's folder.
     pub key: String,
     /// When it arrived.
     pub received: Option<Timestamp>,
-    /// Of the sources, the rules and the runtime; empty where the sources could not be taken.
+    /// Hash of the sources, the rules and the runtime; empty if the sources could not be read.
     pub fingerprint: String,
-    /// Of the sources alone.
+    /// Hash of the sources alone.
     #[serde(default)]
     pub sources: String,
-    /// What the marks are worth.
+    /// Whether it was graded.
     pub status: Status,
-    /// Why it is not graded, or why it has no marks although it is.
+    /// Why it is not graded, or why not everything was judged although it is.
     pub why: Option<String>,
-    /// What the compiler said, if the programs did not compile.
+    /// The compiler's output, if the programs did not compile.
     #[serde(default)]
     pub compiler: Option<String>,
-    /// What a grader may want to know besides.
+    /// What else a grader may want to know.
     pub notes: Vec<String>,
     /// Each section of the course.
     pub sections: Vec<SectionResult>,
-    /// How long it took.
+    /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
 }
 
-/// What came of a submission as a whole.
+/// What became of a submission as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It was judged.
     Graded,
-    /// What was handed in could not be taken: no marks, and the student's to mend.
+    /// What was handed in cannot be used: no marks, and the student has to fix it.
     Refused,
-    /// The lab could not run: nothing is known, and it is tried again the next time.
+    /// The lab could not run: no marks yet, and it is tried again the next time.
     Error,
 }
 
 impl Status {
-    /// The word for it.
+    /// Returns the word for it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Graded => "graded",
@@ -84,7 +84,7 @@ impl Status {
 }
 
 impl Record {
-    /// Of a submission of which nothing is known yet.
+    /// Creates the record of a submission of which nothing is known yet.
     pub(super) fn new(submission: &Submission) -> Self {
         Self {
             student: submission.student.clone(),
@@ -102,18 +102,17 @@ impl Record {
         }
     }
 
-    /// The student's folder has this record. One that somebody else has written, or could have, is as good as
-    /// none.
+    /// Reads the record in a student's folder. One that somebody else has written, or could have, is ignored.
     pub(super) fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&own::read(&folder.join(FILE), MOST).ok()?).ok()
     }
 
-    /// Whether this record, made before, tells what `now` would.
+    /// Returns whether this earlier record is still valid for what `now` is about.
     pub(super) fn is_still(&self, now: &Self) -> bool {
         self.status == Status::Graded && self.fingerprint == now.fingerprint
     }
 
-    /// Keeps it, whole or not at all.
+    /// Writes it to the student's folder, whole or not at all.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let what = || format!("cannot write {}", folder.join(FILE).display());
         own::make_private(folder).or_lab(what)?;
@@ -121,62 +120,60 @@ impl Record {
         own::replace(&folder.join(FILE), &text).or_lab(what)
     }
 
-    /// What came of its replay.
-    pub(super) fn told(&mut self, told: AttemptReport) {
-        (self.status, self.sections, self.why) = (Status::Graded, told.sections, told.ran_out);
-        if let Some(BuildFailure { how, words }) = told.unbuilt {
+    /// Takes over the report of its replay.
+    pub(super) fn take(&mut self, report: AttemptReport) {
+        (self.status, self.sections, self.why) = (Status::Graded, report.sections, report.ran_out);
+        if let Some(BuildFailure { how, words }) = report.unbuilt {
             self.why = Some(how);
             self.compiler = Some(words);
         }
     }
 
-    /// What `kept`, made before, tells.
+    /// Takes over the result of an earlier record.
     pub(super) fn keep(&mut self, kept: Self) {
         (self.status, self.sections, self.elapsed_ms) = (kept.status, kept.sections, kept.elapsed_ms);
         (self.why, self.compiler) = (kept.why, kept.compiler);
     }
 
-    /// What was handed in could not be taken.
+    /// Marks it as refused: what was handed in cannot be used.
     pub(super) fn refuse(&mut self, error: &Error) {
         (self.status, self.why) = (Status::Refused, Some(chain(error)));
     }
 
-    /// The lab could not run.
+    /// Marks it as an error: the lab could not run.
     pub(super) fn broke(&mut self, error: &Error) {
         (self.status, self.why) = (Status::Error, Some(chain(error)));
     }
 
-    /// Notes which files were too long to be taken.
+    /// Notes which files were left out because they are too long.
     pub(super) fn note_left_out(&mut self, files: &[PathBuf]) {
         let names: Vec<String> =
             files.iter().take(MOST_NAMES).map(|name| visible(&name.to_string_lossy())).collect();
         let more = files.len() - names.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         if !names.is_empty() {
-            self.notes.push(format!("left out, because too long: {}{more}", names.join(", ")));
+            self.notes.push(format!("left out because too long: {}{more}", names.join(", ")));
         }
     }
 
-    /// Notes that what ran took its labs away, which a program can do on purpose.
+    /// Notes that its labs were lost while it ran, which a program can cause on purpose.
     pub(super) fn note_lost(&mut self) {
-        self.notes.push("a lab of its own was lost twice while it ran: look at what it does".into());
+        self.notes.push("its lab was lost twice while it ran: look at what it does".into());
     }
 
-    /// Notes what is odd about the sources, what they call their programs, and what those were.
+    /// Notes what is odd about the sources, about the commands for their programs, and about what ran.
     pub(super) fn note(&mut self, sources: &Sources, manifest: &Manifest) -> Result<()> {
         for (name, command) in manifest.programs().iter().filter(|(_, c)| !c.contains(ON_HOSTS)) {
-            self.notes.push(format!("{name} is no program of the submission: {command}"));
+            self.notes.push(format!("{name} is not a program of the submission: {command}"));
         }
         let copies: BTreeSet<&String> =
             self.sections.iter().flat_map(|section| &section.reference_programs).collect();
         self.notes.extend(copies.iter().map(|name| format!("what ran as {name} is netlab's own program")));
         let outside_workspace: BTreeSet<&(String, String)> =
             self.sections.iter().flat_map(|section| &section.outside_workspace).collect();
-        self.notes.extend(
-            outside_workspace.iter().map(|(name, path)| {
-                format!("what listened as {name} is no program of the submission: {path}")
-            }),
-        );
+        self.notes.extend(outside_workspace.iter().map(|(name, path)| {
+            format!("what listened as {name} is not a program of the submission: {path}")
+        }));
         let different = sources.differences()?;
         if !different.is_empty() {
             self.notes.push(format!("changed after it was packed: {}", different.join(", ")));
@@ -185,18 +182,18 @@ impl Record {
         Ok(())
     }
 
-    /// What was used in place of programs of the student's own, as `socat`.
+    /// Returns what was used in place of the student's own programs, e.g. `socat`.
     pub fn borrowed(&self) -> BTreeSet<&String> {
         self.sections.iter().flat_map(|section| &section.borrowed).map(|(_, what)| what).collect()
     }
 
-    /// The reports of its runs, seen from the folder of the grades.
+    /// Returns the reports of its runs, relative to the folder of the grades.
     pub fn reports(&self) -> impl Iterator<Item = &PathBuf> {
         self.sections.iter().flat_map(|section| &section.reports)
     }
 }
 
-/// The error with its causes. A wrong file is told with what is wrong in it.
+/// Describes an error with its causes; for a wrong YAML file, with every problem in it.
 fn chain(error: &Error) -> String {
     if let Some(problems) = crate::yaml::Problems::of(error) {
         return printable(&problems.render(false));

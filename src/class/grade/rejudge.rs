@@ -1,4 +1,4 @@
-//! A class judged again from the records of its runs, without a lab: after a check, its wording or what it counts has
+//! Judges a class again from the records of its runs, without a lab: after a check, its wording or its weight has
 //! changed.
 
 use std::path::Path;
@@ -17,22 +17,22 @@ use crate::{
     runtime::RuntimeKind,
 };
 
-/// What became of one submission.
+/// One submission, judged again.
 #[derive(Clone, Debug)]
 pub struct Rejudged {
-    /// As it is now; as it was, where it could not be judged again.
+    /// The record as it is now; unchanged if it could not be judged again.
     pub record: Record,
-    /// What it was worth before by the same rules, and is now.
+    /// The marks before, by the same rules, and now.
     pub marks: (Option<Marks>, Option<Marks>),
-    /// Checks that come out otherwise, as `2 client-ends: fail, and was pass`.
+    /// Checks with a different verdict, e.g. `2 client-ends: fail, was pass`.
     pub changes: Vec<String>,
-    /// What its labs were made of, if it was judged again.
+    /// The runtime of its labs, if it was judged again.
     pub runtime: Option<RuntimeKind>,
     /// Why it could not be judged again, if so.
     pub why_not: Option<String>,
 }
 
-/// Judges a submission again. `out` is the folder of the grades. None if it has never been graded.
+/// Judges a submission again. `out` is the folder of the grades. `None` if it was never graded.
 pub fn rejudge(submission: &Submission, course: &Course, out: &Path) -> Result<Option<Rejudged>> {
     let folder = out.join(&submission.key);
     let Some(before) = Record::read(&folder) else { return Ok(None) };
@@ -63,7 +63,7 @@ pub fn rejudge(submission: &Submission, course: &Course, out: &Path) -> Result<O
     Ok(Some(Rejudged { marks: (was, Marks::of(&record, course)), record, changes, runtime, why_not: None }))
 }
 
-/// Every section of the course, from the runs that were made for it.
+/// Judges every section of the course from the recorded runs.
 fn again(
     before: &Record,
     course: &Course,
@@ -103,8 +103,8 @@ fn changes(before: &Record, section: &SectionResult) -> Vec<String> {
         let what = format!("{} {}: {}", section.exercise, check.id, check.verdict);
         match was {
             Some(was) if was == check.verdict => None,
-            Some(was) => Some(format!("{what}, and was {was}")),
-            None => Some(format!("{what}, and is new")),
+            Some(was) => Some(format!("{what}, was {was}")),
+            None => Some(format!("{what}, new")),
         }
     };
     section.checks.iter().filter_map(change).collect()

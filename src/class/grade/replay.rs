@@ -1,4 +1,4 @@
-//! One submission in a lab of its own, which nobody else uses and which goes away with it.
+//! Replays one submission in a lab of its own, which is taken down afterwards.
 
 use std::{
     fs,
@@ -31,8 +31,8 @@ use crate::{
     yaml::Document,
 };
 
-/// How long a lab may take to come to an end when its time is over. One whose hosts are short of
-/// everything can be slow to look at.
+/// How long a lab may take to finish when its time is up. It can be slow to observe if its hosts are short of
+/// everything.
 const GRACE: Duration = Duration::from_secs(15);
 
 /// A submission to replay.
@@ -41,40 +41,40 @@ pub struct Replay {
     pub runtime: Arc<dyn Runtime>,
     pub sources: Arc<Sources>,
     pub manifest: Manifest,
-    /// Where what it leaves goes.
+    /// The folder for its reports and captures.
     pub folder: PathBuf,
     pub key: String,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 pub enum Attempt {
-    /// The lab told this.
-    AttemptReport(AttemptReport),
-    /// The lab was lost while it ran: nothing is known.
+    /// The submission was judged.
+    Judged(AttemptReport),
+    /// The lab was lost while it ran: there is no result.
     Lost(Error),
-    /// There was no lab: nothing is known.
+    /// There was no lab: there is no result.
     Broke(Error),
 }
 
-/// What a lab told.
+/// The result of an attempt.
 #[derive(Default)]
 pub struct AttemptReport {
     pub sections: Vec<SectionResult>,
     /// Why the programs could not be judged, if they did not compile.
     pub unbuilt: Option<BuildFailure>,
-    /// Why not all was judged, if the program was not done when its time was over.
+    /// Why not everything was judged, if the program was still running when its time was up.
     pub ran_out: Option<String>,
-    /// Whether something was not told, and another attempt may tell it.
+    /// Whether some check has no verdict that another attempt may give.
     unclear: bool,
-    /// Whether something of the submission's own has been under way in the section that is judged.
+    /// Whether any of the submission's own programs has run in the current section.
     has_run: bool,
 }
 
 /// Programs that did not compile.
 pub struct BuildFailure {
-    /// In one line.
+    /// How it failed, in one line.
     pub how: String,
-    /// What the compiler said, for a page.
+    /// The compiler's output, for a page.
     pub words: String,
 }
 
@@ -93,26 +93,26 @@ fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// What every check says then.
+/// What every check says if the programs did not compile.
 const DID_NOT_COMPILE: &str = "did not compile";
-/// A command may be of any length; so much of it, in characters, is told.
+/// Maximum length of the command shown, in characters: a command may be of any length.
 const MOST_HOW: usize = 400;
-/// More than this of what a compiler says, in characters, no grader reads.
+/// Maximum length of a compiler's output, in characters: no grader reads more.
 const MOST_WORDS: usize = 8 << 10;
 
 impl Replay {
-    /// Judges the submission. An error would be every submission's.
+    /// Judges the submission. An error here would affect every submission.
     ///
-    /// What an attempt could not tell may be the program's fault or the lab's: a second lab decides. Where it was
-    /// clearly the program's, there is none.
+    /// If an attempt leaves something unclear, that may be the program's fault or the lab's: a second lab decides,
+    /// unless it was clearly the program's.
     pub async fn run(&self, lab: &str) -> Result<Attempt> {
         let first = self.attempt(lab).await?;
-        if matches!(&first, Attempt::AttemptReport(AttemptReport { unclear: false, .. })) {
+        if matches!(&first, Attempt::Judged(AttemptReport { unclear: false, .. })) {
             return Ok(first);
         }
         Ok(match (first, self.attempt(lab).await?) {
-            // Once may be chance.
-            (Attempt::AttemptReport(_) | Attempt::Broke(_), Attempt::Lost(error)) => Attempt::Broke(error),
+            // A single loss may be chance.
+            (Attempt::Judged(_) | Attempt::Broke(_), Attempt::Lost(error)) => Attempt::Broke(error),
             (_, second) => second,
         })
     }
@@ -124,35 +124,35 @@ impl Replay {
         };
         cleared.or_file(|| format!("cannot clear {}", self.folder.display()))?;
         let tried = match self.build(lab).await {
-            // Nothing would hold the program: better none is run.
+            // Nothing would limit the program, so it is not run.
             Ok(Some(unlimited)) => Err(unlimited),
             Ok(None) => Ok(self.held(lab).await),
             Err(error) => Ok(Attempt::Broke(error)),
         };
         let down = self.runtime.down(lab).await;
         Ok(match (tried?, down) {
-            (Attempt::AttemptReport(_), Err(error)) => Attempt::Broke(error),
+            (Attempt::Judged(_), Err(error)) => Attempt::Broke(error),
             (tried, _) => tried,
         })
     }
 
-    /// Judges within the time that there is. What was judged until then counts also where the lab cannot be looked
-    /// at any more, as when a program has all of it.
+    /// Judges within the time limit. What was judged until then counts even if the lab can no longer be observed,
+    /// e.g. because a program uses all of its resources.
     async fn held(&self, lab: &str) -> Attempt {
-        let mut told = AttemptReport::default();
-        match timeout(self.course.within + GRACE, self.judge(lab, &mut told)).await {
-            Ok(Ok(())) => Attempt::AttemptReport(told),
+        let mut report = AttemptReport::default();
+        match timeout(self.course.within + GRACE, self.judge(lab, &mut report)).await {
+            Ok(Ok(())) => Attempt::Judged(report),
             Ok(Err(error)) => Attempt::Lost(error),
             Err(_) => {
-                self.run_out(&mut told);
-                Attempt::AttemptReport(told)
+                self.run_out(&mut report);
+                Attempt::Judged(report)
             }
         }
     }
 
-    /// Brings the lab up. Gives an error if it lacks a limit.
+    /// Brings the lab up. Returns an error inside `Ok` if the lab lacks a limit.
     async fn build(&self, lab: &str) -> Result<Option<Error>> {
-        // Also what a grading that was ended by force has left.
+        // A grading that was killed may have left one.
         self.runtime.down(lab).await?;
         let unlimited = Mutex::new(None);
         let tell = |step: Step| {
@@ -165,7 +165,7 @@ impl Replay {
         runtime::build(self.runtime.as_ref(), &self.topology()?, lab, &tell).await?;
         Ok(unlimited.into_inner().unwrap_or_default().map(|what| {
             Error::lab(what).hint(
-                "nothing would stop a program that takes all there is: grade as root, or with --runtime docker",
+                "nothing would stop a program that uses up the machine: grade as root, or with --runtime docker",
             )
         }))
     }
@@ -189,51 +189,51 @@ impl Replay {
         Ok(topology)
     }
 
-    async fn judge(&self, lab: &str, told: &mut AttemptReport) -> Result<()> {
+    async fn judge(&self, lab: &str, report: &mut AttemptReport) -> Result<()> {
         let state = self.whole(lab).await?;
         let deadline = Instant::now() + self.course.within;
-        // Built once.
+        // Only the first section builds.
         let mut build = self.manifest.build.clone();
         for rule in &self.course.sections {
-            if told.unbuilt.is_some() {
-                told.sections.push(SectionResult::unknown(rule, DID_NOT_COMPILE));
+            if report.unbuilt.is_some() {
+                report.sections.push(SectionResult::unknown(rule, DID_NOT_COMPILE));
                 continue;
             }
             let request = self.request(rule, build.take());
-            told.has_run = false;
-            let has_run = &mut told.has_run;
+            report.has_run = false;
+            let has_run = &mut report.has_run;
             let mut tell = |news: Progress<'_>| *has_run |= is_theirs(&news);
-            let report =
+            let checked =
                 check::run(&request, self.runtime.as_ref(), &state, sleep_until(deadline), &mut tell).await;
-            let report = match report {
+            let checked = match checked {
                 Err(error) if error.kind == Kind::Interrupted => {
-                    self.run_out(told);
+                    self.run_out(report);
                     break;
                 }
-                report => report?,
+                checked => checked?,
             };
-            told.unbuilt = report.build.as_ref().and_then(BuildFailure::of);
-            told.unclear |= told.unbuilt.is_none() && is_unclear(&report);
-            told.sections.push(self.judged(rule, &report, told.unbuilt.is_some()));
+            report.unbuilt = checked.build.as_ref().and_then(BuildFailure::of);
+            report.unclear |= report.unbuilt.is_none() && is_unclear(&checked);
+            report.sections.push(self.judged(rule, &checked, report.unbuilt.is_some()));
         }
-        // A lab that has lost a host, or that cannot be looked at, has told nothing.
+        // The results of a lab that has lost a host, or that cannot be observed, count for nothing.
         let state = self.whole(lab).await?;
         Session::open(self.runtime.as_ref(), &state.plan.lab).await.map(drop)
     }
 
-    /// The time of all sections is over: those that were not judged have no marks.
-    fn run_out(&self, told: &mut AttemptReport) {
+    /// Ends the attempt when the time for all sections is up: those not yet judged get no marks.
+    fn run_out(&self, report: &mut AttemptReport) {
         let most = self.course.within.as_secs();
-        let why = format!("your program was still running when its {most} s for all sections were over");
-        let judged = told.sections.len();
+        let why = format!("your program was still running when the {most} s for all sections were up");
+        let judged = report.sections.len();
         for rule in &self.course.sections[judged..] {
-            told.sections.push(SectionResult::unknown(rule, &why));
+            report.sections.push(SectionResult::unknown(rule, &why));
         }
-        if told.sections.len() > judged {
-            told.ran_out = Some(why);
+        if report.sections.len() > judged {
+            report.ran_out = Some(why);
         }
-        // Where nothing of the program's was under way, the lab or the machine was slow.
-        told.unclear |= !told.has_run;
+        // If none of the submission's programs was running, the lab or the machine was slow.
+        report.unclear |= !report.has_run;
     }
 
     fn request(&self, rule: &Rule, build: Option<String>) -> Request {
@@ -254,7 +254,7 @@ impl Replay {
         SectionResult::of(rule, report.sections.first(), &self.folder, self.course.borrowed)
     }
 
-    /// The submission's programs that count.
+    /// Returns the submission's programs that count.
     fn programs(&self) -> IndexMap<String, String> {
         let mut programs = self.manifest.programs();
         programs.retain(|name, _| self.course.programs.contains(name));
@@ -268,12 +268,12 @@ impl Replay {
     }
 }
 
-/// Whether something of the submission's own is under way from now on.
+/// Returns whether a program of the submission starts with this event.
 fn is_theirs(news: &Progress<'_>) -> bool {
     matches!(news, Progress::Building(_) | Progress::Event(_, Event { what: What::Started { .. }, .. }))
 }
 
-/// Whether something was not told. Where that is known to be the program's fault, another lab tells no more.
+/// Returns whether some check has no verdict. If that is known to be the program's fault, another lab would not help.
 fn is_unclear(report: &Report) -> bool {
     let unclear = report.sections.iter().filter(|section| section.borrowed.is_empty() && !section.own_fault);
     unclear.flat_map(|section| &section.checks).any(|check| check.verdict == Verdict::Error)

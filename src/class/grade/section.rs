@@ -1,4 +1,4 @@
-//! What came of one section of the course for one submission.
+//! The result of one section of the course for one submission.
 
 use std::path::{Path, PathBuf};
 
@@ -22,22 +22,22 @@ pub struct SectionResult {
     /// The submission's programs that turned out to be copies of netlab's own.
     #[serde(default, alias = "netlabs")]
     pub reference_programs: Vec<String>,
-    /// What listened and is no program of the submission, by the exercise's names.
+    /// What listened without being a program of the submission, by the exercise's names.
     #[serde(default, alias = "foreign")]
     pub outside_workspace: Vec<(String, String)>,
-    /// The submission's programs that turned out to be netlab's or the system's, by the exercise's names, and what
-    /// they were, as `socat`.
+    /// The submission's programs that turned out to be netlab's or the system's, by the exercise's names, with what
+    /// they were, e.g. `socat`.
     #[serde(default)]
     pub borrowed: Vec<(String, String)>,
-    /// The reports of its runs, seen from the folder of the grades.
+    /// The reports of its runs, relative to the folder of the grades.
     pub reports: Vec<PathBuf>,
-    /// How long the runs took.
+    /// How long the runs took, in milliseconds.
     pub elapsed_ms: u64,
 }
 
 impl SectionResult {
-    /// What a check of the section found. `folder` is the student's; `borrowed` says what comes of checks about a
-    /// program that is not.
+    /// Makes the result from what a check of the section found. `folder` is the student's; `borrowed` says what
+    /// happens to checks about a program that is not the student's own.
     pub(super) fn of(rule: &Rule, found: Option<&check::Section>, folder: &Path, borrowed: Borrowed) -> Self {
         let refused = if borrowed == Borrowed::Refuse { found.map(|s| s.borrowed.as_slice()) } else { None };
         let result = |id: &str| {
@@ -53,11 +53,11 @@ impl SectionResult {
             reference_programs: found.map(|section| section.reference_programs.clone()).unwrap_or_default(),
             outside_workspace: found.map(|section| section.outside_workspace.clone()).unwrap_or_default(),
             borrowed: found.map(|section| section.borrowed.clone()).unwrap_or_default(),
-            ..Self::with(rule, |id| result(id).ok_or("netlab.yaml names no program that it could judge"))
+            ..Self::with(rule, |id| result(id).ok_or("netlab.yaml names no program for it to judge"))
         }
     }
 
-    /// Nothing could be told of it.
+    /// Makes the result of a section about which nothing is known.
     pub(super) fn unknown(rule: &Rule, why: &str) -> Self {
         Self::with(rule, |_| Err(why))
     }
@@ -79,13 +79,13 @@ impl SectionResult {
         }
     }
 
-    /// Of all its checks together.
+    /// Returns the verdict of all its checks together.
     pub fn verdict(&self) -> Verdict {
         Verdict::of_all(self.checks.iter().map(|check| check.verdict))
     }
 }
 
-/// The check, which fails whatever came of it if it is about a program that was borrowed.
+/// Returns the check's result, turned into a fail if the check is about a borrowed program.
 fn refuse(rule: &Rule, check: CheckResult, borrowed: &[(String, String)]) -> CheckResult {
     let about =
         rule.template.exercise.checks.iter().find(|c| c.id == check.id).and_then(|c| c.about.as_ref());
@@ -101,7 +101,7 @@ fn refuse(rule: &Rule, check: CheckResult, borrowed: &[(String, String)]) -> Che
     }
 }
 
-/// What is told of borrowed programs.
+/// Describes borrowed programs.
 pub fn not_their_own<'w>(what: impl IntoIterator<Item = &'w String>) -> String {
     let names: Vec<&str> = what.into_iter().map(String::as_str).collect();
     format!("not the student's own: {}", names.join(", "))

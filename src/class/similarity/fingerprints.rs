@@ -8,13 +8,13 @@ use std::{
 
 use super::tokens::Token;
 
-/// Parts shorter than this, in tokens, leave no fingerprint: some two lines.
+/// Parts shorter than this, in tokens, leave no fingerprint: about two lines.
 const SHORTEST: usize = 16;
-/// Of so many neighbours, one at least is kept: a part of `SHORTEST + WINDOW - 1` tokens that two programs
+/// Of this many neighbours, at least one is kept: so a part of `SHORTEST + WINDOW - 1` tokens that two programs
 /// share is found in both.
 const WINDOW: usize = 5;
 
-/// A fingerprint: of which tokens, and on which lines they stand.
+/// A fingerprint: the hash of some tokens, and their first and last line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     pub hash: u64,
@@ -22,12 +22,12 @@ pub struct Fingerprint {
     pub to: usize,
 }
 
-/// The program's fingerprints in their order, made as they are asked for.
+/// Returns the program's fingerprints in order, computed on demand.
 pub fn fingerprints<'t>(tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = Fingerprint> {
     winnow(all(tokens))
 }
 
-/// The fingerprint of every part of [`SHORTEST`] tokens.
+/// Returns the fingerprint of every part of [`SHORTEST`] tokens.
 fn all<'t>(mut tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = Fingerprint> {
     let mut part: VecDeque<Token<'t>> = tokens.by_ref().take(SHORTEST - 1).collect();
     tokens.map(move |token| {
@@ -38,7 +38,7 @@ fn all<'t>(mut tokens: impl Iterator<Item = Token<'t>>) -> impl Iterator<Item = 
     })
 }
 
-/// The smallest of every [`WINDOW`] neighbours, each once; of fewer than that, the smallest.
+/// Returns the smallest of every [`WINDOW`] neighbours, each once; of fewer in total, the smallest.
 fn winnow(mut all: impl Iterator<Item = Fingerprint>) -> impl Iterator<Item = Fingerprint> {
     let mut window: VecDeque<(usize, Fingerprint)> = VecDeque::new();
     let (mut came, mut last, mut ended) = (0, None, false);
@@ -46,7 +46,7 @@ fn winnow(mut all: impl Iterator<Item = Fingerprint>) -> impl Iterator<Item = Fi
         while !ended {
             match all.next() {
                 Some(print) => window.push_back((came, print)),
-                // The only window, and not a whole one.
+                // The only window, and an incomplete one.
                 None if came < WINDOW => ended = true,
                 None => return None,
             }
@@ -57,7 +57,7 @@ fn winnow(mut all: impl Iterator<Item = Fingerprint>) -> impl Iterator<Item = Fi
             if window.len() < WINDOW && !ended {
                 continue;
             }
-            // The last one of the smallest, so that neighbouring windows choose the same.
+            // The last of several smallest, so that neighbouring windows choose the same.
             let smallest = window.iter().rev().min_by_key(|(_, print)| print.hash).copied();
             if let Some((at, print)) = smallest.filter(|(at, _)| last != Some(*at)) {
                 last = Some(at);
@@ -69,7 +69,7 @@ fn winnow(mut all: impl Iterator<Item = Fingerprint>) -> impl Iterator<Item = Fi
 }
 
 fn print(tokens: &VecDeque<Token<'_>>) -> Fingerprint {
-    // With the same keys always, so that one run's fingerprints are another one's.
+    // Always with the same keys, so that fingerprints of different runs are comparable.
     let mut hasher = DefaultHasher::new();
     for token in tokens {
         token.form.hash(&mut hasher);
@@ -82,7 +82,7 @@ fn print(tokens: &VecDeque<Token<'_>>) -> Fingerprint {
 mod tests {
     use super::*;
 
-    /// What winnowing is, in the fewest words.
+    /// Winnowing, written as simply as possible.
     fn naive(all: &[Fingerprint]) -> Vec<Fingerprint> {
         let mut kept: Vec<usize> = Vec::new();
         for (start, window) in all.windows(WINDOW.min(all.len().max(1))).enumerate() {

@@ -1,4 +1,4 @@
-//! Where two submissions share something, as lines of their files.
+//! Finds the lines that two submissions share.
 
 use std::{
     collections::HashMap,
@@ -9,17 +9,17 @@ use serde::Serialize;
 
 use crate::class::similarity::fingerprints::Fingerprint;
 
-/// Places of a pair that are told.
+/// Maximum number of places reported for a pair.
 const MOST: usize = 5;
-/// Two parts with so many fingerprints or fewer between them are one.
+/// Two parts with at most this many fingerprints between them are one part.
 const GAP: u32 = 4;
 
 /// A part that two submissions share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// In the one.
+    /// Its lines in one.
     pub a: Span,
-    /// In the other one.
+    /// Its lines in the other.
     pub b: Span,
 }
 
@@ -46,15 +46,15 @@ impl Span {
     }
 }
 
-/// Where each fingerprint of a submission is, to be looked up.
+/// An index of where each fingerprint of a submission is.
 pub struct Index<'w> {
     files: &'w [(PathBuf, Vec<Fingerprint>)],
-    /// The numbers of a file and of a fingerprint in it, in their order.
+    /// By hash: the numbers of a file and of a fingerprint in it, in order.
     places: HashMap<u64, Vec<(u32, u32)>>,
 }
 
 impl<'w> Index<'w> {
-    /// Of these files.
+    /// Builds the index of these files.
     pub fn new(files: &'w [(PathBuf, Vec<Fingerprint>)]) -> Self {
         let mut places: HashMap<u64, Vec<(u32, u32)>> = HashMap::new();
         for (file, (_, fingerprints)) in (0..).zip(files) {
@@ -75,21 +75,20 @@ impl<'w> Index<'w> {
     }
 }
 
-/// The first of some places that is near another one. They may be many, of a pattern that comes again and
-/// again: so it is looked up.
+/// Returns the first place that is near another one. A repeated pattern has many places, hence the binary search.
 fn near(places: &[(u32, u32)], (file, at): (u32, u32)) -> Option<(u32, u32)> {
     let first = places.partition_point(|place| *place < (file, at.saturating_sub(GAP)));
     places.get(first).copied().filter(|place| *place <= (file, at.saturating_add(GAP)))
 }
 
-/// A part that both have, up to a fingerprint of the one and its twin in the other one.
+/// A part that both have so far, up to a fingerprint in one and its twin in the other.
 struct Part {
     place: Place,
     last: u32,
     twin: (u32, u32),
 }
 
-/// The longest parts of these files that are in the index, too.
+/// Returns the longest parts of these files that are also in the index.
 pub fn of(a: &[(PathBuf, Vec<Fingerprint>)], b: &Index<'_>) -> Vec<Place> {
     let mut places = Vec::new();
     for (file, fingerprints) in a {
@@ -122,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// The same by looking at each pair of fingerprints.
+    /// Does the same by comparing every pair of fingerprints.
     fn naive(a: &[(PathBuf, Vec<Fingerprint>)], b: &[(PathBuf, Vec<Fingerprint>)]) -> Vec<Place> {
         let twins = |print: &Fingerprint| {
             let all = b.iter().flat_map(|(file, fingerprints)| {
@@ -154,7 +153,7 @@ mod tests {
         places
     }
 
-    /// A few files of fingerprints of a few kinds, so that they come again and again.
+    /// A few files with few kinds of fingerprints, so that they repeat.
     fn files() -> impl Strategy<Value = Vec<(PathBuf, Vec<Fingerprint>)>> {
         let file = (1_u64..12).prop_flat_map(|kinds| vec(0..kinds, 0..40));
         vec(file, 0..4).prop_map(|files| {

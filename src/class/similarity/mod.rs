@@ -1,10 +1,10 @@
-//! Submissions that share large parts: a place to look, and no verdict.
+//! Finds submissions that share large parts. That is a reason to look, not a verdict.
 //!
 //! Programs are compared by fingerprints of their tokens, chosen by winnowing (Schleimer, Wilkerson,
-//! Aiken: *Winnowing: local algorithms for document fingerprinting*, SIGMOD 2003). Names, numbers, texts,
-//! comments and layout make no difference. What students were given counts for nobody. Nor does what most of a
-//! large class has, but it is told how much of each that is, and who has the same files: when many copy from one,
-//! most of the class has it.
+//! Aiken: *Winnowing: local algorithms for document fingerprinting*, SIGMOD 2003). Names, numbers, strings,
+//! comments and layout make no difference. Code that students were given is ignored. So is code that most of
+//! a large class shares; since that may also mean that many copied from one, the result says how much of each
+//! submission it is, and which files are identical in several.
 
 mod fingerprints;
 mod matches;
@@ -26,19 +26,19 @@ use fingerprints::{Fingerprint, fingerprints};
 
 pub use matches::{Place, Span};
 
-/// In a class of at least so many, what more than half have is what everybody writes.
+/// In a class of at least this many, code that more than half of them have is code that everybody writes.
 const CLASS: usize = 6;
-/// Fewer fingerprints than these in common, some twenty lines, are chance.
+/// Fewer fingerprints in common than this, about twenty lines, are chance.
 const FEWEST: usize = 12;
-/// So many fingerprints of a submission are compared, of about 20,000 lines. More than that nobody writes by
-/// hand, and a class would wait for whoever hands it in.
+/// Maximum number of fingerprints compared per submission, from about 20,000 lines. Nobody writes more by hand, and
+/// one long submission must not hold up the class.
 const MOST_PRINTS: usize = 1 << 16;
-/// So many fingerprints are looked at to find those, where the rest is what students were given.
+/// Maximum number of fingerprints examined to find those, if the others are of code that students were given.
 const MOST_LOOKED_AT: usize = 1 << 20;
-/// So many pairs are told.
+/// Maximum number of pairs reported.
 const MOST_PAIRS: usize = 1000;
 
-/// The sources of what students are to write themselves, as netlab has them.
+/// Netlab's own sources of the programs that students are to write.
 const REFERENCE: [(&str, &str); 9] = [
     ("tcpechod/main.rs", include_str!("../../bin/tcpechod/main.rs")),
     ("tcpechod/options.rs", include_str!("../../bin/tcpechod/options.rs")),
@@ -56,11 +56,11 @@ const REFERENCE: [(&str, &str); 9] = [
 pub struct Pair {
     /// One of them.
     pub a: String,
-    /// The other one.
+    /// The other.
     pub b: String,
-    /// How much of the smaller one is in the other one, from 0 to 1.
+    /// How much of the smaller one is in the other, from 0 to 1.
     pub share: f64,
-    /// Where to look, the longest part first.
+    /// Where to look, longest part first.
     pub places: Vec<Place>,
 }
 
@@ -69,18 +69,18 @@ pub struct Pair {
 pub struct Alike {
     /// The pairs that share a large part, the most alike first.
     pub pairs: Vec<Pair>,
-    /// Whole files that several have, also where most of the class has them.
+    /// Files that are identical in several submissions, even in most of the class.
     pub copies: Vec<Copied>,
-    /// How much of each submission was not compared because most of the class has it.
+    /// How much of each submission was not compared because most of the class has the same.
     pub common: Vec<Common>,
-    /// Whose work is so long that only its beginning was compared.
+    /// Submissions so long that only their beginning was compared.
     pub cut: Vec<String>,
-    /// How many pairs more there are, less alike than those.
+    /// How many further pairs there are, less alike than those.
     pub more: usize,
 }
 
 impl Alike {
-    /// As the JSON of grades has it.
+    /// Returns the form used in the JSON of grades.
     pub fn to_json(&self) -> serde_json::Value {
         let Self { pairs, copies, common, cut, more } = self;
         serde_json::json!({"alike": pairs, "copies": copies, "common": common, "cut": cut, "more_alike": more})
@@ -90,7 +90,7 @@ impl Alike {
 /// A file that several submissions have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Copied {
-    /// Who has it, and what it is called there.
+    /// The students that have it, with its name there.
     #[serde(serialize_with = "named")]
     pub by: Vec<(String, PathBuf)>,
 }
@@ -99,16 +99,16 @@ fn named<S: serde::Serializer>(by: &[(String, PathBuf)], to: S) -> std::result::
     to.collect_seq(by.iter().map(|(who, path)| (who, path.to_string_lossy())))
 }
 
-/// What most of the class has, of one submission.
+/// The part of one submission that most of the class shares.
 #[derive(Clone, Debug, Serialize)]
 pub struct Common {
-    /// Whose it is.
+    /// The student.
     pub who: String,
-    /// How much of it, from 0 to 1.
+    /// The share of the submission, from 0 to 1.
     pub share: f64,
 }
 
-/// The fingerprints of what students were given, which count for nobody.
+/// The fingerprints of the code that students were given, which is ignored.
 #[derive(Debug, Default)]
 pub struct Given(HashSet<u64>);
 
@@ -126,22 +126,22 @@ impl Given {
 pub struct Work {
     name: String,
     files: Vec<(PathBuf, Vec<Fingerprint>)>,
-    /// How many fingerprints may still be kept, and how many looked at.
+    /// How many more fingerprints may be kept, and how many examined.
     room: (usize, usize),
-    /// The first file that not all was kept of, if there is one.
+    /// The first file of which not everything was kept, if there is one.
     cut: Option<usize>,
 }
 
 impl Work {
-    /// The programs in a folder, but for what was given.
+    /// Reads the programs in a folder, except for code that was given.
     pub fn read(name: &str, folder: &Path, given: &Given) -> Result<Self> {
         let mut work = Self::new(name);
         each_program(folder, |name, text| work.add(name, text, given))?;
         Ok(work)
     }
 
-    /// netlab's own programs, which anybody can find and hand in.
-    fn netlabs(given: &Given) -> Self {
+    /// Returns netlab's own programs, which anybody can find and hand in.
+    fn of_netlab(given: &Given) -> Self {
         let mut work = Self::new("netlab's own programs");
         for (name, text) in REFERENCE {
             work.add(name.into(), text, given);
@@ -171,7 +171,7 @@ impl Work {
         self.files.push((name, kept));
     }
 
-    /// The files that all is known of.
+    /// Returns the files of which everything was kept.
     fn whole(&self) -> &[(PathBuf, Vec<Fingerprint>)] {
         &self.files[..self.cut.unwrap_or(self.files.len())]
     }
@@ -195,20 +195,20 @@ fn each_program(folder: &Path, mut take: impl FnMut(PathBuf, &str)) -> Result<()
     Ok(())
 }
 
-/// What the class shares: the pairs that share at least so much, and whole files; netlab's own programs may be
-/// one of a pair.
+/// Compares a class: finds the pairs that share at least the part `least` (from 0 to 1), and identical files.
+/// Netlab's own programs may be one of a pair.
 pub fn compare(mut works: Vec<Work>, given: &Given, least: f64) -> Alike {
     let cut = works.iter().filter(|work| work.cut.is_some()).map(|work| work.name.clone()).collect();
     let copies = copies(&works);
     let everybodys = everybodys(&works);
     let common = works.iter().filter_map(|work| common(work, &everybodys)).collect();
-    works.push(Work::netlabs(given));
+    works.push(Work::of_netlab(given));
     works.iter_mut().for_each(|work| work.without(&everybodys));
     let (pairs, more) = pairs(&works, least);
     Alike { pairs, copies, common, cut, more }
 }
 
-/// The pairs that are the most alike, and how many more there are.
+/// Returns the most alike pairs, and how many more there are.
 fn pairs(works: &[Work], least: f64) -> (Vec<Pair>, usize) {
     let mut alike = shares(works);
     alike.retain(|(.., share)| *share >= least);
@@ -224,9 +224,9 @@ fn pairs(works: &[Work], least: f64) -> (Vec<Pair>, usize) {
     (alike.into_iter().map(pair).collect(), more)
 }
 
-/// How much of the smaller one each two share, where that is more than chance.
+/// Returns how much of the smaller one each two share, if that is more than chance.
 ///
-/// Counted by going through the fingerprints once, as most pairs have none in common.
+/// Goes through the fingerprints once, because most pairs have none in common.
 fn shares(works: &[Work]) -> Vec<(usize, usize, f64)> {
     let mut sizes = Vec::new();
     let mut owned: Vec<(u64, usize)> = Vec::new();
@@ -250,7 +250,7 @@ fn shares(works: &[Work]) -> Vec<(usize, usize, f64)> {
     counts.into_iter().filter(|(_, shared)| *shared >= FEWEST).map(share).collect()
 }
 
-/// The files that several have from beginning to end.
+/// Returns the files that are identical in several submissions.
 fn copies(works: &[Work]) -> Vec<Copied> {
     let mut owners: BTreeMap<Vec<u64>, Vec<(String, PathBuf)>> = BTreeMap::new();
     for work in works {
@@ -259,7 +259,7 @@ fn copies(works: &[Work]) -> Vec<Copied> {
         {
             let hashes = fingerprints.iter().map(|print| print.hash).collect();
             let by = owners.entry(hashes).or_default();
-            // Twice in one submission is nobody's copy.
+            // The same file twice in one submission is not a copy.
             if by.last().is_none_or(|(last, _)| *last != work.name) {
                 by.push((work.name.clone(), name.clone()));
             }
@@ -271,7 +271,7 @@ fn copies(works: &[Work]) -> Vec<Copied> {
     copies
 }
 
-/// How much of the work is everybody's, if anything.
+/// Returns how much of the work everybody has, if anything.
 fn common(work: &Work, everybodys: &HashSet<u64>) -> Option<Common> {
     let own = work.hashes();
     let common = own.intersection(everybodys).count();
@@ -279,7 +279,7 @@ fn common(work: &Work, everybodys: &HashSet<u64>) -> Option<Common> {
     (common > 0).then(|| Common { who: work.name.clone(), share })
 }
 
-/// What more than half of a large class has.
+/// Returns the fingerprints that more than half of a large class has.
 fn everybodys(works: &[Work]) -> HashSet<u64> {
     if works.len() < CLASS {
         return HashSet::new();
@@ -300,7 +300,7 @@ mod tests {
 
     use super::*;
 
-    /// A program of `n` functions that no other `seed` makes.
+    /// Returns a program of `n` functions, different for each `seed`.
     fn program(seed: usize, n: usize) -> String {
         let signs = ["+", "-", "*", "/", "%", "&", "|", "^"];
         let line = |i: usize| {
@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(all, by);
     }
 
-    /// So many tokens, in an order that no other `seed` makes.
+    /// Returns `n` tokens, in a different order for each `seed`.
     fn signs(seed: usize, n: usize) -> String {
         let mut state = seed;
         let next = |_| {
@@ -405,7 +405,7 @@ mod tests {
         (0..n).map(next).collect()
     }
 
-    /// 64 tokens, again and again.
+    /// Returns 64 tokens, repeated.
     fn pattern(length: usize) -> String {
         signs(0, 64).repeat(length / 64)
     }

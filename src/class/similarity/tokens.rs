@@ -1,15 +1,15 @@
-//! A program as tokens, in which names, numbers, texts, comments and layout make no difference.
+//! Splits a program into tokens, in which names, numbers, strings, comments and layout make no difference.
 
 use std::path::Path;
 
-/// A token: its normal form, and the line it stands on, counted from 1.
+/// A token: its normal form, and its line, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'t> {
     pub form: &'t str,
     pub line: usize,
 }
 
-/// How a language writes what does not count.
+/// How a language writes comments and strings.
 #[derive(Clone, Copy)]
 struct Language {
     line_comments: &'static [&'static str],
@@ -23,13 +23,13 @@ const RUST: Language = Language { line_comments: &["//"], block_comments: &[("/*
 const PYTHON: Language =
     Language { line_comments: &["#"], block_comments: &[], quotes: &["\"\"\"", "'''", "\"", "'"] };
 
-/// Words that are no names, in the languages that one meets here. They keep their form.
+/// Keywords of the languages that occur here. They keep their form.
 const WORDS: &str = " if else for while do switch case default break continue return goto struct union enum \
     typedef static const extern sizeof int char long short unsigned signed float double void def class try \
     except finally with as import from lambda yield in is not and or fn let mut match loop impl trait pub use \
     mod move unsafe throw catch new func go defer ";
 
-/// The tokens of a program, one after the other; none if the file is no program.
+/// Returns the tokens of a program; none if the file is not a program.
 pub fn of<'t>(name: &Path, text: &'t str) -> impl Iterator<Item = Token<'t>> {
     let language = match name.extension().and_then(|e| e.to_str()) {
         Some("c" | "h" | "cc" | "cpp" | "cxx" | "hpp" | "java" | "go" | "js" | "ts" | "cs" | "kt") => {
@@ -63,7 +63,7 @@ impl<'t> Iterator for Lexer<'t> {
 }
 
 impl<'t> Lexer<'t> {
-    /// Passes over what comes next. Gives its normal form if it is a token.
+    /// Moves past the next piece of text, and returns its normal form if it is a token.
     fn step(&mut self) -> Option<&'t str> {
         let (rest, language) = (self.rest, self.language);
         if language.line_comments.iter().any(|sign| rest.starts_with(sign)) {
@@ -107,7 +107,7 @@ impl<'t> Lexer<'t> {
     }
 }
 
-/// The length of a text up to its closing quote and with it. One that never closes ends with its line.
+/// Returns the length of a string including its closing quote. One that is never closed ends with its line.
 fn quoted(text: &str, quote: &str) -> usize {
     let mut at = 0;
     while at < text.len() {

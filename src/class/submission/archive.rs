@@ -1,4 +1,4 @@
-//! Reads archives that anybody may have made.
+//! Unpacks archives that anybody may have made.
 
 use std::{
     fs::File,
@@ -19,45 +19,45 @@ use crate::{
     error::Context,
 };
 
-/// What an archive may hold besides what lands, in bytes: headers, and a run's evidence and capture.
+/// What an archive may hold besides what is extracted, in bytes: headers, and a run's evidence and capture.
 const BESIDES: u64 = 128 << 20;
-/// A manifest is not longer than this, in bytes.
+/// Maximum length of a manifest, in bytes.
 const LONGEST_MANIFEST: u64 = 1 << 20;
 
 /// Endings of archives that can be read.
 const READ: [&str; 4] = [".tar.gz", ".tgz", ".tar", ".zip"];
-/// Endings of what else people pack with, longer ones first.
+/// Endings of other archives that people make, longer ones first.
 const UNREAD: [&str; 14] = [
     ".tar.xz", ".tar.bz2", ".tar.zst", ".tar.lz", ".txz", ".tbz2", ".tbz", ".rar", ".7z", ".gz", ".xz",
     ".bz2", ".zst", ".lz",
 ];
 
-/// Which files of an archive land.
+/// Which files of an archive are extracted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
     /// All of them.
     All,
-    /// Sources.
+    /// Only sources.
     Sources,
 }
 
-/// Whether a file is named as an archive that can be read.
+/// Returns whether a file is named like an archive that can be read.
 pub fn is_archive(path: &Path) -> bool {
     stem(path).is_some()
 }
 
-/// The name of an archive without its ending; none if it is no archive's.
+/// Returns the name of an archive without its ending; `None` if it is not an archive.
 pub fn stem(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
     without(name, &READ).map(|(stem, _)| stem)
 }
 
-/// The name of an archive of a kind that is not read, without its ending, and that ending.
+/// Splits the name of an archive of an unsupported kind into its stem and its ending.
 pub fn unread(name: &str) -> Option<(&str, &'static str)> {
     if without(name, &READ).is_some() { None } else { without(name, &UNREAD) }
 }
 
-/// The name without the first of these endings that it has, in capitals or not.
+/// Returns the name without the first of these endings that it has, and the ending; case does not matter.
 fn without<'n>(name: &'n str, endings: &[&'static str]) -> Option<(&'n str, &'static str)> {
     endings.iter().find_map(|end| {
         let (stem, own) = name.split_at_checked(name.len().checked_sub(end.len())?)?;
@@ -65,7 +65,7 @@ fn without<'n>(name: &'n str, endings: &[&'static str]) -> Option<(&'n str, &'st
     })
 }
 
-/// Unpacks an archive by what its first bytes say it is. Gives the manifest, if there is one.
+/// Unpacks an archive, whose kind follows from its first bytes. Returns the manifest, if there is one.
 pub fn unpack(
     path: &Path,
     extractor: &mut Extractor<'_>,
@@ -76,7 +76,7 @@ pub fn unpack(
     unpack_from(path, BufReader::new(file), extractor, most, which)
 }
 
-/// The same of an archive that is open already.
+/// Like [`unpack`], for an archive that is already open.
 pub fn unpack_from(
     path: &Path,
     mut file: impl BufRead + Seek,
@@ -94,7 +94,7 @@ pub fn unpack_from(
             untar(Bounded::new(file, most), extractor, which)
         }
         _ => Err(Error::usage(format!("{} is neither tar, tar.gz nor zip", name_of(path)))
-            .hint("`netlab submit` makes an archive that can be read")),
+            .hint("`netlab submit` makes a valid archive")),
     }
 }
 
@@ -102,10 +102,10 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Gives at most so much and then an error, because a few bytes can unpack to any number.
+/// A reader that returns at most a number of bytes and then an error, because a few bytes can unpack to any number.
 struct Bounded<R> {
     from: R,
-    /// None once there was more.
+    /// How many bytes are left; `None` once there were too many.
     left: Option<u64>,
 }
 
@@ -123,17 +123,17 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// An archive that cannot be read any further, in our words: a library has its own for a bad number in a header.
+/// Returns the error for a damaged archive, in our own words instead of the library's.
 fn damaged(error: &io::Error) -> Error {
     let why = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it ends too early",
-        _ => "a header, a checksum or what is packed is wrong",
+        _ => "a header, a checksum or the compressed data is wrong",
     };
     Error::usage(format!("the archive is damaged: {why}"))
         .hint("make it again, and compare it with what arrived")
 }
 
-/// What an archive holds, whose damage is told in our words, too.
+/// The content of an archive; damage in it is also reported in our own words.
 struct Content<R>(R);
 
 impl<R: Read> Read for Content<R> {
@@ -170,7 +170,7 @@ fn untar_bounded(from: impl Read, extractor: &mut Extractor<'_>, which: Which) -
         let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
         match kind {
             tar::EntryType::Regular | tar::EntryType::Continuous => {
-                // When a submission came is of interest, when its files were made is not.
+                // When a submission arrived matters; when its files were made does not.
                 let seconds = header.mtime().ok().filter(|_| which == Which::All);
                 let modified =
                     seconds.and_then(|n| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(n)));
@@ -189,7 +189,7 @@ fn untar_bounded(from: impl Read, extractor: &mut Extractor<'_>, which: Which) -
     Ok(manifest)
 }
 
-/// Whether the name alone says that it is none of the files to land, whatever it is the name of.
+/// Returns whether the name alone, whatever it is the name of, rules a file out.
 fn is_beside(name: &Path, which: Which) -> bool {
     which == Which::Sources && !is_source(name, &[]) && !is_manifest(name)
 }
@@ -210,7 +210,8 @@ fn in_words(kind: tar::EntryType) -> &'static str {
 
 fn no_plain_file(name: &Path, kind: &str) -> Error {
     let name = name.to_string_lossy();
-    Error::usage(format!("{} is {kind}", name.escape_debug())).hint("only plain files and folders are taken")
+    Error::usage(format!("{} is {kind}", name.escape_debug()))
+        .hint("only regular files and folders are accepted")
 }
 
 fn unzip(from: impl Read + Seek, extractor: &mut Extractor<'_>, which: Which) -> Result<Option<Manifest>> {
@@ -218,7 +219,7 @@ fn unzip(from: impl Read + Seek, extractor: &mut Extractor<'_>, which: Which) ->
     let mut archive = zip::ZipArchive::new(from).map_err(unreadable)?;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(unreadable)?;
-        // Some programs write names as their system has them, against the format's rules.
+        // Some programs use their system's separators, against the rules of the format.
         let name = entry.name().map_err(unreadable)?.replace('\\', "/");
         let is_folder = name.ends_with('/');
         let name = Path::new(&name);
@@ -227,7 +228,7 @@ fn unzip(from: impl Read + Seek, extractor: &mut Extractor<'_>, which: Which) ->
         }
         let mode = entry.unix_mode().unwrap_or(0);
         let modified = entry.last_modified().and_then(time_of);
-        // The type of file, as stat(2) has it; systems without such types leave it zero.
+        // The file type as in stat(2); systems without such types leave it zero.
         let taken = match mode & 0o170_000 {
             _ if is_folder => extractor.folder(name),
             0 | 0o100_000 => {
@@ -243,7 +244,7 @@ fn unzip(from: impl Read + Seek, extractor: &mut Extractor<'_>, which: Which) ->
     Ok(manifest)
 }
 
-/// A zip that cannot be read any further.
+/// Returns the error for a zip that cannot be read any further.
 fn unreadable(error: zip::result::ZipError) -> Error {
     use zip::result::ZipError;
     match error {
@@ -251,15 +252,15 @@ fn unreadable(error: zip::result::ZipError) -> Error {
             Error::usage("the archive is encrypted").hint("hand it in without a password")
         }
         ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
-            Error::usage("the archive is packed in a way that is not read")
-                .hint("an ordinary .zip or .tar.gz is")
+            Error::usage("the archive is packed in an unsupported way")
+                .hint("hand in an ordinary .zip or .tar.gz")
         }
         ZipError::Io(error) => damaged(&error),
         _ => damaged(&io::ErrorKind::InvalidData.into()),
     }
 }
 
-/// A zip's times have no zone; they are taken to be this machine's.
+/// Converts a time in a zip, which has no time zone; this machine's is assumed.
 fn time_of(time: zip::DateTime) -> Option<SystemTime> {
     let part = |n: u8| i8::try_from(n).ok();
     let year = i16::try_from(time.year()).ok()?;
@@ -281,7 +282,7 @@ fn take(
     if which == Which::Sources && !is_source(entry.name, &first) {
         if is_manifest(entry.name) {
             let text = first.chain(entry.content).take(LONGEST_MANIFEST);
-            // Made by anyone: one that cannot be understood is as good as none.
+            // Anybody may have made it; an unreadable one is ignored.
             *manifest = serde_json::from_reader(text).ok();
         }
         return Ok(());

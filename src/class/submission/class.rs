@@ -1,7 +1,7 @@
 //! A class: the submissions in a folder, or in the zip of a learning platform.
 //!
-//! Moodle names what a student hands in `Surname Name_12345_assignsubmission_file_`, as a folder or as the
-//! beginning of each file's name. What has one number is one submission.
+//! Moodle names what a student hands in `Surname Name_12345_assignsubmission_file_`, as a folder or at the
+//! start of each file's name. Everything with the same number is one submission.
 
 use std::{
     collections::BTreeMap,
@@ -26,18 +26,18 @@ use crate::{
     workspace::MANIFEST,
 };
 
-/// Between the number of a submission and the file's own name.
+/// What stands between the number of a submission and the file's own name.
 const MOODLE: &str = "_assignsubmission_";
 
-/// The file that marks a folder of grades, which is nobody's submission.
+/// The file that marks a folder of grades, which is not a submission.
 pub const GRADES: &str = ".netlab-grades";
 
-/// Everything that was handed in.
+/// The submissions of a class.
 #[derive(Debug)]
 pub struct Class {
-    /// By the students' names.
+    /// In the order of the students' names.
     pub submissions: Vec<Submission>,
-    /// Names in the folder that are nobody's submission.
+    /// Names in the folder that are not submissions.
     pub skipped: Vec<String>,
     _unpacked: Option<Scratch>,
 }
@@ -45,20 +45,20 @@ pub struct Class {
 /// What one student has handed in.
 #[derive(Clone, Debug)]
 pub struct Submission {
-    /// Whose it is.
+    /// The student's name.
     pub student: String,
-    /// The learning platform's number of it.
+    /// Its number on the learning platform.
     pub number: Option<String>,
-    /// A name for files, no other submission of the class has it.
+    /// A file name that is unique in the class.
     pub key: String,
-    /// When it arrived: the time of the file, as the platform or the file system has it.
+    /// When it arrived: the time of the file, from the platform or the file system.
     pub received: Option<Timestamp>,
-    /// Files that are too long for a class, and so not in it.
+    /// Files that were left out because they are too long for a class.
     pub left_out: Vec<PathBuf>,
     place: Result<Place, String>,
 }
 
-/// Where a submission is.
+/// The files of a submission.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     Archive(PathBuf),
@@ -68,22 +68,21 @@ pub(super) enum Place {
 /// A file or a folder of a submission.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// What it is called in the submission; nothing for a folder that is the submission.
+    /// Its name in the submission; empty for a folder that is the submission.
     name: PathBuf,
     path: PathBuf,
 }
 
 impl Class {
-    /// Reads what is in a folder, or in a zip of such a folder. If the grades' own folder is in there, it is nobody's
-    /// submission.
+    /// Reads a folder of submissions, or a zip of one. The folder of the grades may be in it and is skipped.
     pub fn open(path: &Path, grades: &Path) -> Result<Self> {
         scratch::sweep();
         if path.is_dir() {
             return Self::read(path, None, Some(grades));
         }
         if !archive::is_archive(path) {
-            return Err(Error::usage(format!("{} is no folder and no archive", path.display()))
-                .hint("name a folder of submissions, or the zip that the learning platform gives"));
+            return Err(Error::usage(format!("{} is neither a folder nor an archive", path.display()))
+                .hint("name a folder of submissions, or the zip from the learning platform"));
         }
         let unpacked = Scratch::new()?;
         let mut extractor = Extractor::of_class(unpacked.path());
@@ -93,7 +92,8 @@ impl Class {
         Ok(Self { _unpacked: Some(unpacked), ..class })
     }
 
-    /// `missing` says what of a class that was unpacked now is not in the folder, `grades` where the grades are.
+    /// Reads a folder of submissions. `missing` says what was not extracted, if the class was unpacked just now;
+    /// `grades` is the folder of the grades.
     fn read(folder: &Path, missing: Option<&Missing>, grades: Option<&Path>) -> Result<Self> {
         let what = || format!("cannot read {}", folder.display());
         let root = folder.canonicalize().or_usage(what)?;
@@ -118,7 +118,7 @@ impl Class {
             }
         }
         if groups.is_empty() {
-            return Err(Error::usage(format!("no submission in {}", folder.display()))
+            return Err(Error::usage(format!("no submissions in {}", folder.display()))
                 .hint("a submission is an archive (.tar.gz, .tar, .zip) or a folder"));
         }
         let mut keys = BTreeMap::new();
@@ -129,7 +129,7 @@ impl Class {
 }
 
 impl Submission {
-    /// Its sources. An error is the student's: what was handed in cannot be taken, and why.
+    /// Opens its sources. An error says why what the student handed in cannot be used.
     pub fn open(&self) -> Result<Sources> {
         match &self.place {
             Ok(place) => Sources::open(place),
@@ -138,7 +138,7 @@ impl Submission {
     }
 }
 
-/// What belongs to one student.
+/// Everything that belongs to one student.
 struct Group {
     student: String,
     number: Option<String>,
@@ -148,7 +148,7 @@ struct Group {
 }
 
 impl Group {
-    /// What is at that path, if it is, or is of, a submission.
+    /// Returns the submission, or part of one, at this path; `None` if it is something else.
     fn of(name: &str, path: &Path) -> Option<Self> {
         if is_hidden(name) {
             return None;
@@ -163,7 +163,7 @@ impl Group {
                 (archive::stem(Path::new(name)).or_else(unread)?, None, Some(name))
             }
         };
-        // What a student has written into a box is no file.
+        // Text that a student typed on the platform is not a file.
         let own = own.map(|own| {
             if folder {
                 ""
@@ -174,12 +174,12 @@ impl Group {
             }
         });
         let parts = own.into_iter().map(|own| Part { name: own.into(), path: path.to_owned() }).collect();
-        // A name goes to terminals, pages and tables, and is to show there as what it is.
+        // Names are shown on terminals, pages and in tables, so they must not contain controls.
         let student = visible(student);
         Some(Self { student, number, parts, fault: None, left_out: Vec::new() })
     }
 
-    /// Remembers what of this entry of the class is missing.
+    /// Notes what is missing of this entry of the class.
     fn miss(&mut self, entry: &Path, missing: Option<&Missing>) {
         let Some(missing) = missing else { return };
         self.fault = missing.faults.get(entry).cloned().or(self.fault.take());
@@ -192,7 +192,7 @@ impl Group {
         self.fault = self.fault.take().or(other.fault);
     }
 
-    /// `unpacked`: the folders were made just now, and their own times say nothing.
+    /// Makes the submission. If `unpacked`, the folders were created just now, and their times mean nothing.
     fn submission(self, unpacked: bool, keys: &mut BTreeMap<String, usize>) -> Submission {
         let Self { student, number, parts, fault, left_out } = self;
         let found = place(&parts);
@@ -214,7 +214,7 @@ impl Group {
 }
 
 impl Part {
-    /// The sources in it by their names in the submission, and the files that are too long.
+    /// Returns the sources in it by their names in the submission, and the files that are too long.
     pub(super) fn sources(&self) -> Result<(Vec<Found>, Vec<PathBuf>)> {
         if !self.path.is_dir() {
             return walk::file_that_fits(&self.name, &self.path, Bounds::SUBMISSION);
@@ -222,8 +222,8 @@ impl Part {
         walk::sources_that_fit(&self.path, Bounds::SUBMISSION)
     }
 
-    /// The name of an archive in the folder, if it is one, that is a link out of it. Of sources that are, is told when
-    /// they are opened.
+    /// Returns the name of an archive in the folder that is a link out of it. Sources that are such links are reported
+    /// when they are opened.
     fn link_out(&self) -> Option<String> {
         let root = self.path.canonicalize().ok().filter(|root| root.is_dir())?;
         let is_archive = |name: &str| archive::is_archive(Path::new(name)) || archive::unread(name).is_some();
@@ -233,7 +233,7 @@ impl Part {
         Some(visible(&out.to_string_lossy()))
     }
 
-    /// The files that lie open in it, by their names.
+    /// Returns the files directly in it, with their names.
     fn files(&self) -> Vec<(String, PathBuf)> {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
         let below = entries.map(|entry| (entry.file_name().into(), entry.path()));
@@ -244,7 +244,7 @@ impl Part {
     }
 }
 
-/// What is wrong with an entry of the class whose folder `root` is, whatever is in it.
+/// Returns what is wrong with an entry of the class folder `root`, whatever its contents.
 fn fault(root: &Path, path: &Path) -> Option<String> {
     let name = || visible(&path.file_name().unwrap_or_default().to_string_lossy());
     if leads_out(root, path) {
@@ -253,21 +253,21 @@ fn fault(root: &Path, path: &Path) -> Option<String> {
             name()
         ));
     }
-    // Also by a link: who has one would be left out, and nobody would notice.
+    // Even as a link: the submission would be skipped without anybody noticing.
     path.join(GRADES).symlink_metadata().ok().map(|_| {
         format!(
-            "there is a {GRADES} in it, as in a folder of grades: remove that if {} is a submission",
+            "it contains {GRADES} like a folder of grades: remove that file if {} is a submission",
             name()
         )
     })
 }
 
-/// Whether the path is a link, or below one, to something outside of the folder, or to nothing.
+/// Returns whether the path leads, by a link, to something outside the folder or to nothing.
 fn leads_out(root: &Path, path: &Path) -> bool {
     path.canonicalize().map_or(true, |target| !target.starts_with(root))
 }
 
-/// Whether it is what systems keep beside people's files.
+/// Returns whether it is one of the files that systems keep beside people's own.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX"
 }
@@ -276,7 +276,7 @@ fn changed(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|about| about.modified()).ok()
 }
 
-/// When the last of its sources was changed, or else of its files.
+/// Returns the newest modification time of its sources, or else of its files.
 fn newest(parts: &[Part]) -> Option<SystemTime> {
     let sources = parts.iter().filter_map(|part| part.sources().ok()).flat_map(|(found, _)| found);
     let files = parts.iter().flat_map(Part::files);
@@ -284,13 +284,13 @@ fn newest(parts: &[Part]) -> Option<SystemTime> {
     last.or_else(|| files.filter_map(|(_, path)| changed(&path)).max())
 }
 
-/// Where the submission is: the workspace itself, or else the one archive.
+/// Finds the submission: the workspace itself, or else the only archive.
 fn place(parts: &[Part]) -> Result<Place, String> {
     if parts.is_empty() {
-        return Err("only a text was handed in, and no file".into());
+        return Err("only text was handed in, no file".into());
     }
     let is_manifest = |found: &Found| found.name.file_name() == Some(MANIFEST.as_ref());
-    // One that cannot be read is told of when it is opened.
+    // A part that cannot be read is reported when it is opened.
     let has_manifest = |part: &Part| part.sources().map_or(true, |(found, _)| found.iter().any(is_manifest));
     if parts.iter().any(has_manifest) {
         return Ok(Place::Files(parts.to_vec()));
@@ -303,15 +303,15 @@ fn place(parts: &[Part]) -> Result<Place, String> {
     match archives.as_slice() {
         [(_, one)] => Ok(Place::Archive(one.clone())),
         [] => match files.iter().find_map(|(name, _)| archive::unread(name)) {
-            Some((_, ending)) => Err(format!("a {ending} is not read: hand in .tar.gz or .zip")),
+            Some((_, ending)) => Err(format!("{ending} is not supported: hand in .tar.gz or .zip")),
             None => Ok(Place::Files(parts.to_vec())),
         },
-        several => Err(format!("{} archives, and no telling which one counts", several.len())),
+        several => Err(format!("there are {} archives, and it is unclear which one counts", several.len())),
     }
 }
 
-/// The student's name, the platform's number, and the file's own name; that one not for a text that was written
-/// on the platform itself.
+/// Splits a name into the student's name, the platform's number, and the file's own name, which is missing for text
+/// typed on the platform.
 fn on_platform(name: &str) -> Option<(&str, &str, Option<&str>)> {
     let (before, after) = name.split_once(MOODLE)?;
     let (student, number) = before.rsplit_once('_')?;
@@ -322,7 +322,7 @@ fn on_platform(name: &str) -> Option<(&str, &str, Option<&str>)> {
     Some((student.trim(), number, own))
 }
 
-/// A name that any file system, page address and lab can have.
+/// Turns a name into one that is valid as a file name, in a URL and for a lab.
 fn slug(name: &str) -> String {
     let plain: String =
         name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();

@@ -1,7 +1,7 @@
-//! Where the content of an archive lands: in one folder, and nowhere outside it.
+//! Extracts the content of an archive into one folder, and nowhere outside it.
 //!
-//! Only plain files and folders are made; of two files with one name the later one counts, as tar has it. As no
-//! link ever lands, no later name can lead out of the folder by way of one.
+//! Only regular files and folders are created; of two files with the same name the later one counts, as in tar. As
+//! links are never extracted, no later name can lead out of the folder through one.
 
 use std::{
     collections::BTreeMap,
@@ -15,24 +15,24 @@ use std::{
 use super::Bounds;
 use crate::{Error, Kind, Result, error::FileContext, printable::visible};
 
-/// Folders in folders, at most.
+/// Maximum depth of nested folders.
 const DEPTH: usize = 24;
-/// A name's length in bytes, at most; what every file system can hold.
+/// Maximum length of a name in bytes, which every file system supports.
 const NAME: usize = 255;
 
-/// One plain file on its way.
+/// A regular file to extract.
 pub struct Entry<'a> {
     /// Its name in the archive.
     pub name: &'a Path,
     /// Whether it may be executed.
     pub executable: bool,
-    /// When it was last changed, where that is worth keeping.
+    /// When it was last changed, if that is worth keeping.
     pub modified: Option<SystemTime>,
-    /// What is in it.
+    /// Its content.
     pub content: &'a mut dyn Read,
 }
 
-/// A folder that files land in.
+/// A folder that files are extracted to.
 pub struct Extractor<'a> {
     root: &'a Path,
     bounds: Bounds,
@@ -42,66 +42,66 @@ pub struct Extractor<'a> {
     left_out: Vec<PathBuf>,
 }
 
-/// What did not land.
+/// What was not extracted.
 #[derive(Debug, Default)]
 pub struct Missing {
-    /// In a class: what is wrong with whom, by the names in the root.
+    /// In a class: what is wrong with a submission, by its name in the root.
     pub faults: BTreeMap<PathBuf, String>,
     /// Files that were left out because they are too long.
     pub left_out: Vec<PathBuf>,
 }
 
 impl<'a> Extractor<'a> {
-    /// `root` is an empty folder.
+    /// Extracts to `root`, an empty folder.
     pub fn new(root: &'a Path, bounds: Bounds) -> Self {
         Self { root, bounds, files: 0, bytes: 0, faults: None, left_out: Vec::new() }
     }
 
-    /// For a class: `root` gets a folder or a file for each student, and what is wrong with one costs no
-    /// other one anything.
+    /// Extracts a class: `root` gets a folder or a file for each student, and a fault in one submission does
+    /// not affect the others.
     pub fn of_class(root: &'a Path) -> Self {
         Self::new(root, Bounds::CLASS).of_many()
     }
 
-    /// What is wrong with one of those whose files land costs no other one anything.
+    /// Keeps a fault in one submission from affecting the others.
     pub(crate) fn of_many(self) -> Self {
         Self { faults: Some(BTreeMap::new()), ..self }
     }
 
-    /// What did not land.
+    /// Returns what was not extracted.
     pub fn missing(self) -> Missing {
         Missing { faults: self.faults.unwrap_or_default(), left_out: self.left_out }
     }
 
-    /// Whether nothing more is taken of the student that this is of.
+    /// Returns whether nothing more is extracted for the student to whom this file belongs.
     pub fn refuses(&self, name: &Path) -> bool {
         self.faults.as_ref().zip(owner(name)).is_some_and(|(faults, owner)| faults.contains_key(owner))
     }
 
-    /// Whether to go on after something has landed or could not.
+    /// Decides whether to go on after a file was extracted or failed to be.
     pub fn settle(&mut self, name: &Path, landed: Result<()>) -> Result<()> {
         let (Err(error), Some(faults), Some(owner)) = (&landed, &mut self.faults, owner(name)) else {
             return landed;
         };
-        // A disk that is full is nobody's fault, and the number and size of all nobody's alone.
+        // A full disk is not the student's fault; nor are the number and size of all files together.
         if error.kind == Kind::Lab || self.files > self.bounds.files || self.bytes >= self.bounds.total_bytes
         {
             return landed;
         }
         faults.insert(owner.to_owned(), error.to_string());
-        // Also one of whom nothing has landed is to be told of.
+        // A student of whom nothing was extracted must show up, too.
         let _ = fs::create_dir_all(self.root.join(owner));
         Ok(())
     }
 
-    /// Makes a folder, with those above it.
+    /// Creates a folder, with those above it.
     pub fn folder(&mut self, name: &Path) -> Result<()> {
         let name = inside(name)?;
         self.count(&name)?;
         fs::create_dir_all(self.root.join(&name)).map_err(|error| cannot(&name, error))
     }
 
-    /// Makes a file, in place of an earlier one of that name. One that is too long is left out.
+    /// Creates a file, replacing an earlier one with the same name. A file that is too long is left out.
     pub fn file(&mut self, mut arrival: Entry<'_>) -> Result<()> {
         let name = inside(arrival.name)?;
         self.count(&name)?;
@@ -114,7 +114,7 @@ impl<'a> Extractor<'a> {
         let left = self.bounds.file_bytes.min(self.bounds.total_bytes - self.bytes);
         let written = write(&path, &mut arrival, left);
         if !written.as_ref().is_ok_and(|written| *written <= left) {
-            // A part of a file is nobody's work; nor is the time when it came to be.
+            // A part of a file is not the student's work, and its time would be misleading.
             let _ = fs::remove_file(&path);
         }
         match written.map_err(|error| cannot(&name, error))? {
@@ -127,13 +127,13 @@ impl<'a> Extractor<'a> {
 
     fn leave_out(&mut self, name: PathBuf) -> Result<()> {
         if self.faults.is_some() {
-            // Also one of whom nothing else has landed is to be told of.
+            // A student of whom nothing else was extracted must show up, too.
             let _ = owner(&name).map(|owner| fs::create_dir_all(self.root.join(owner)));
         } else if (self.left_out.len() as u64 + 1) * self.bounds.file_bytes > self.bounds.total_bytes {
-            // Reading them costs time: no more of it than what lands may.
+            // Reading them takes time: no more of it than what may be extracted.
             let many = format!("more than {} files", self.left_out.len());
             return Err(Error::usage(format!("{many} are longer than {} KiB", self.bounds.file_bytes >> 10))
-                .hint("a submission is sources, and no data"));
+                .hint("hand in sources, not data"));
         }
         self.left_out.push(name);
         Ok(())
@@ -142,8 +142,8 @@ impl<'a> Extractor<'a> {
     fn count(&mut self, name: &Path) -> Result<()> {
         self.files += 1;
         if self.files > self.bounds.files {
-            let found = format!("more than {} files, as {}", self.bounds.files, name.display());
-            return Err(Error::usage(found).hint("a submission is sources, and nothing that is made of them"));
+            let found = format!("more than {} files, e.g. {}", self.bounds.files, name.display());
+            return Err(Error::usage(found).hint("hand in sources, not what is built from them"));
         }
         Ok(())
     }
@@ -154,7 +154,7 @@ impl<'a> Extractor<'a> {
     }
 }
 
-/// Gives the bytes written: one more than `most` if there are more than that.
+/// Writes a file. Returns the number of bytes written: one more than `most` if there are more than that.
 fn write(path: &Path, arrival: &mut Entry<'_>, most: u64) -> io::Result<u64> {
     let mut file = File::create_new(path)?;
     let written = io::copy(&mut (&mut *arrival.content).take(most + 1), &mut file)?;
@@ -171,14 +171,14 @@ fn cannot(name: &Path, error: io::Error) -> Error {
     let name = visible(&name.to_string_lossy());
     match error.kind() {
         AlreadyExists | IsADirectory | NotADirectory => {
-            Error::usage(format!("{name} is, or is below, what is a file and a folder"))
+            Error::usage(format!("{name} is, or is in, something that is both a file and a folder"))
         }
-        // What is wrong with the disk is nobody's fault.
+        // A fault of the disk is not the student's.
         _ => Err::<(), _>(error).or_file(|| format!("cannot unpack {name}")).unwrap_err(),
     }
 }
 
-/// In a class: the name that a student's files have in common, if it is one.
+/// Returns the first part of a name: in a class, the one that a student's files have in common.
 fn owner(name: &Path) -> Option<&Path> {
     let mut parts = name.components().filter(|part| *part != Component::CurDir);
     match parts.next()? {
@@ -187,7 +187,7 @@ fn owner(name: &Path) -> Option<&Path> {
     }
 }
 
-/// The name as a path that stays below where it starts.
+/// Checks a name, and returns it as a path that stays inside its folder.
 fn inside(name: &Path) -> Result<PathBuf> {
     let wrong = |why: &str| Error::usage(format!("the name \"{}\" {why}", visible(&name.to_string_lossy())));
     let mut path = PathBuf::new();

@@ -1,8 +1,8 @@
-//! What a student hands in: a workspace as one archive, made here and read here.
+//! Submissions: a workspace packed as one archive, and unpacked for grading.
 //!
-//! Reading is done with suspicion. Whatever an archive or a folder holds, only plain files of a
-//! bounded number and size come out of it, in one folder of their own ([`extractor`]); and no built
-//! program and no evidence does, because a submission is judged by what its sources do.
+//! Submissions are not trusted. Whatever an archive or a folder holds, only regular files of a bounded
+//! number and size come out of it, into a folder of their own ([`extractor`]). Built programs and evidence
+//! are left behind, because a submission is judged by what its sources do.
 
 pub(crate) mod archive;
 mod class;
@@ -21,7 +21,7 @@ pub use class::{Class, GRADES, Submission};
 pub use pack::{Packed, pack};
 pub use sources::Sources;
 
-/// What a submission may hold at most.
+/// The most a submission may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Files and folders.
@@ -33,25 +33,25 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Of one student's sources.
+    /// The bounds of one student's sources.
     pub const SUBMISSION: Self = Self { files: 2000, file_bytes: 4 << 20, total_bytes: 32 << 20 };
-    /// Of a whole class in one archive, as a learning platform gives it.
+    /// The bounds of a whole class in one archive from a learning platform.
     pub const CLASS: Self = Self { files: 50_000, file_bytes: 64 << 20, total_bytes: 4 << 30 };
 }
 
-/// In an archive: what netlab adds to the sources.
+/// In an archive: the folder that netlab adds to the sources.
 const OWN: &str = ".netlab";
 /// In [`OWN`]: the list of all files.
 const MANIFEST: &str = "manifest.json";
 /// In [`OWN`]: the latest run's evidence and capture. For people; never read when grading.
 const RUN: &str = "run";
 
-/// What is in an archive, as whoever packed it says.
+/// The contents of an archive, according to whoever packed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of netlab that packed it.
     pub netlab: String,
-    /// When that was.
+    /// When it was packed.
     pub made: Timestamp,
     /// The SHA-256 of each file, in hexadecimal, by its path in the archive.
     pub files: BTreeMap<String, String>,

@@ -18,7 +18,7 @@ use crate::{
     own, run,
 };
 
-/// A run's capture longer than this, in bytes, stays at home.
+/// A run's capture longer than this, in bytes, is left out.
 const LONGEST_CAPTURE: u64 = 16 << 20;
 
 /// What was packed.
@@ -33,12 +33,12 @@ pub struct Packed {
     pub sha256: String,
     /// The sources' hashes by name.
     pub sources: BTreeMap<String, String>,
-    /// The run whose evidence went along.
+    /// The run whose evidence was packed.
     #[serde(serialize_with = "crate::paths::as_text_if_any")]
     pub run: Option<PathBuf>,
 }
 
-/// Packs the workspace `folder` into a `.tar.gz` at `archive`, in place of what is there.
+/// Packs the workspace `folder` into a `.tar.gz` at `archive`, replacing an existing file.
 pub fn pack(folder: &Path, archive: &Path) -> Result<Packed> {
     let what = || format!("cannot write {}", archive.display());
     let made = Timestamp::now();
@@ -55,7 +55,7 @@ pub fn pack(folder: &Path, archive: &Path) -> Result<Packed> {
     let run = run::newest(&folder.join("captures")).ok();
     files.extend(run.as_deref().map(evidence).transpose()?.unwrap_or_default());
     let manifest = Manifest { netlab: env!("CARGO_PKG_VERSION").into(), made, files: hashes(&files) };
-    let text = serde_json::to_vec_pretty(&manifest).or_lab(|| "cannot write down the manifest")?;
+    let text = serde_json::to_vec_pretty(&manifest).or_lab(|| "cannot serialize the manifest")?;
     files.push((format!("{OWN}/{MANIFEST}"), text, false));
 
     let bytes = packed(&files, made).or_lab(what)?;
@@ -75,14 +75,14 @@ fn hashes(files: &Files) -> BTreeMap<String, String> {
     files.iter().map(|(name, bytes, _)| (name.clone(), sha256(bytes))).collect()
 }
 
-/// The name as archives have it.
+/// Returns the name in the form used in archives.
 fn in_archive(name: &Path) -> Result<String> {
     name.to_str().map(str::to_owned).ok_or_else(|| {
         Error::usage(format!("the name {} is not UTF-8", name.display())).hint("rename the file")
     })
 }
 
-/// The run's evidence, and its capture unless that is long.
+/// Returns the run's evidence, and its capture unless that is too long.
 fn evidence(run: &Path) -> Result<Files> {
     let mut files = Files::new();
     for name in ["evidence.json", "capture.pcapng"] {

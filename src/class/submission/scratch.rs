@@ -1,5 +1,5 @@
-//! Folders to unpack into. Each goes away with its owner, and those of owners that were ended by force go
-//! away when the next class is read.
+//! Folders to unpack into. Each is removed with its owner; those of killed owners are removed when the next class
+//! is read.
 
 use std::{
     env,
@@ -13,21 +13,21 @@ use tempfile::TempDir;
 
 use crate::{Error, Result, error::Context};
 
-/// What their names begin with.
+/// What their names start with.
 const PREFIX: &str = "netlab-unpacked-";
-/// So many times in a row somebody else may take a new folder for one that was left.
+/// How often in a row another netlab may mistake a new folder for an abandoned one.
 const TRIES: usize = 8;
 
-/// A folder of one's own, until dropped.
+/// A temporary folder, removed when dropped.
 #[derive(Debug)]
 pub struct Scratch {
     folder: TempDir,
-    /// Locked as long as the folder is in use, which ends also when this program is ended by force.
+    /// Locked while the folder is in use, which also ends if this program is killed.
     _lock: File,
 }
 
 impl Scratch {
-    /// An empty one.
+    /// Creates an empty one.
     pub fn new() -> Result<Self> {
         let what = || "cannot make a folder to unpack into";
         for _ in 0..TRIES {
@@ -41,7 +41,7 @@ impl Scratch {
         Err(Error::lab(what()))
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -58,7 +58,7 @@ pub fn sweep() {
         if let Ok(lock) = File::open(entry.path())
             && lock.try_lock().is_ok()
         {
-            // One that cannot be removed is in nobody's way.
+            // One that cannot be removed does no harm.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

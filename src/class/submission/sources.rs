@@ -27,14 +27,14 @@ use crate::{
 pub struct Sources {
     folder: Scratch,
     root: PathBuf,
-    /// What whoever packed them says of them.
+    /// The manifest, from whoever packed them.
     pub manifest: Option<Manifest>,
-    /// Files that are too long, and not among them.
+    /// Files that were left out because they are too long.
     pub left_out: Vec<PathBuf>,
 }
 
 impl Sources {
-    /// Takes the sources out of an archive, or a copy of files'.
+    /// Extracts the sources from an archive, or copies them from files.
     pub(super) fn open(place: &Place) -> Result<Self> {
         let folder = Scratch::new()?;
         let bounds = Bounds::SUBMISSION;
@@ -56,12 +56,12 @@ impl Sources {
         Ok(Self { folder, root, manifest, left_out })
     }
 
-    /// The workspace.
+    /// Returns the folder of the workspace.
     pub fn path(&self) -> &Path {
         &self.root
     }
 
-    /// A hash of all of it: the same for the same files with the same names and rights.
+    /// Returns a hash of all sources: their names, contents and permissions.
     pub fn hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
         for found in walk::sources(&self.root, Bounds::SUBMISSION)? {
@@ -71,7 +71,7 @@ impl Sources {
         Ok(hex(&hash.finalize()))
     }
 
-    /// The files that are not as the manifest has them.
+    /// Returns the files that differ from the manifest.
     pub fn differences(&self) -> Result<Vec<String>> {
         let Some(manifest) = &self.manifest else { return Ok(Vec::new()) };
         let mut different = Vec::new();
@@ -86,7 +86,7 @@ impl Sources {
     }
 }
 
-/// Copies a file, or the sources in a folder. Gives those that are too long.
+/// Copies a file, or the sources in a folder. Returns those that are too long.
 fn copy(part: &Part, extractor: &mut Extractor<'_>) -> Result<Vec<PathBuf>> {
     let (found, left_out) = part.sources()?;
     for Found { name, path, executable } in &found {
@@ -96,8 +96,8 @@ fn copy(part: &Part, extractor: &mut Extractor<'_>) -> Result<Vec<PathBuf>> {
     Ok(left_out)
 }
 
-/// The folder of the `netlab.yaml`, whatever lies beside that folder. Where there is none, the folder that holds
-/// more than one folder alone: archives often wrap everything in one.
+/// Returns the folder of the `netlab.yaml`, whatever else there is. If there is none, returns the first folder that
+/// holds more than a single folder: archives often wrap everything in one.
 fn workspace(root: &Path) -> Result<PathBuf> {
     let found = walk::sources(root, Bounds::SUBMISSION)?;
     let depth = |name: &Path| name.components().count();
@@ -112,7 +112,7 @@ fn workspace(root: &Path) -> Result<PathBuf> {
         (Some(one), Some(other)) => {
             let names = format!("{} and {}", one.display(), other.display());
             Err(Error::usage(format!(
-                "there is more than one {MANIFEST}, and no telling which one counts: {names}"
+                "there is more than one {MANIFEST}, and it is unclear which one counts: {names}"
             ))
             .hint("hand in one workspace"))
         }

@@ -1,4 +1,4 @@
-//! The files of a folder that are somebody's own work: sources, and nothing that is made of them.
+//! Finds the files of a folder that are somebody's own work: sources, and nothing built from them.
 
 use std::{
     ffi::OsStr,
@@ -11,46 +11,46 @@ use std::{
 use super::{Bounds, OWN};
 use crate::{Error, Result, error::Context, own};
 
-/// Folders that hold what was made, or what netlab makes.
+/// Folders with build products, or with netlab's own files.
 const MADE: [&str; 7] = [OWN, ".git", "target", "captures", "__pycache__", "node_modules", "__MACOSX"];
-/// What the systems that people pack on leave beside files.
+/// Files that desktop systems leave beside people's own.
 const LEFT_BESIDE: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
-/// Endings of files that were made.
+/// Endings of files that were built or packed.
 const MADE_FILES: [&str; 8] = [".o", ".a", ".so", ".pyc", ".tar.gz", ".tgz", ".tar", ".zip"];
 
 /// A file of a folder.
 #[derive(Debug)]
 pub struct Found {
-    /// Below the folder.
+    /// Its path relative to the folder.
     pub name: PathBuf,
-    /// Where it is.
+    /// Its full path.
     pub path: PathBuf,
     /// Whether it may be executed.
     pub executable: bool,
 }
 
 impl Found {
-    /// What is in it: no more than it may have, however it has grown since it was found.
+    /// Reads its content: no more than its maximum length, even if it has grown since it was found.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         own::read_anybodys(&self.path, Bounds::SUBMISSION.file_bytes)
     }
 }
 
-/// The folder's sources by name. A link that leads out of the folder is an error, as is more than the
-/// bounds allow.
+/// Returns the folder's sources by name. A link that leads out of the folder is an error, and so is more than
+/// the bounds allow.
 pub fn sources(folder: &Path, bounds: Bounds) -> Result<Vec<Found>> {
     let root = folder.canonicalize().or_usage(|| format!("cannot read {}", folder.display()))?;
     let walk = Walk { root: &root, bounds, bytes: 0, found: Vec::new(), left_out: None };
     walk.through().map(|(found, _)| found)
 }
 
-/// The same, but for files that are too long: those are left out, and told by name.
+/// Like [`sources`], but leaves out files that are too long, and returns their names.
 pub fn sources_that_fit(folder: &Path, bounds: Bounds) -> Result<(Vec<Found>, Vec<PathBuf>)> {
     let root = folder.canonicalize().or_usage(|| format!("cannot read {}", folder.display()))?;
     Walk { root: &root, bounds, bytes: 0, found: Vec::new(), left_out: Some(Vec::new()) }.through()
 }
 
-/// The same of one file, which may have another name.
+/// Like [`sources_that_fit`], for a single file, which may get another name.
 pub fn file_that_fits(name: &Path, path: &Path, bounds: Bounds) -> Result<(Vec<Found>, Vec<PathBuf>)> {
     let mut walk = Walk { root: path, bounds, bytes: 0, found: Vec::new(), left_out: Some(Vec::new()) };
     if path.is_file() && is_source(name, &[]) {
@@ -59,19 +59,19 @@ pub fn file_that_fits(name: &Path, path: &Path, bounds: Bounds) -> Result<(Vec<F
     Ok((walk.found, walk.left_out.unwrap_or_default()))
 }
 
-/// Whether a file of that name and with these first bytes is a source.
+/// Returns whether a file with this name and these first bytes is a source.
 pub fn is_source(name: &Path, first: &[u8]) -> bool {
     let folders = name.components().any(|part| is_made(part.as_os_str()));
     let text = name.to_string_lossy().to_lowercase();
     !folders && !MADE_FILES.iter().any(|end| text.ends_with(end)) && !first.starts_with(b"\x7fELF")
 }
 
-/// Whether nothing of that name is a source. macOS keeps what its files have besides in others, `._NAME`.
+/// Returns whether nothing with this name is a source. macOS stores extra data about a file NAME in `._NAME`.
 fn is_made(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"._") || MADE.iter().chain(&LEFT_BESIDE).any(|made| name == *made)
 }
 
-/// The first bytes of a file, as many as tell what it is.
+/// Returns the first bytes of a file, enough to recognise its kind.
 pub fn first_bytes(from: impl Read) -> io::Result<Vec<u8>> {
     let mut first = Vec::new();
     from.take(4).read_to_end(&mut first)?;
@@ -83,7 +83,7 @@ struct Walk<'a> {
     bounds: Bounds,
     bytes: u64,
     found: Vec<Found>,
-    /// Files that are too long, if they are no error.
+    /// Files that are too long, if that is not an error.
     left_out: Option<Vec<PathBuf>>,
 }
 
@@ -112,14 +112,14 @@ impl Walk<'_> {
             } else if kind.is_file() {
                 self.file(name, path)?;
             } else {
-                return Err(Error::usage(format!("{} is no plain file", name.display()))
-                    .hint("a submission is files and folders: remove it"));
+                return Err(Error::usage(format!("{} is not a regular file", name.display()))
+                    .hint("a submission has files and folders only: remove it"));
             }
         }
         Ok(())
     }
 
-    /// What a link leads to, which must be a file of the same folder.
+    /// Returns the target of a link, which must be a file in the same folder.
     fn link(&self, name: &Path, path: &Path) -> Result<PathBuf> {
         let hint = "put the file itself in its place";
         let target = path.canonicalize().map_err(|e| {
@@ -131,8 +131,8 @@ impl Walk<'_> {
                 .hint(hint));
         };
         if !target.is_file() || !is_source(inner, &[]) {
-            return Err(Error::usage(format!("the link {} leads to no source file", name.display()))
-                .hint("a link may lead to a file of the same folder"));
+            return Err(Error::usage(format!("the link {} does not lead to a source file", name.display()))
+                .hint("a link may lead to a file in the same folder"));
         }
         Ok(target)
     }
@@ -145,14 +145,14 @@ impl Walk<'_> {
             return Ok(());
         }
         let Bounds { files, file_bytes, total_bytes } = self.bounds;
-        let hint = "a submission is sources: leave out what is made of them, and data";
+        let hint = "hand in sources, not data or what is built from the sources";
         if about.len() > file_bytes {
             if let Some(left_out) = &mut self.left_out {
                 left_out.push(name);
                 return Ok(());
             }
             let long = format!("{} has {} KiB", name.display(), about.len() >> 10);
-            return Err(Error::usage(format!("{long}; at most {} are taken", file_bytes >> 10)).hint(hint));
+            return Err(Error::usage(format!("{long}; the limit is {} KiB", file_bytes >> 10)).hint(hint));
         }
         self.bytes += about.len();
         if self.found.len() >= files || self.bytes > total_bytes {

@@ -1,4 +1,4 @@
-//! `netlab capture`: record what passes, and read it.
+//! `netlab capture`: records a lab's packets, and reads captures.
 
 mod follow;
 mod record;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-/// Record what passes on a lab's wires, and read it.
+/// Record a lab's packets, and read captures.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -43,11 +43,11 @@ fn counted(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// What is added about a capture of which so many packets are missing.
+/// Returns the remark about a capture from which this many packets are missing.
 fn dropped(packets: u64) -> String {
     match packets {
         0 => String::new(),
-        1 => "; 1 more was dropped, for it came faster than it could be recorded".into(),
-        n => format!("; {n} more were dropped, for they came faster than they could be recorded"),
+        1 => "; 1 more was dropped because it came faster than it could be recorded".into(),
+        n => format!("; {n} more were dropped because they came faster than they could be recorded"),
     }
 }

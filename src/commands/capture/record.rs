@@ -1,4 +1,4 @@
-//! `netlab capture start`, `stop` and `list`: recordings that go on by themselves.
+//! `netlab capture start`, `stop` and `list`: recordings in the background.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -22,13 +22,13 @@ use crate::{
     ui,
 };
 
-/// What a recorder prints once it records.
+/// The line a recorder prints once it records.
 pub const RECORDING: &str = "recording";
 
-/// Start to record a lab's packets to a file, until `netlab capture stop` or the lab's end.
+/// Start recording a lab's packets to a file, until `netlab capture stop` or the end of the lab.
 #[derive(Debug, clap::Args)]
 pub struct StartArgs {
-    /// The file's name in the folder; without it, the lab's name and the time.
+    /// The file's name in the folder [default: the lab's name and the time].
     name: Option<String>,
     #[command(flatten)]
     folder: Folder,
@@ -39,10 +39,10 @@ pub struct StartArgs {
     lab: LabArgs,
 }
 
-/// Stop recording, and say if a recording lost packets or ended early.
+/// Stop recording, and report whether a recording lost packets or ended early.
 #[derive(Debug, clap::Args)]
 pub struct StopArgs {
-    /// Which recording, by its file's name; without it, every one in the folder.
+    /// The recording's file name [default: every recording in the folder].
     name: Option<String>,
     #[command(flatten)]
     folder: Folder,
@@ -51,7 +51,7 @@ pub struct StopArgs {
     json: bool,
 }
 
-/// List the captures, the newest first, and say which are being recorded.
+/// List the captures, newest first, and show which are still being recorded.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
@@ -61,10 +61,10 @@ pub struct ListArgs {
     json: bool,
 }
 
-/// Where captures are.
+/// The folder of captures.
 #[derive(Debug, clap::Args)]
 pub struct Folder {
-    /// The folder that captures are in.
+    /// The folder with the captures.
     #[arg(long = "captures", value_name = "DIR", default_value = "captures")]
     pub path: PathBuf,
 }
@@ -75,7 +75,7 @@ impl StartArgs {
         let name = self.name.clone().unwrap_or_else(|| format!("{}-{}", self.lab.lab, time()));
         let file = self.folder.path.join(with_extension(&name));
         let file = std::path::absolute(&file).or_usage(|| file.display())?;
-        // A missing lab or a wrong name is told here, by the same words as everywhere.
+        // A missing lab or a wrong name is reported here, in the same words as everywhere.
         let runtime = block_on(async { Ok(self.lab.open().await?.0.kind()) })?;
         self.spawn(&file, runtime)?;
         if self.json {
@@ -86,9 +86,9 @@ impl StartArgs {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Starts this program anew as the recorder, and waits until it records.
+    /// Starts another process of this program as the recorder, and waits until it records.
     fn spawn(&self, file: &Path, runtime: RuntimeKind) -> Result<()> {
-        let program = std::env::current_exe().or_lab(|| "cannot find my own program")?;
+        let program = std::env::current_exe().or_lab(|| "cannot find the netlab program itself")?;
         let mut recorder = Command::new(program)
             .args(["capture", "follow", "--announce", "--lab", &self.lab.lab, "--write"])
             .arg(file)
@@ -102,14 +102,14 @@ impl StartArgs {
             .or_lab(|| "cannot start the recorder")?;
         let mut word = String::new();
         if let Some(stdout) = recorder.stdout.take() {
-            BufReader::new(stdout).read_line(&mut word).or_lab(|| "the recorder cannot be heard")?;
+            BufReader::new(stdout).read_line(&mut word).or_lab(|| "cannot read from the recorder")?;
         }
         if word.trim_end() == RECORDING {
             return Ok(());
         }
         let mut why = String::new();
         if let Some(mut stderr) = recorder.stderr.take() {
-            stderr.read_to_string(&mut why).or_lab(|| "the recorder cannot be heard")?;
+            stderr.read_to_string(&mut why).or_lab(|| "cannot read from the recorder")?;
         }
         let why = why.trim_start_matches("error: ").lines().next().unwrap_or("it ended").to_owned();
         Err(Error::lab(format!("cannot record to {}: {why}", file.display())).into())
@@ -125,7 +125,7 @@ impl StopArgs {
             }
             Ok(())
         })?;
-        // Looked at once more: one may have failed at the last packet.
+        // Read again: a recording may have failed at its last packet.
         let all = self.named()?;
         let (early, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|r| r.ended_early.is_some());
         let stopped: Vec<_> =
@@ -139,7 +139,7 @@ impl StopArgs {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The captures that are meant.
+    /// Returns the captures that the arguments name.
     fn named(&self) -> Result<Vec<Recording>> {
         let mut all = recordings::list(&self.folder.path)?;
         if let Some(name) = &self.name {
@@ -152,11 +152,11 @@ impl StopArgs {
     fn nothing_records(&self) -> anyhow::Error {
         let wanted = with_extension(self.name.as_deref().unwrap_or_default());
         let hint = if self.folder.path.join(&wanted).exists() {
-            "its recording has ended already, with its lab or by another `netlab capture stop`"
+            "its recording has already ended, with its lab or by another `netlab capture stop`"
         } else {
-            "`netlab capture list` shows what does"
+            "`netlab capture list` shows the recordings"
         };
-        Error::usage(format!("nothing records to {wanted} in {}", self.folder.path.display()))
+        Error::usage(format!("nothing is recording to {wanted} in {}", self.folder.path.display()))
             .hint(hint)
             .into()
     }
@@ -180,20 +180,22 @@ impl StopArgs {
     }
 }
 
-/// How many packets a capture's own statistics say are not in it.
+/// Returns how many packets are missing from a capture, by its own statistics.
 fn lost(recording: &Recording) -> Option<u64> {
     recording.ending.as_ref().map(|ending| ending.counts.dropped)
 }
 
-/// The failure that recordings are which ended before anybody asked for it.
+/// Fails if any recording ended before it was stopped.
 fn ended_early(early: &[Recording]) -> Result<()> {
-    let told = early.iter().filter_map(|r| {
+    let failures = early.iter().filter_map(|r| {
         let why = r.ended_early.as_ref()?;
         Some(format!("the recording to {} ended early: {why}", r.path.display()))
     });
-    match told.collect::<Vec<_>>() {
-        told if told.is_empty() => Ok(()),
-        told => Err(Error::lab(told.join("; ")).hint("what had been recorded until then can be read").into()),
+    match failures.collect::<Vec<_>>() {
+        failures if failures.is_empty() => Ok(()),
+        failures => {
+            Err(Error::lab(failures.join("; ")).hint("what was recorded until then can be read").into())
+        }
     }
 }
 
@@ -229,7 +231,7 @@ impl ListArgs {
     }
 }
 
-/// What is to be known of a capture, in words.
+/// Describes the state of a capture in a few words.
 fn state(recording: &Recording) -> String {
     if let Some(pid) = recording.writer {
         return format!("recording (pid {pid})");

@@ -1,4 +1,4 @@
-//! `netlab capture show`: the packets of a capture, a line each, and its TCP conversations.
+//! `netlab capture show`: shows the packets of a capture, one line each, and its TCP conversations.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -22,31 +22,31 @@ use serde::{Serialize, Serializer};
 use super::counted;
 use crate::ui;
 
-/// Where captures are, unless told otherwise.
+/// The default folder of captures.
 const CAPTURES: &str = "captures";
 
-/// How many packets a ladder shows unless told otherwise: more than anyone reads.
+/// Default maximum of packets in a ladder: more than anyone reads.
 const RUNGS: u64 = 500;
-/// How many conversations a table shows, likewise.
+/// Default maximum of conversations in a table.
 const ROWS: u64 = 1000;
 
-/// Show a capture's packets, a line each, and its TCP conversations.
+/// Show a capture's packets, one line each, and its TCP conversations.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A pcap or pcapng file, also if it is compressed with gzip or zstd, the name of a recording, or - for the standard
+    /// A pcap or pcapng file (it may be compressed with gzip or zstd), the name of a recording, or - for standard
     /// input [default: the newest under captures/]
     file: Option<PathBuf>,
     /// Print JSON instead: {"packets","dropped","conversations","damage"}.
     #[arg(long)]
     json: bool,
-    /// Only TCP from or to this port.
+    /// Show only TCP from or to this port.
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
-    /// At most so many lines or arrows, and so many rows of the table, or `all`; what is counted is counted over all
-    /// packets [default: all lines, 500 arrows, 1000 rows]
+    /// Maximum number of lines or arrows, and of rows in the table, or `all`; totals always count every packet
+    /// [default: all lines, 500 arrows, 1000 rows]
     #[arg(long, value_name = "NUMBER", value_parser = limit)]
     limit: Option<u64>,
-    /// Draw the TCP packets between the hosts as a ladder, with the states they imply.
+    /// Draw the TCP packets between the hosts as a ladder diagram, with the TCP states they imply.
     #[arg(long, conflicts_with = "json")]
     ladder: bool,
     /// Draw the ladder with ASCII characters only.
@@ -57,23 +57,23 @@ pub struct Args {
 #[derive(Serialize)]
 struct Summary<'a> {
     packets: u64,
-    /// How many more passed, as far as the file says.
+    /// Packets that passed but are not in the file, if the file says so.
     dropped: Option<u64>,
     #[serde(serialize_with = "each")]
     conversations: (&'a Conversations, &'a Names),
     damage: Option<&'a Damage>,
 }
 
-/// One after another, as all of them may be too many to be held twice.
+/// Serializes one conversation after another: all of them may be too many to hold twice.
 fn each<S: Serializer>(all: &(&Conversations, &Names), serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(all.0.named(all.1))
 }
 
-/// A number of `--limit`.
+/// Parses the value of `--limit`.
 fn limit(text: &str) -> Result<u64, String> {
     match text {
         "all" => Ok(u64::MAX),
-        number => number.parse().map_err(|_| "neither a number nor `all`".into()),
+        number => number.parse().map_err(|_| "expected a number or `all`".into()),
     }
 }
 
@@ -106,9 +106,9 @@ impl Args {
         let (mut decoder, mut lines, mut ladder) =
             (Decoder::through_tunnels(), Lines::default(), Ladder::new());
         let most = self.limit.unwrap_or(if self.ladder { RUNGS } else { u64::MAX });
-        let (mut packets, mut told, mut left) = (0, 0, 0);
+        let (mut packets, mut shown, mut left) = (0, 0, 0);
         loop {
-            // Whoever watches is not to wait for what comes next.
+            // Before blocking for more input, show what there is.
             if frames.is_drained() {
                 out.flush()?;
             }
@@ -119,17 +119,17 @@ impl Args {
             }
             packets += 1;
             let has_place = !self.json && (segment.is_some() || !self.ladder);
-            let tells = has_place && told < most;
-            told += u64::from(tells);
-            left += u64::from(has_place && !tells);
+            let shows = has_place && shown < most;
+            shown += u64::from(shows);
+            left += u64::from(has_place && !shows);
             match segment {
-                Some(segment) if self.ladder || !tells => {
+                Some(segment) if self.ladder || !shows => {
                     let seen = lines.conversations.push(&segment);
-                    if tells {
+                    if shows {
                         ladder.push(&segment, &seen);
                     }
                 }
-                segment if tells => writeln!(out, "{}", tell(&mut lines, &frame, segment.as_ref()))?,
+                segment if shows => writeln!(out, "{}", line(&mut lines, &frame, segment.as_ref()))?,
                 _ => {}
             }
         }
@@ -140,18 +140,18 @@ impl Args {
             serde_json::to_writer(&mut *out, &summary)?;
             return writeln!(out);
         }
-        if self.ladder && told > 0 {
+        if self.ladder && shown > 0 {
             let charset = if self.ascii { Charset::ASCII } else { Charset::UNICODE };
             write!(out, "{}", ladder::draw(&ladder, &lines.names, charset))?;
         }
         if left > 0 {
             writeln!(out, "… and {left} more")?;
         }
-        if told + left > 0 {
+        if shown + left > 0 {
             writeln!(out)?;
         }
         self.table(packets, &lines, out)?;
-        ending.map_or(Ok(()), |ending| tell_ending(&ending, out))
+        ending.map_or(Ok(()), |ending| write_ending(&ending, out))
     }
 
     fn table(&self, packets: u64, lines: &Lines, out: &mut impl Write) -> io::Result<()> {
@@ -174,24 +174,24 @@ impl Args {
     }
 }
 
-/// The file itself, or what `capture start NAME` records to.
+/// Returns the file itself if it exists, else the file that `capture start NAME` records to.
 fn named(file: &Path) -> PathBuf {
     let recorded = Path::new(CAPTURES).join(file).with_extension("pcapng");
     if file.exists() || !recorded.exists() { file.to_owned() } else { recorded }
 }
 
-fn tell(lines: &mut Lines, frame: &Frame<'_>, segment: Option<&Segment<'_>>) -> String {
+fn line(lines: &mut Lines, frame: &Frame<'_>, segment: Option<&Segment<'_>>) -> String {
     match segment {
         Some(segment) => lines.segment(segment),
         None => lines.frame(frame),
     }
 }
 
-/// Says what is not in the file, and why.
-fn tell_ending(ending: &Ending, out: &mut impl Write) -> io::Result<()> {
+/// Writes what is missing from the file, and why.
+fn write_ending(ending: &Ending, out: &mut impl Write) -> io::Result<()> {
     match ending.counts.dropped {
         0 => {}
-        n => writeln!(out, "\nnot everything is here{}", super::dropped(n))?,
+        n => writeln!(out, "\nthe capture is incomplete{}", super::dropped(n))?,
     }
     match &ending.comment {
         Some(comment) => writeln!(out, "\n{}", printable(comment)),

@@ -1,4 +1,4 @@
-//! A lab's packets into a file, as many as the machine can take.
+//! Records a lab's packets to a file, as fast as the machine can.
 
 use std::{path::Path, pin::pin, time::Duration};
 
@@ -19,14 +19,14 @@ use tokio::{
 
 use crate::commands::lab::interrupted;
 
-/// How many pieces may wait while the disk is slow: some 32 MiB.
+/// How many pieces may wait while the disk is slow: about 32 MiB.
 const WAITING: usize = 128;
-/// How long a lab may take to be gone once it can no longer be seen, and how often that is looked at.
+/// How long a lab may take to be gone once it can no longer be observed, and how often that is checked.
 const LAB_ENDS: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Records until somebody asks for the end, or the lab ends. `open` makes the file once everything is watched; with
-/// `announce` it is said on standard output that the recording has begun.
+/// Records until interrupted or until the lab ends. `open` creates the file once every segment is watched; with
+/// `announce`, a line on standard output says that the recording has begun.
 pub async fn record(
     runtime: &dyn Runtime,
     lab: &LabState,
@@ -35,7 +35,7 @@ pub async fn record(
     open: impl FnOnce(&[Interface]) -> Result<Recorder>,
 ) -> Result<()> {
     let name = &lab.plan.lab;
-    // From here on, so that nobody who was told of the recording can end it too soon.
+    // Caught from here on, so that whoever reads the announcement can already end the recording properly.
     let asked = interrupted();
     let (process, watch) = runtime.observe(name).await?;
     let mut tape = Tape::open(process, &watch.segments).await?;
@@ -56,7 +56,7 @@ pub async fn record(
     let early = result.as_ref().err().filter(|_| !with_lab).map(|why| format!("{ENDED_EARLY}{why:#}"));
     let packets = recorder.count();
     let ended = recorder.end(&counts, early.as_deref());
-    // Before the recorder goes: closing any descriptor of the file gives up the lock on it.
+    // Before the recorder is dropped: closing any descriptor of the file releases the lock on it.
     if let (Some(mark), None, Ok(())) = (&mark, &early, &ended) {
         mark.settle()?;
     }
@@ -68,7 +68,7 @@ pub async fn record(
     result.and(ended.map_err(Into::into))
 }
 
-/// Passes on packets until the end was asked for and everything until then has come, or until nobody takes them.
+/// Passes packets on until the end is requested and every packet before it has come, or until the writer is gone.
 async fn pass_on(
     tape: &mut Tape,
     pieces: mpsc::Sender<(u64, Bytes)>,
@@ -90,7 +90,7 @@ async fn pass_on(
         match taped {
             TapeEvent::Packets(count, blocks) => {
                 if pieces.send((count, blocks)).await.is_err() {
-                    // The writer has failed, and says why.
+                    // The writer has failed and reports why.
                     return Ok(());
                 }
             }
@@ -100,20 +100,17 @@ async fn pass_on(
                 };
                 let lost = now.dropped.saturating_sub(counts.dropped);
                 if lost > 0 {
-                    eprintln!(
-                        "not everything can be seen: {lost} packets on segment {} were dropped",
-                        segment.name
-                    );
+                    eprintln!("observation lost: {lost} packets on segment {} were dropped", segment.name);
                 }
                 *counts = now;
             }
-            TapeEvent::ObservationLost(why) => eprintln!("not everything can be seen: {why}"),
+            TapeEvent::ObservationLost(why) => eprintln!("observation lost: {why}"),
             TapeEvent::Done => return Ok(()),
         }
     }
 }
 
-/// Writes what comes, on a thread that may wait for the disk. Gives the recorder back in any case.
+/// Writes the pieces as they come, on a thread that may wait for the disk. Returns the recorder in any case.
 fn write(mut recorder: Recorder, mut pieces: mpsc::Receiver<(u64, Bytes)>) -> (Recorder, netlab::Result<()>) {
     while let Some((count, blocks)) = pieces.blocking_recv() {
         if let Err(error) = recorder.blocks(&blocks, count) {
@@ -123,7 +120,7 @@ fn write(mut recorder: Recorder, mut pieces: mpsc::Receiver<(u64, Bytes)>) -> (R
     (recorder, Ok(()))
 }
 
-/// Whether the lab is gone, which its observer notices first.
+/// Returns whether the lab goes away soon; its observer notices first.
 async fn is_gone(runtime: &dyn Runtime, lab: &str) -> bool {
     let deadline = Instant::now() + LAB_ENDS;
     while Instant::now() < deadline {

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::support::unique;
 
-/// No command of these takes longer, but for the first `up` on Docker, which may build the image.
+/// No command here takes longer, except the first `up` on Docker, which may build the image.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A lab, by its name.
@@ -34,7 +34,7 @@ impl Bench {
         Self { lab: unique("c"), kind }
     }
 
-    /// The lab that cases share.
+    /// The lab shared by several cases.
     pub fn shared(kind: RuntimeKind) -> &'static Self {
         SHARED[usize::from(kind == RuntimeKind::Docker)].get_or_init(|| {
             let bench = Self::new(kind);
@@ -64,22 +64,22 @@ impl Bench {
         assert_cmd::Command::from_std(self.command(arguments)).timeout(LIMIT).assert()
     }
 
-    /// What a command prints that does its work.
+    /// Returns what a command prints that must succeed.
     pub fn runs(&self, arguments: &[&str]) -> String {
         text(&self.run(arguments).success().get_output().stdout)
     }
 
-    /// The same as JSON.
+    /// Like that, as JSON.
     pub fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.runs(arguments)).unwrap()
     }
 
-    /// What a command says that is to fail with that code.
+    /// Returns what a command prints on standard error that must fail with this code.
     pub fn fails(&self, code: i32, arguments: &[&str]) -> String {
         text(&self.run(arguments).code(code).get_output().stderr)
     }
 
-    /// Asks again until the answer has that text.
+    /// Runs a command again until its output has this text.
     pub fn wait_for(&self, arguments: &[&str], expected: &str) -> String {
         let said = || Some(text(&self.run(arguments).get_output().stdout)).filter(|s| s.contains(expected));
         eventually(expected, said)
@@ -93,16 +93,16 @@ impl Bench {
     }
 }
 
-/// A command that runs; it is ended with this.
+/// A running command, ended when dropped.
 pub struct Running(pub Child);
 
 impl Running {
-    /// Reads what it prints until a line has that text, and gives the line.
+    /// Reads its output until a line has this text, and returns the line.
     pub fn read_until(&mut self, expected: &str) -> String {
         let stdout = self.0.stdout.as_mut().unwrap();
         let mut line = Vec::new();
         let mut byte = [0];
-        // Byte by byte, so that what comes later is left for who reads on.
+        // Byte by byte, so that the rest is left for later reads.
         while stdout.read(&mut byte).unwrap() == 1 {
             if byte != *b"\n" {
                 line.extend(byte);
@@ -121,7 +121,7 @@ impl Running {
         kill(Pid::from_raw(self.0.id().cast_signed()), signal).unwrap();
     }
 
-    /// Its exit code, and the rest of what it printed.
+    /// Waits for its end; returns its exit code and the rest of its output.
     pub fn finish(mut self) -> (Option<i32>, Vec<u8>, String) {
         drop(self.0.stdin.take());
         let (mut out, mut err) = (Vec::new(), String::new());
@@ -135,13 +135,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // It may already have ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Asks again until there is an answer.
+/// Tries again until there is a result.
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LIMIT;
     loop {

@@ -41,7 +41,7 @@ pub fn started_listed_stopped_and_shown(bench: &Bench) {
     let list = bench.json(&["capture", "list", "--captures", captures, "--json"]);
     assert_eq!((&list[0]["capture"], &list[0]["recording"]), (&file.as_str().into(), &true.into()));
     say(bench, "recorded");
-    // What has passed until then is in it, to the last packet.
+    // Everything that passed before is in it, to the last packet.
     let stopped = bench.json(&["capture", "stop", "one", "--captures", captures, "--json"]);
     assert_eq!(stopped["stopped"][0], file.as_str());
     let list = bench.json(&["capture", "list", "--captures", captures, "--json"]);
@@ -49,7 +49,7 @@ pub fn started_listed_stopped_and_shown(bench: &Bench) {
     assert_eq!((&list[0]["dropped"], &list[0]["ended_early"]), (&0.into(), &Value::Null));
     assert_eq!(fs::read_dir(captures).unwrap().count(), 1, "the capture and nothing beside it");
     let said = bench.fails(2, &["capture", "stop", "one", "--captures", captures]);
-    assert!(said.contains("nothing records to one.pcapng"), "{said}");
+    assert!(said.contains("nothing is recording to one.pcapng"), "{said}");
 
     let shown = bench.json(&["capture", "show", &file, "--json"]);
     assert!(shown["packets"].as_u64().unwrap() >= 7 && shown["dropped"] == 0);
@@ -61,7 +61,7 @@ pub fn started_listed_stopped_and_shown(bench: &Bench) {
     bench.runs(&["capture", "show", &file, "--ladder", "--ascii"]);
 }
 
-/// What a tool makes of a capture on its standard input; none where it is not installed.
+/// Returns what a tool prints about a capture on its standard input; `None` if it is not installed.
 fn reads(tool: &[&str], capture: &[u8]) -> Option<String> {
     let mut command = Command::new(tool[0]);
     command.args(&tool[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -113,13 +113,13 @@ pub fn a_killed_recorder_leaves_a_readable_file(bench: &Bench) {
     assert_eq!((&list.0[0]["ended_early"], list.1), (&"its recorder was killed".into(), Some(3)));
     let said = bench.fails(3, &["capture", "stop", "--captures", captures]);
     assert!(said.contains("one.pcapng ended early: its recorder was killed"), "{said}");
-    // Told once.
+    // Reported once.
     assert!(bench.runs(&["capture", "stop", "--captures", captures]).contains("nothing was being recorded"));
     let shown = bench.json(&["capture", "show", &file, "--json"]);
     assert!(shown["packets"].as_u64().unwrap() > 0 && shown["damage"].is_null(), "{shown}");
 }
 
-/// Neither the signal nor the last look may come between a recording's steps.
+/// Neither the signal nor the final check may come between the steps of a recording.
 pub fn a_stop_at_once_is_no_early_end(bench: &Bench) {
     let folder = tempfile::tempdir().unwrap();
     let captures = folder.path().to_str().unwrap();
@@ -130,7 +130,7 @@ pub fn a_stop_at_once_is_no_early_end(bench: &Bench) {
     }
 }
 
-/// As many as came, or the difference is told.
+/// As many packets as came are recorded, or the difference is reported.
 pub fn every_packet_is_recorded_or_counted(bench: Bench) {
     let own = Own::up(bench);
     let bench = &own.0;
@@ -146,7 +146,7 @@ pub fn every_packet_is_recorded_or_counted(bench: Bench) {
     assert_eq!(packets + ending.counts.dropped, ending.counts.received, "{shown}");
 }
 
-/// Which is not early.
+/// Ending with the lab is not ending early.
 pub fn a_recording_ends_with_its_lab(bench: Bench) {
     let own = Own::up(bench);
     let bench = &own.0;

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use super::bench::Bench;
 
-/// A lab that is taken down also where the case fails.
+/// A lab that is taken down even if the case fails.
 pub struct Own(pub Bench);
 
 impl Own {
@@ -30,7 +30,7 @@ pub fn an_answer_comes_with_its_evidence(bench: Bench) {
         assert!(explained.contains(text), "{text}: {explained}");
     }
     assert!(plain.contains("pass  parents-copy-stays") && !plain.contains("observed: "), "{plain}");
-    // What is to be typed names the lab, and so works as it stands.
+    // The command to type names the lab, so it works as shown.
     let typed = format!("$ netlab exec --lab {} server -- processes", own.0.lab);
     assert!(plain.contains(&typed), "{plain}");
 }
@@ -47,7 +47,7 @@ pub fn an_interrupted_one_ends_what_it_started(bench: Bench) {
     assert!(!processes.contains("8015"), "{processes}");
 }
 
-/// Every host's tables are there from the start, also of one that has nothing to do with it.
+/// Every host's tables are there from the start, even those of a host that is not involved.
 pub fn every_host_is_looked_at(bench: Bench) {
     let own = Own::up(bench);
     let folder = tempfile::tempdir().unwrap();

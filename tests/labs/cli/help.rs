@@ -1,4 +1,4 @@
-//! What needs no lab: help, completions, wrong files.
+//! Commands that need no lab: help, completions, wrong files.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use super::bench::{Bench, Running};
 fn commands(help: &str) -> Vec<String> {
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let listed = listed.take_while(|line| !line.is_empty());
-    // Where a description goes on in the next line, that is indented further.
+    // The next line of a description is indented further.
     let listed = listed.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
     let names = listed.filter_map(|line| line.split_whitespace().next());
     names.filter(|name| *name != "help").map(Into::into).collect()
@@ -22,7 +22,7 @@ pub fn help_is_as_it_was() {
     while let Some(command) = left.pop() {
         let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
         let mut help = bench.command(&words);
-        // Help shows what variables are set to.
+        // Help shows the values of variables.
         std::env::vars().filter(|(name, _)| name.starts_with("NETLAB_")).for_each(|(name, _)| {
             help.env_remove(name);
         });
@@ -42,7 +42,7 @@ pub fn completions_are_scripts() {
         assert!(script.contains("exercise") && script.contains("capture"), "{shell}");
         let mut check = std::process::Command::new(shell);
         check.arg("-n").stdin(std::process::Stdio::piped());
-        // Only a shell that is installed can say whether it understands.
+        // Only an installed shell can check its script.
         if let Ok(child) = check.spawn() {
             let mut running = Running(child);
             running.0.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();

@@ -68,8 +68,8 @@ pub fn a_wrong_target_or_signal_is_told(bench: &Bench) {
     for (arguments, error, hint) in [
         (["--pid", "1"], "process 1 of client1 is the host itself", "`netlab host client1 --stop`"),
         (["--name", "lab-init"], "process 1 of client1 is the host itself", "`netlab host client1 --stop`"),
-        (["--pid", "99999"], "no process 99999 on client1", "there are: lab-init (pid 1)"),
-        (["--name", "tcpechodd"], "no process named tcpechodd on client1", "there are: lab-init (pid 1)"),
+        (["--pid", "99999"], "no process 99999 on client1", "running there: lab-init (pid 1)"),
+        (["--name", "tcpechodd"], "no process named tcpechodd on client1", "running there: lab-init (pid 1)"),
         (["--port", "9"], "no process listens on client1", "--pid or --name"),
         (["--signal", "PIPPE"], "unknown signal: PIPPE", "did you mean PIPE?"),
     ] {

@@ -64,30 +64,30 @@ pub fn a_port_in_use_is_told_with_its_owner(bench: &Bench) {
     assert!(said.contains("hint: "), "{said}");
 }
 
-/// An `up` that is stopped while it is under way.
+/// An `up` that is stopped halfway.
 pub const UNFINISHED: [(&str, fn()); 3] = [
     ("a_relative_state_folder_is_one", a_relative_state_folder_is_one),
     ("an_interrupted_up_clears_up", an_interrupted_up_clears_up),
     ("what_a_killed_up_left_is_cleared", what_a_killed_up_left_is_cleared),
 ];
 
-/// How far `up` may have come: the file of its lab that shows it.
+/// How far `up` may have got: the file of its lab that shows it.
 const MOMENTS: [&str; 5] = [".", "lab.json", "keeper.sock", "server.log", "client2.log"];
 
-/// Starts a lab and stops the command with that signal once the lab has come so far. Gives the
-/// command's exit code.
+/// Starts a lab and stops the command with this signal once the lab has got that far. Returns the command's exit
+/// code.
 fn stopped_up(bench: &Bench, state: &Path, moment: &str, signal: Signal) -> Option<i32> {
     let mut command = bench.command(&["up"]);
     command.env("NETLAB_STATE", state).stdout(Stdio::null()).stderr(Stdio::null());
     let mut up = command.spawn().unwrap();
     let shown = state.join(&bench.lab).join(moment);
     eventually(moment, || (shown.exists() || up.try_wait().unwrap().is_some()).then_some(()));
-    // It may have ended already, and is not waited for yet.
+    // It may already have ended, but has not been waited for.
     kill(Pid::from_raw(up.id().cast_signed()), signal).unwrap();
     up.wait().unwrap().code()
 }
 
-/// Nothing is left of the lab: no file, and no keeper.
+/// Asserts that nothing is left of the lab: no file and no keeper.
 fn is_gone(bench: &Bench, state: &Path) {
     eventually("that no keeper is left", || {
         let mut processes = fs::read_dir("/proc").unwrap().flatten();

@@ -16,7 +16,7 @@ use netlab::runtime::RuntimeKind;
 type Case = fn(&Bench);
 type CaseAlone = fn(Bench);
 
-/// Cases on a lab that they share and leave as it was.
+/// Cases on a shared lab that they leave as it was.
 const SHARED: &[(&str, Case)] = &[
     ("a_second_up_does_nothing_and_says_so", labs::a_second_up_does_nothing_and_says_so),
     ("status_has_its_shape", labs::status_has_its_shape),
@@ -78,7 +78,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Takes the labs down that tests share.
+/// Takes down the labs that tests share.
 pub fn clean() {
     Bench::take_down_shared();
 }

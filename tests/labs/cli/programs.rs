@@ -36,7 +36,7 @@ pub fn an_interrupt_reaches_the_program(bench: &Bench) {
     assert_eq!((code, text(&out).as_str()), (Some(3), "caught\n"), "{err}");
 }
 
-/// As with ^C on a terminal: not the shell alone, which waits for what it runs.
+/// Like ^C on a terminal: it reaches not only the shell, which waits for what it runs.
 pub fn an_interrupt_reaches_the_whole_group(bench: &Bench) {
     for (signal, ended) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let mut running =
@@ -51,7 +51,7 @@ pub fn an_interrupt_reaches_the_whole_group(bench: &Bench) {
     }
 }
 
-/// One that is to outlive its terminal is left alone.
+/// A program meant to outlive its terminal is left running.
 pub fn a_closed_terminal_reaches_the_program(bench: &Bench) {
     for (ignore, code, left) in [("", 129, ""), ("trap '' HUP; ", 129, "sleep 1007\n")] {
         let script = format!("{ignore}echo ready; sleep 1007; echo not yet");
@@ -65,7 +65,7 @@ pub fn a_closed_terminal_reaches_the_program(bench: &Bench) {
     }
 }
 
-/// As `timeout 20 netlab exec …` does.
+/// Like `timeout 20 netlab exec …`.
 pub fn a_stopped_program_can_be_ended(bench: &Bench) {
     let mut running =
         bench.start(&["exec", "client2", "--", "sh", "-c", "echo ready; kill -STOP $$; echo not yet"]);
@@ -76,7 +76,7 @@ pub fn a_stopped_program_can_be_ended(bench: &Bench) {
     assert_eq!((code, text(&out).as_str()), (Some(128 + 15), ""), "{err}");
 }
 
-/// As with `| head -1`: the program learns of it as on a pipe.
+/// Like `| head -1`: the program gets SIGPIPE, as on a pipe.
 pub fn a_program_without_a_reader_ends(bench: &Bench) {
     let mut running = bench.start(&["exec", "client1", "--", "yes"]);
     running.read_until("y");
@@ -84,7 +84,7 @@ pub fn a_program_without_a_reader_ends(bench: &Bench) {
     assert_eq!(running.0.wait().unwrap().code(), Some(128 + 13));
 }
 
-/// As on a full disk: no command may seem to have done its work.
+/// Like a full disk: no command may seem to have succeeded.
 pub fn output_that_cannot_be_written_is_an_error(bench: &Bench) {
     let file = tempfile::Builder::new().suffix(".pcapng").tempfile().unwrap();
     Recorder::to_stream(file.reopen().unwrap(), &[], []).unwrap();
@@ -144,7 +144,7 @@ pub fn a_reader_that_has_enough_is_no_failure(bench: &Bench) {
     }
 }
 
-/// Root's; an ordinary user may have no control groups.
+/// Run by root only; an ordinary user may have no control groups.
 pub fn a_fork_bomb_stays_on_its_host(bench: Bench) {
     let Own(bench) = &Own(bench);
     let up = bench.command(&["up"]).output().unwrap();

@@ -102,7 +102,7 @@ pub fn an_interrupted_down_goes_on_to_its_end() {
         let mut down = start(netlab(&lab.name, &["down"]).env("DOCKER_HOST", engine.url()));
         engine.wait_until_it_holds();
         send(&down, signal);
-        assert!(lines_of(&mut down).any(|line| line.unwrap().contains("goes down all the same")));
+        assert!(lines_of(&mut down).any(|line| line.unwrap().contains("is still being taken down")));
         engine.go_on();
         let Output { status, stdout, .. } = down.wait_with_output().unwrap();
         assert_eq!((status.code(), text(&stdout)), (Some(130), format!("took down: {}\n", lab.name)));
@@ -117,10 +117,10 @@ pub fn a_down_that_is_interrupted_twice_says_what_is_left() {
     engine.wait_until_it_holds();
     send(&down, Signal::SIGINT);
     let mut lines = lines_of(&mut down).map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("goes down all the same")));
+    assert!(lines.any(|line| line.contains("is still being taken down")));
     send(&down, Signal::SIGINT);
-    let goes_on = format!("`netlab down --lab {}` goes on", lab.name);
-    assert!(lines.any(|line| line.contains(&goes_on)));
+    let finishes = format!("`netlab down --lab {}` finishes it", lab.name);
+    assert!(lines.any(|line| line.contains(&finishes)));
     assert_eq!(down.wait().unwrap().code(), Some(130));
     engine.go_on();
     succeeds(netlab(&lab.name, &["down"]));

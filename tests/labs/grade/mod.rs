@@ -1,4 +1,4 @@
-//! `netlab grade` over a small class in which some mean harm, on every runtime that is there.
+//! `netlab grade` on a small class with some malicious submissions, on every available runtime.
 
 use std::{
     fs,
@@ -56,7 +56,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// A class in a folder of its own.
+/// A class in its own folder.
 struct Class(TempDir);
 
 impl Class {
@@ -71,7 +71,7 @@ impl Class {
         self.0.path().join(name)
     }
 
-    /// A student's folder with these files.
+    /// Adds a student's folder with these files.
     fn hand_in(&self, student: &str, files: &[(&str, &str)]) {
         let folder = self.path("class").join(student);
         fs::create_dir(&folder).unwrap();
@@ -80,7 +80,7 @@ impl Class {
         }
     }
 
-    /// One with a program in C, and how it is compiled and run.
+    /// Adds a submission with a program in C, and how it is compiled and run.
     fn hand_in_c(&self, student: &str, source: &str, flags: &str, server: &str) {
         let manifest = format!("build: gcc {flags} -o /lab/program /lab/program.c\nserver: {server}\n");
         self.hand_in(student, &[("netlab.yaml", &manifest), ("program.c", source)]);
@@ -93,7 +93,7 @@ impl Class {
         command
     }
 
-    /// Grades, and gives the students by name.
+    /// Grades, and returns the students by name.
     fn grade(&self, kind: RuntimeKind) -> (Value, Output) {
         let output = self.command(kind).args(["--jobs", "4"]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -107,7 +107,7 @@ fn student<'g>(grades: &'g Value, name: &str) -> &'g Value {
     all.iter().find(|s| s["student"] == name).unwrap_or_else(|| panic!("{name}: {grades}"))
 }
 
-/// The ids of a student's checks with that verdict.
+/// Returns the ids of a student's checks with this verdict.
 fn ids<'g>(student: &'g Value, verdict: &str) -> Vec<&'g str> {
     let checks = student["sections"][0]["checks"].as_array();
     checks
@@ -147,7 +147,7 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}\n{grades:#}");
     let of = |name: &str| student(&grades, name);
-    // All of it right, less what lateness costs at most.
+    // Everything passes, less the maximum penalty for lateness.
     assert_eq!(of("right")["points"], 8.0, "{:#}", of("right"));
     assert_eq!(of("right")["late"]["percent"], 20.0);
     assert_eq!(of("leaver")["points"], 8.0, "{:#}", of("leaver"));
@@ -167,11 +167,11 @@ fn each_gets_their_own_marks_and_nobody_elses(kind: RuntimeKind) {
     assert_eq!(of("right")["borrowed"], serde_json::json!([]));
     assert_eq!(ids(of("wrong"), "fail"), ["lines-come-back"], "{:#}", of("wrong"));
     assert_eq!(of("logger")["points"], 8.0, "{:#}", of("logger"));
-    // It may have killed what started it, and is then gone itself; else it is right.
+    // It may have killed its parent and so be gone itself; otherwise it passes.
     assert!([8.0, 0.0].iter().any(|points| of("killer")["points"] == *points), "{:#}", of("killer"));
     assert_eq!(ids(of("killer"), "fail"), Vec::<&str>::new(), "{:#}", of("killer"));
     let foreign = of("borrower")["notes"].to_string();
-    assert!(foreign.contains("what listened as server is no program of the submission"), "{foreign}");
+    assert!(foreign.contains("what listened as server is not a program of the submission"), "{foreign}");
     for name in ["no-c", "noisy", "slow", "bomb", "hangs", "filler", "flood"] {
         assert_eq!(
             (&of(name)["points"], &of(name)["status"]),
@@ -213,7 +213,7 @@ fn what_did_not_compile_is_told_once(class: &Class, grades: &Value) {
     }
 }
 
-/// An archive that writes outside of where it is unpacked.
+/// An archive that tries to write outside the folder it is unpacked to.
 fn hostile(path: &Path) {
     let gzip = flate2::write::GzEncoder::new(fs::File::create(path).unwrap(), flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
@@ -226,7 +226,7 @@ fn hostile(path: &Path) {
     tar.into_inner().unwrap().finish().unwrap();
 }
 
-/// How long the files named `zeros` are, as the program's own `ls` has it, in the student's only run.
+/// Returns the lengths of the files named `zeros`, from the program's own `ls`, in the student's only run.
 fn zeros(class: &Class, student: &Value) -> [u64; 2] {
     let report = Path::new(student["sections"][0]["reports"][0].as_str().unwrap());
     let evidence = class.path("grades").join(report.with_file_name("evidence.json"));
@@ -287,7 +287,7 @@ fn files_hold_the_same(class: &Class, grades: &Value) {
     assert!((most - 10.0).abs() < 0.1, "{most}");
 }
 
-/// No lab of the grading.
+/// Asserts that no lab of the grading is left.
 fn nothing_is_left(class: &Class, kind: RuntimeKind) {
     let status = Command::new(env!("CARGO_BIN_EXE_netlab"))
         .args(["status", "--all", "--json", "--runtime", &kind.to_string()])
@@ -303,16 +303,16 @@ fn nothing_is_left(class: &Class, kind: RuntimeKind) {
     }
 }
 
-/// No volume of the grading on the engine.
+/// Asserts that no volume of the grading is left on the engine.
 fn no_volume_is_left(class: &Class) {
     let listed = Command::new("docker").args(["volume", "ls", "-q"]).output();
-    // Without the engine's own client nobody can ask.
+    // Needs the engine's own client.
     let Ok(listed) = listed else { return };
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(!listed.contains(&labs_of(class)), "{listed}");
 }
 
-/// What the names of the labs of a class's grading begin with.
+/// Returns the prefix of the labs' names when a class is graded.
 fn labs_of(class: &Class) -> String {
     let hash = {
         use sha2::Digest;
@@ -322,7 +322,7 @@ fn labs_of(class: &Class) -> String {
     format!("grade-{:02x}{:02x}{:02x}{:02x}-", hash[0], hash[1], hash[2], hash[3])
 }
 
-/// Every lab of the grading is taken down under it, as soon as it is there.
+/// Takes down every lab of the grading as soon as it is there.
 fn a_lab_that_breaks_costs_nobody_marks(kind: RuntimeKind) {
     let class = Class::new();
     class.hand_in_c("ana", SERVER, "", "/lab/program {port}");
@@ -348,7 +348,7 @@ fn a_lab_that_breaks_costs_nobody_marks(kind: RuntimeKind) {
     nothing_is_left(&class, kind);
 }
 
-/// A program that would take its host's process 1 with it cannot even trace it, and is a server that ends.
+/// A program that tries to take down its host's process 1 cannot even trace it, and counts as a server that ends.
 fn nobody_takes_their_lab_down(kind: RuntimeKind) {
     let class = Class::new();
     class.hand_in_c("breaker", BREAKER, "", "/lab/program {port}");
@@ -359,7 +359,7 @@ fn nobody_takes_their_lab_down(kind: RuntimeKind) {
     nothing_is_left(&class, kind);
 }
 
-/// The course counts an exercise of its own, and nothing else.
+/// Makes the course count only an exercise of its own.
 fn with_a_hidden_exercise(class: &Class) {
     fs::create_dir(class.path("own")).unwrap();
     let exercise = include_str!("../../../exercises/2.yaml").replace("id: \"2\"", "id: surprise");
@@ -369,7 +369,7 @@ fn with_a_hidden_exercise(class: &Class) {
     fs::write(class.path("course.yaml"), course.collect::<Vec<_>>().join("\n")).unwrap();
 }
 
-/// After a check has changed, and with it what it asks for: what was right is wrong, and who is told why.
+/// After a check has changed, what passed before fails, and the reason is shown.
 fn a_class_is_judged_again_without_a_lab(kind: RuntimeKind) {
     let class = Class::new();
     class.hand_in_c("ana", SERVER, "", "/lab/program {port}");
@@ -377,7 +377,7 @@ fn a_class_is_judged_again_without_a_lab(kind: RuntimeKind) {
     class.hand_in("late", &[("netlab.yaml", "server: /lab/none {port}\n"), ("a.c", "int a;\n")]);
     let (before, _) = class.grade(kind);
     let again = |wanted: &str| {
-        // Where no engine answers, and none is needed.
+        // No engine answers, and none is needed.
         let mut command = class.command(kind);
         let output = command.arg("--rejudge").env("DOCKER_HOST", "unix:///nonexistent").output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -395,17 +395,17 @@ fn a_class_is_judged_again_without_a_lab(kind: RuntimeKind) {
     let changed = text.replace(check, &check.replace("closed_by: client", "closed_by: server"));
     fs::write(class.path("exercises/2.yaml"), changed).unwrap();
     fs::write(class.path("course.yaml"), format!("{COURSE}exercises: exercises\n")).unwrap();
-    let (after, said) = again("2 client-closes-first: fail, and was pass");
+    let (after, said) = again("2 client-closes-first: fail, was pass");
     let worth = |grades: &Value| student(grades, "ana")["points"].as_f64().unwrap();
     assert!(worth(&after) < worth(&before), "{said}");
-    // What was judged again is up to date.
+    // Judging again has brought it up to date.
     let (graded, output) = class.grade(kind);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("ana: as it was"), "{said}");
+    assert!(said.contains("ana: unchanged"), "{said}");
     assert_eq!(student(&graded, "ana")["points"], student(&after, "ana")["points"]);
-    // Who hands in anew is to be graded, and not judged by an older run.
+    // A new submission must be graded, not judged by an older run.
     fs::write(class.path("class/ana/program.c"), format!("{SERVER}/* better */\n")).unwrap();
-    again("ana: as it was, because its sources have changed since");
+    again("ana: unchanged, because its sources have changed since");
 }
 
 fn it_stops_and_goes_on_where_it_was(kind: RuntimeKind) {
@@ -413,7 +413,7 @@ fn it_stops_and_goes_on_where_it_was(kind: RuntimeKind) {
     with_a_hidden_exercise(&class);
     class.hand_in_c("ana", SERVER, "", "/lab/program {port}");
     class.hand_in("zoe", &[("netlab.yaml", "server: sleep 1000 # /lab\n"), ("a.c", "int a;\n")]);
-    // Packed with evidence that says otherwise, which nobody looks at.
+    // Packed with evidence to the contrary, which is ignored.
     let run = class.path("class/ana/captures/exercise-2");
     fs::create_dir_all(&run).unwrap();
     fs::write(run.join("evidence.json"), "{\"verdict\": \"fail\"}").unwrap();
@@ -436,12 +436,12 @@ fn it_stops_and_goes_on_where_it_was(kind: RuntimeKind) {
     kill(Pid::from_raw(running.id().cast_signed()), Signal::SIGINT).unwrap();
     let said: Vec<String> = lines.collect();
     assert_eq!(running.wait().unwrap().code(), Some(130), "{said:?}");
-    assert!(said.iter().any(|line| line.contains("goes on from here")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("continues from here")), "{said:?}");
     nothing_is_left(&class, kind);
 
     let (grades, output) = class.grade(kind);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("ana: as it was") && said.contains("zoe: graded"), "{said}");
+    assert!(said.contains("ana: unchanged") && said.contains("zoe: graded"), "{said}");
     assert_eq!(student(&grades, "ana")["points"], 8.0, "{grades:#}");
     assert_eq!(student(&grades, "zoe")["points"], 0.0, "{grades:#}");
     let results = fs::read(class.path("grades/ana/results.json")).unwrap();
@@ -453,7 +453,7 @@ fn it_stops_and_goes_on_where_it_was(kind: RuntimeKind) {
     fs::write(class.path("class/zoe/netlab.yaml"), "client: /lab/x\n").unwrap();
     let (_, output) = class.grade(kind);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("ana: as it was") && said.contains("zoe: graded"), "{said}");
+    assert!(said.contains("ana: unchanged") && said.contains("zoe: graded"), "{said}");
     nothing_is_left(&class, kind);
 }
 

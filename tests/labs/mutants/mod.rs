@@ -50,7 +50,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Takes the labs down that are kept for the next server. Statics are never dropped.
+/// Takes down the labs kept for the next server. Statics are never dropped.
 pub fn clean() {
     LABS.lock().unwrap().clear();
     drop(PROGRAMS.lock().unwrap().take());
@@ -60,11 +60,11 @@ fn matrix() -> IndexMap<String, Server> {
     serde_yaml::from_str(include_str!("matrix.yaml")).unwrap()
 }
 
-/// Judges one server on a lab that nobody else uses meanwhile, and compares what came of each check.
+/// Judges one server on a lab that nobody else uses meanwhile, and compares the verdict of each check.
 fn judge(kind: RuntimeKind, name: &str, server: &Server) {
     let lab = take_lab(kind);
     let report = block_on(check(&lab, name, server));
-    // Only what works is used again.
+    // Only a working lab is used again.
     LABS.lock().unwrap().push(lab);
     compare(server, &report);
 }
@@ -90,7 +90,7 @@ async fn check(lab: &Lab, name: &str, server: &Server) -> Report {
     report
 }
 
-/// The record of each run is enough to come to the same, without a lab.
+/// Asserts that the record of each run is enough to reach the same verdicts without a lab.
 fn judged_again_it_is_the_same(report: &Report) {
     for section in &report.sections {
         let again = section.runs.iter().flat_map(|run| {
@@ -135,7 +135,7 @@ fn compare(server: &Server, report: &Report) {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// Labs that nobody uses now. Each shows the compiled servers as /lab.
+/// Labs not in use now. Each has the compiled servers at /lab.
 static LABS: Mutex<Vec<Lab>> = Mutex::new(Vec::new());
 
 fn take_lab(kind: RuntimeKind) -> Lab {

@@ -46,7 +46,7 @@ fn gzip_and_zstd_are_read_as_if_they_were_not_there() {
         let (first, second) = capture.split_at(100_000);
         assert!(whole(&read(&[compress(first), compress(second)].concat()[..])));
     }
-    // Zeros behind, and a frame of zstd that is to be passed over.
+    // Trailing zeros, and a zstd frame to be skipped.
     assert!(whole(&read(&[gzip(&capture), vec![0; 512]].concat()[..])));
     let passed_over = [&[0x52, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
     assert!(whole(&read(&[&passed_over[..], &zstd(&capture), &passed_over].concat()[..])));
@@ -61,9 +61,9 @@ fn what_is_cut_gives_what_is_there() {
         let damage = contents.damage.unwrap();
         assert_eq!(
             (damage.packets, &damage.why[..]),
-            (contents.packets, "cannot read on: the compressed data ends early")
+            (contents.packets, "cannot read further: the compressed data ends early")
         );
-        // Nothing but the check at the end is missing: all packets are there, and the damage is told.
+        // Only the checksum at the end is missing: all packets are there, and the damage is reported.
         let contents = read(&file[..file.len() - 1]);
         assert_eq!((contents.packets, contents.damage.is_some()), (PACKETS, true));
     }
@@ -73,12 +73,12 @@ fn what_is_cut_gives_what_is_there() {
 fn a_wrong_checksum_is_told() {
     for compress in FORMATS {
         let mut file = compress(&capture());
-        // Of gzip the length comes last, and before it the checksum.
+        // In gzip the length comes last, preceded by the checksum.
         let at = file.len() - if file[0] == 0x1f { 6 } else { 2 };
         file[at] ^= 1;
         let contents = read(&file[..]);
         assert_eq!(contents.packets, PACKETS);
-        assert_eq!(contents.damage.unwrap().why, "cannot read on: the compressed data is damaged");
+        assert_eq!(contents.damage.unwrap().why, "cannot read further: the compressed data is damaged");
     }
 }
 
@@ -86,7 +86,7 @@ fn a_wrong_checksum_is_told() {
 fn what_is_compressed_must_be_a_capture() {
     for compress in FORMATS {
         let error = Reader::new(&compress(b"hola, mundo")[..], "x").unwrap_err();
-        assert!(error.message.contains("is no capture: it begins with 68 6f 6c 61"), "{}", error.message);
+        assert!(error.message.contains("is not a capture: it starts with 68 6f 6c 61"), "{}", error.message);
         assert!(Reader::new(&compress(&compress(&capture()))[..], "x").is_err(), "twice");
     }
 }

@@ -10,7 +10,7 @@ const CLIENT: &str = "198.18.0.3:40312";
 const SERVER: &str = "198.18.0.2:8007";
 const HEADERS: u32 = 14 + 20 + 20;
 
-/// What one segment has: sender, flags, sequence and acknowledgment numbers, bytes of data.
+/// One TCP segment: sender, flags, sequence and acknowledgment numbers, bytes of data.
 pub type Row = (Side, &'static str, u32, u32, u32);
 use SeqAnalysis::{New, OutOfOrder, Retransmission as Again};
 use Side::{Client as C, Server as S};
@@ -187,8 +187,8 @@ fn ports_are_used_again() {
 
 #[test]
 fn a_client_that_forgot_starts_again_over_a_server_that_did_not() {
-    // The server still holds the old connection and answers with an ACK of it; the client resets
-    // that, and its SYN, sent again, gets through.
+    // The server still holds the old connection and answers with its ACK; the client resets
+    // that, and its retransmitted SYN gets through.
     let (all, _) = all(&opened(&[
         (C, "SYN", 5_000, 0, 0),
         (S, "ACK", 901, 101, 0),
@@ -245,7 +245,7 @@ fn keepalives_are_no_retransmissions() {
     ]));
     assert_eq!((all[0].to_server.keepalives, all[0].retransmissions), (2, 0));
     assert_eq!(novelties[5], SeqAnalysis::KeepAlive);
-    // One byte sent again before it was acknowledged only looks like one.
+    // A retransmission of one unacknowledged byte only looks like one.
     let c = one(&opened(&[(C, "PSH+ACK", 101, 901, 1), (C, "PSH+ACK", 101, 901, 1)]));
     assert_eq!((c.to_server.keepalives, c.retransmissions), (0, 1));
 }
@@ -276,7 +276,7 @@ fn late_is_not_again() {
     assert_eq!(all[0].retransmissions, 2);
 }
 
-/// Lost before the wire that was watched: only its second passage is seen, a round trip after the gap.
+/// Lost before the watched wire: only the retransmission is seen, a round trip after the gap.
 #[test]
 fn lost_before_the_tap_is_sent_again() {
     let mut rows = opened(&[
@@ -291,7 +291,7 @@ fn lost_before_the_tap_is_sent_again() {
     assert_eq!(novelties[3..], [New, New, New, New, New, Again]);
     assert_eq!((c[0].retransmissions, c[0].to_server.out_of_order, c[0].to_server.payload), (1, 0, 40));
 
-    // The peer had asked for it, so that it was sent again, however soon after the gap.
+    // The peer had asked for it, so it is a retransmission, however soon after the gap.
     let mut conversations = Conversations::new();
     rows.insert(8, (S, "ACK", 901, 111, 0));
     let at = |n: usize| 1_000_000 * n.min(3) as u64 + n as u64;
@@ -383,7 +383,7 @@ fn keepalives_of_a_side_whose_peer_is_not_heard() {
         (C, "ACK", 100, 901, 1),
     ]);
     assert_eq!((c.to_server.keepalives, c.to_server.window_probes, c.retransmissions), (2, 0, 0));
-    // Sent again, as PSH says.
+    // A retransmission, as PSH shows.
     let c = one(&[(C, "PSH+ACK", 101, 901, 1), (C, "PSH+ACK", 101, 901, 1)]);
     assert_eq!((c.to_server.keepalives, c.retransmissions), (0, 1));
 }

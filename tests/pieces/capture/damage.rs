@@ -1,4 +1,4 @@
-//! Files that are cut, lie or are nonsense: what can be read is, and nothing breaks.
+//! Files that are cut, lie or are nonsense: whatever can be read is read, and nothing breaks.
 
 use std::{cell::Cell, io};
 
@@ -62,12 +62,12 @@ fn blocks_that_lie() {
     let begin = || vec![section(LITTLE), interface(LITTLE, 1, 0, &[])];
     let sized = |len: u32| [LITTLE.u32(6), LITTLE.u32(len), vec![0; 40]].concat();
     let cases: [(Vec<u8>, &str); 8] = [
-        (sized(8), "cannot be"),
-        (sized(13), "cannot be"),
+        (sized(8), "impossible"),
+        (sized(13), "impossible"),
         (sized(u32::MAX - 3), "more than any packet has"),
         (sized(1 << 20), "early"),
         (sized(16), "at its end"),
-        (packet(LITTLE, 1, 0, &frames()[0]), "nothing describes"),
+        (packet(LITTLE, 1, 0, &frames()[0]), "is not described"),
         (block(LITTLE, 6, &[vec![0; 12], LITTLE.u32(64), vec![0; 44]]), "in a shorter block"),
         (block(LITTLE, 6, &[vec![0; 8]]), "too short"),
     ];
@@ -90,7 +90,7 @@ fn a_long_block_of_no_interest_may_not_end_early_unnoticed() {
         file.truncate(file.len() - missing);
         assert!(read(&file[..]).damage.is_some(), "{missing} bytes missing");
     }
-    // So that what is read at once ends exactly where the file does.
+    // So that a chunk ends exactly where the file does.
     let mut file = [section(LITTLE), LITTLE.u32(0x0bad), LITTLE.u32(1 << 30)].concat();
     file.resize(512 * 1024, 0);
     assert!(read(&file[..]).damage.is_some());
@@ -105,13 +105,13 @@ fn as_much_is_missing_as_the_block_says() {
     assert_eq!(read(&short[..]).damage.unwrap().why, "the file ends 1 byte early");
 }
 
-/// As libpcap and tshark refuse them.
+/// Libpcap and tshark reject them, too.
 #[test]
 fn other_versions_of_the_formats_are_not_guessed_at() {
     let mut old = pcap(&frames());
     old[4] = 1;
     let damage = read(&old[..]).damage.unwrap();
-    assert_eq!(damage.why, "version 1.4 of the format, which is none that is known");
+    assert_eq!(damage.why, "version 1.4 of the format is unknown");
     let mut new = pcapng();
     new[12] = 2;
     let damage = read(&new[..]).damage.unwrap();
@@ -136,7 +136,7 @@ fn a_source_that_fails_is_told_with_its_reason() {
     assert!(contents.damage.unwrap().why.contains("the disk is gone"));
 }
 
-/// Does all that can be done with a file; what matters is that it comes back.
+/// Does everything that can be done with a file; what matters is that it returns.
 fn use_up(file: &[u8]) {
     let Ok(mut reader) = Reader::new(file, "test") else { return };
     let (mut decoder, mut lines) = (Decoder::through_tunnels(), Lines::default());
@@ -204,7 +204,7 @@ proptest! {
     }
 }
 
-/// Gives what it has, and remembers the most room it was offered for it.
+/// Returns what it has, and remembers the largest buffer it was offered.
 struct Room<'a>(&'a [u8], &'a Cell<usize>);
 
 impl io::Read for Room<'_> {

@@ -29,12 +29,12 @@ fn tcp() -> TcpHeader {
     header
 }
 
-/// An Ethernet frame of that type.
+/// An Ethernet frame of this type.
 pub fn ethernet(kind: u16, packet: &[u8]) -> Vec<u8> {
     [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2], &kind.to_be_bytes()[..], packet].concat()
 }
 
-/// In which order a file has its bytes.
+/// The byte order of a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Order {
     Big,
@@ -67,7 +67,7 @@ pub fn pcap_header(order: Order, magic: u32, link: u32) -> Vec<u8> {
     [order.u32(magic), version, order.u32(0), order.u32(0), order.u32(65_535), order.u32(link)].concat()
 }
 
-/// A record of a pcap file: 7 seconds and `fraction`, and more of a header if there is.
+/// A record of a pcap file, at 7 seconds and `fraction`, with further header bytes if there are any.
 pub fn pcap_record(order: Order, fraction: u32, more: &[u8], packet: &[u8]) -> Vec<u8> {
     let fields = [7, fraction, len(packet), len(packet)].map(|field| order.u32(field)).concat();
     [&fields, more, packet].concat()
@@ -102,7 +102,7 @@ pub fn option(order: Order, code: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// An enhanced packet block, with a comment behind the packet.
+/// An enhanced packet block, with a comment after the packet.
 pub fn packet(order: Order, interface: u32, ticks: u64, packet: &[u8]) -> Vec<u8> {
     let time = [(ticks >> 32) as u32, (ticks & 0xffff_ffff) as u32].map(|half| order.u32(half)).concat();
     let mut data = packet.to_vec();
@@ -112,7 +112,7 @@ pub fn packet(order: Order, interface: u32, ticks: u64, packet: &[u8]) -> Vec<u8
     block(order, 6, &[order.u32(interface), time, len.clone(), len, data, comment])
 }
 
-/// All that can be read of a file.
+/// Everything that can be read from a file.
 #[derive(Debug, Default)]
 pub struct Contents {
     pub segments: Vec<Segment<'static>>,

@@ -47,7 +47,7 @@ fn pcapng_blocks_of_every_kind() {
         let file = [
             section(order),
             interface(order, 1, 0, &[option(order, 2, b"br0")]),
-            // Statistics, something private, and something longer than what is read at once.
+            // Statistics, a private block, and one longer than what is read at once.
             block(order, 5, &[order.u32(0), order.u64(0)]),
             block(order, 0x4000_0001, &[vec![9; 5]]),
             block(order, 0x0bad, &[vec![0; 1_000_000]]),
@@ -69,7 +69,7 @@ fn pcapng_blocks_of_every_kind() {
 #[test]
 fn pcapng_clocks() {
     let second = 1_700_000_000_u64;
-    // Resolution, ticks, nanoseconds that those are.
+    // Resolution, ticks, and the same in nanoseconds.
     let clocks: [(u8, u64, u64); 7] = [
         (0, second, second * 1_000_000_000),
         (3, second * 1000 + 5, second * 1_000_000_000 + 5_000_000),
@@ -144,7 +144,7 @@ fn pcapng_names() {
     }
 }
 
-/// Gives a byte at a time, as a slow pipe may.
+/// Returns one byte at a time, as a slow pipe may.
 struct Trickle<'a>(&'a [u8]);
 
 impl Read for Trickle<'_> {
@@ -167,9 +167,9 @@ fn it_matters_not_how_the_bytes_come() {
 fn what_is_no_capture_is_refused_with_its_first_bytes() {
     let refused = |bytes: &[u8]| Reader::new(bytes, "x.pcap").unwrap_err();
     let error = refused(b"\x7fELF and so on");
-    assert_eq!(error.message, "x.pcap is no capture: it begins with 7f 45 4c 46");
+    assert_eq!(error.message, "x.pcap is not a capture: it starts with 7f 45 4c 46");
     assert_eq!(error.kind, netlab::Kind::Usage);
-    assert_eq!(refused(b"ab").message, "x.pcap is no capture: it begins with 61 62");
+    assert_eq!(refused(b"ab").message, "x.pcap is not a capture: it starts with 61 62");
     assert_eq!(refused(b"").message, "x.pcap is empty");
     assert!(refused(b"\x1f\x8b\x08\0").message.contains("the compressed data ends early"));
     for (tool, bytes) in [("xz", &b"\xfd7zXZ\0"[..]), ("bzip2", b"BZh9"), ("lz4", b"\x04\x22\x4d\x18")] {
@@ -177,7 +177,7 @@ fn what_is_no_capture_is_refused_with_its_first_bytes() {
     }
 }
 
-/// As a recorder of two interfaces writes that collects for one and then for the other.
+/// As written by a recorder that collects packets for one interface, then for the other.
 #[test]
 fn frames_of_several_interfaces_come_in_order_of_time() {
     let order = Order::Little;
@@ -197,7 +197,7 @@ fn frames_of_several_interfaces_come_in_order_of_time() {
     assert_eq!(times, (0..3000).map(|n| (1000 * n, (n % 2) as u32)).collect::<Vec<_>>());
     assert!(frames.reader.damage().is_none());
 
-    // What is damaged later is known, and what came before is given.
+    // The later damage is known, and everything before it is returned.
     let cut = &file[..file.len() - 3];
     let mut frames = Ordered::new(Reader::new(cut, "test").unwrap());
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! Datagrams in pieces.
+//! Datagrams in fragments.
 
 use netlab::capture::{Decoder, Frame, LinkType, Segment};
 
@@ -6,7 +6,7 @@ use super::files::{ipv4, ipv6, len};
 
 const DATA: [u8; 100] = [b'x'; 100];
 
-/// The pieces of the IPv4 packet, each with so many bytes of its payload but the last.
+/// The fragments of the IPv4 packet, each with this many bytes of its payload except the last.
 pub fn pieces_v4(packet: &[u8], size: usize, id: u8) -> Vec<Vec<u8>> {
     let (header, payload) = packet.split_at(20);
     let count = payload.len().div_ceil(size);
@@ -39,7 +39,7 @@ fn frame(data: &[u8], at: u64) -> Frame<'_> {
     Frame { at, interface: 0, link: LinkType::RAW, len: len(data), data }
 }
 
-/// What comes of each piece.
+/// The result of each fragment.
 fn join(pieces: &[Vec<u8>]) -> Vec<Option<Segment<'static>>> {
     let mut decoder = Decoder::new();
     pieces.iter().map(|piece| decoder.segment(&frame(piece, 0)).map(Segment::into_owned)).collect()

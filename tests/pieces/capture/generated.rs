@@ -1,4 +1,4 @@
-//! Captures of every kind of link, tunnel and conversation: netlab and tshark must tell the same of them.
+//! Captures of every kind of link, tunnel and conversation: netlab and tshark must agree on them.
 
 use std::{
     collections::BTreeMap,
@@ -18,11 +18,12 @@ use super::{
 
 const ORDER: Order = Order::Little;
 
-/// Kinds that tshark 4.0 does not open: it knows pseudowires by the makers of network cards, and has no such link type.
+/// Kinds that tshark 4.0 does not decode: it recognises pseudowires by the makers of network cards, and lacks one link
+/// type.
 const UNREAD: [&str; 2] = ["pseudowire", "mpls alone"];
 
-/// What is compared of a connection, which its client's port names: packets, bytes, and how many of those packets
-/// were sent again, overtaken, keepalives.
+/// What is compared of a connection, identified by its client's port: packets, bytes, and how many of the packets
+/// were retransmissions, out of order, keepalives.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Told {
     packets: u64,
@@ -101,8 +102,8 @@ fn port(number: usize) -> u16 {
     u16::try_from(20_000 + number).unwrap()
 }
 
-/// Every conversation in every kind of frame, in one file: an interface a kind, a client's port a conversation.
-/// Frames are cut by so many bytes, at most down to what TCP's header needs.
+/// Every conversation in every kind of frame, in one file: one interface per kind, one client's port per conversation.
+/// Frames are cut by this many bytes, but never into the TCP header.
 fn file(cut: usize) -> (Vec<u8>, Vec<String>) {
     let talks = talks::all();
     let mut file = section(ORDER);
@@ -126,7 +127,7 @@ fn file(cut: usize) -> (Vec<u8>, Vec<String>) {
     (file, names)
 }
 
-/// A packet of which not all was captured.
+/// A packet that was not captured in full.
 fn packet_of(interface: usize, at: u64, frame: &[u8], captured: usize) -> Vec<u8> {
     let mut block = packet(ORDER, u32::try_from(interface).unwrap(), at, &frame[..captured]);
     block[24..28].copy_from_slice(&u32::try_from(frame.len()).unwrap().to_le_bytes());
@@ -189,7 +190,7 @@ fn tshark_reads_as_far_as_netlab() {
         file[at] = byte;
         file
     };
-    // Where a packet's block begins, near the middle.
+    // The start of a packet's block, near the middle.
     let mut block = 0;
     while block < whole.len() / 2 {
         block += u32::from_le_bytes(*whole[block + 4..].first_chunk().unwrap()) as usize;
@@ -201,7 +202,7 @@ fn tshark_reads_as_far_as_netlab() {
         lies(block + 7, 0xff),
         // More was captured than the block has.
         lies(block + 21, 0x40),
-        // Of an interface that nothing describes.
+        // Of an interface that is not described.
         lies(block + 8, 0xee),
     ];
     for (n, bytes) in damaged.iter().enumerate() {

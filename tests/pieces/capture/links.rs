@@ -1,4 +1,4 @@
-//! What a frame begins with, and what may stand between that and the TCP header.
+//! Link headers, and the layers between them and the TCP header.
 
 use netlab::capture::{Decoder, Flags, Frame, LinkType, Segment};
 
@@ -28,7 +28,7 @@ fn holds(link: u16, data: &[u8]) {
 fn ethernet_frames() {
     holds(1, &ethernet(0x0800, &ipv4(b"hola")));
     holds(1, &ethernet(0x86dd, &ipv6(b"hola")));
-    // Frames shorter than 60 bytes are padded, and some captures have the checksum behind.
+    // Frames shorter than 60 bytes are padded, and some captures include the checksum.
     holds(1, &[ethernet(0x0800, &ipv4(b"hola")), vec![0; 9]].concat());
 }
 
@@ -84,7 +84,7 @@ fn ipv4_options_and_offloaded_lengths() {
     let total = u8::try_from(packet.len()).unwrap();
     packet[3] = total;
     holds(228, &packet);
-    // Before segmentation offload cuts it up, a packet of 64 KiB or more has no length.
+    // Before segmentation offload splits it, a packet of 64 KiB or more has no length.
     packet[3] = 0;
     holds(228, &packet);
 }

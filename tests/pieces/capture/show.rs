@@ -1,4 +1,4 @@
-//! `netlab capture show`, from outside.
+//! `netlab capture show`, run as a command.
 
 use std::{
     fs,
@@ -125,7 +125,7 @@ fn what_has_come_is_told_before_more_comes() {
     let mut child = netlab(&["-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&pcap(&[ethernet(0x0800, &ipv4(b"hola"))])).unwrap();
-    // The pipe stays open, as that of a capture that goes on.
+    // The pipe stays open, like that of a capture in progress.
     let mut first = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
     assert!(first.contains(r#"length 4: "hola""#), "{first}");
@@ -146,7 +146,7 @@ fn messages_name_the_standard_input_and_count_in_english() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "0 packets, 0 TCP conversations\n");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("the standard input: damaged at byte 24, after packet 0: "), "{said}");
+    assert!(said.contains("standard input: damaged at byte 24, after packet 0: "), "{said}");
     assert!(said.contains("the file ends 1 byte early"), "{said}");
 
     let (_folder, path) = self::file(&file);
@@ -204,7 +204,7 @@ fn what_is_no_capture_exits_2() {
     let (folder, path) = file(b"#!/bin/sh\n");
     let said =
         |path: &str| String::from_utf8(netlab(&[path]).assert().code(2).get_output().stderr.clone()).unwrap();
-    assert!(said(&path).contains("x.pcapng is no capture: it begins with 23 21 2f 62"));
+    assert!(said(&path).contains("x.pcapng is not a capture: it starts with 23 21 2f 62"));
     assert!(said("nowhere.pcap").contains("cannot open nowhere.pcap: No such file"));
     assert!(said(folder.path().to_str().unwrap()).contains("is a folder"));
 }

@@ -16,7 +16,7 @@ fn written(conversations: &Conversations, most: usize) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// One connection from each of so many ports.
+/// One connection from each of this many ports.
 fn asked(count: u16) -> Conversations {
     let mut conversations = Conversations::new();
     for port in 0..count {
@@ -72,7 +72,7 @@ fn a_flood_of_connections_is_shown_in_little_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flood.pcap");
     fs::write(&path, pcap(&(0..100_000).map(asks).collect::<Vec<_>>())).unwrap();
-    // A line a packet and a row a connection; around them an empty line, the counts, and the table's heading.
+    // One line per packet and one row per connection; between them an empty line, the counts, and the table's heading.
     let cases = [("--json", 1), ("--limit all", 200_004), ("--limit 100", 206)];
     for (arguments, lines) in cases {
         let script = format!("ulimit -v {MOST_KIB} && exec \"$0\" capture show \"$1\" {arguments}");

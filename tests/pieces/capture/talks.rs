@@ -8,7 +8,7 @@ use netlab::capture::Side;
 /// SYNs, bytes of data.
 type Row = (u64, Side, &'static str, u32, u32, u32);
 
-/// What happens, and where its numbers begin.
+/// What happens, and where its sequence numbers start.
 pub struct Talk {
     pub name: &'static str,
     pub first: u32,
@@ -98,7 +98,7 @@ pub fn all() -> Vec<Talk> {
     ]
 }
 
-/// The packets of a conversation, each with its time in microseconds, between that client's port and 8007.
+/// The packets of a conversation between this client's port and 8007, each with its time in microseconds.
 pub fn packets(talk: &Talk, port: u16, v6: bool) -> Vec<(u64, Vec<u8>)> {
     let mut at = 0;
     let packet = |(wait, by, flags, seq, ack, len): &Row| {

@@ -1,4 +1,4 @@
-//! The same file read by tshark must tell the same connections.
+//! Reading the same file, tshark must find the same connections.
 
 use std::{
     collections::BTreeMap,
@@ -63,7 +63,7 @@ fn by_netlab(file: &Path) -> Vec<Row> {
     conversations.iter().map(row).collect()
 }
 
-/// Whether tshark is there.
+/// Returns whether tshark is installed.
 pub fn has_tshark() -> bool {
     let found = Command::new("tshark").arg("--version").output().is_ok();
     if !found {
@@ -106,7 +106,7 @@ fn tshark_counts_the_same_of_pieces_and_cut_packets() {
             record[12..16].copy_from_slice(&len(packet).to_be_bytes());
             record
         };
-        // Of pieces that are cut, tshark tells the first one's ports over IPv4 only; we over both.
+        // Of fragments that are cut, tshark shows the first one's ports only over IPv4; we do so over both.
         let compared = whole.iter().filter(|packet| packet[12] != 0x86 || snaplen >= packet.len());
         let records: Vec<_> = compared.map(record).collect();
         let file = [vec![pcap_header(Order::Big, 0xa1b2_c3d4, 1)], records].concat().concat();

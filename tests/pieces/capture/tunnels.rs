@@ -1,4 +1,4 @@
-//! Packets in packets.
+//! Packets inside packets.
 
 use netlab::capture::{Conversations, Decoder, Frame, LinkType, Names, Segment, show, table};
 
@@ -72,7 +72,7 @@ fn nobody_has_so_many_tunnels() {
     assert_eq!([0, 1, 32, 33, 3000].map(tunnels), [Some(0), Some(1), Some(32), None, None]);
 }
 
-/// As on Linux' interface `any` where a tunnel ends.
+/// As on Linux's interface `any` at the end of a tunnel.
 #[test]
 fn the_same_packet_outside_of_its_tunnel_is_no_retransmission() {
     let packet = ipv4(b"hola");

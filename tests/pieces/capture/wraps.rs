@@ -1,8 +1,8 @@
-//! What a TCP packet may travel in: each kind of link and tunnel that is read, made around an IP packet.
+//! Wraps an IP packet in each kind of link and tunnel that can be read.
 
 use super::files::ethernet;
 
-/// A kind of frame: its name, its link type, and how it is made of an IP packet.
+/// A kind of frame: its name, its link type, and how it is made from an IP packet.
 pub type Wrap = (&'static str, u16, fn(&[u8]) -> Vec<u8>);
 
 const OUTER: [[u8; 4]; 2] = [[192, 0, 2, 1], [192, 0, 2, 2]];
@@ -16,7 +16,7 @@ fn frame(packet: &[u8]) -> Vec<u8> {
     ethernet(u16::from_be_bytes(kind(packet)), packet)
 }
 
-/// Some header before the packet's Ethernet type and the packet itself.
+/// A header before the packet's Ethernet type and the packet itself.
 fn typed(header: &[u8], packet: &[u8]) -> Vec<u8> {
     [header, &kind(packet), packet].concat()
 }
@@ -29,7 +29,7 @@ fn short(number: usize) -> [u8; 2] {
     u16::try_from(number).unwrap().to_be_bytes()
 }
 
-/// An IPv4 packet of that protocol.
+/// An IPv4 packet of this protocol.
 fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
     let total = short(20 + payload.len());
     let header = [&[0x45, 0], &total[..], &[0, 0, 0x40, 0, 64, protocol, 0, 0]].concat();
@@ -147,7 +147,7 @@ pub const WRAPS: &[Wrap] = &[
     }),
 ];
 
-/// So many tunnels, one in another.
+/// This many nested tunnels.
 pub fn nested(packet: &[u8], depth: usize) -> Vec<u8> {
     (0..depth).fold(packet.to_vec(), |packet, _| ipv4(4, &packet))
 }

@@ -1,4 +1,4 @@
-//! The two programs as a test holds them. Whatever is started here ends with the test.
+//! The two programs, run by a test. Whatever is started here ends with the test.
 
 use std::{
     fs,
@@ -72,7 +72,7 @@ impl Server {
         self.errors.recv_timeout(DEADLINE).expect("a line of standard error")
     }
 
-    /// A connection that the server has accepted; what it printed until then is gone.
+    /// Opens a connection that the server has accepted, and discards what it printed until then.
     pub fn connect(&self) -> TcpStream {
         let stream = self.dial();
         let accepted = format!("connection from 127.0.0.1 port {}", stream.local_addr().unwrap().port());
@@ -80,7 +80,7 @@ impl Server {
         stream
     }
 
-    /// A connection that may still wait in the server's queue, which is short: when it is full,
+    /// Opens a connection that may still wait in the server's queue, which is short: when it is full,
     /// the kernel drops the SYN and the client tries again a second later.
     pub fn dial(&self) -> TcpStream {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
@@ -88,7 +88,7 @@ impl Server {
         stream
     }
 
-    /// Its children, zombies too.
+    /// Its children, including zombies.
     pub fn children(&self) -> Vec<Stat> {
         let stats = all_processes().unwrap().filter_map(|p| p.ok()?.stat().ok());
         stats.filter(|stat| stat.ppid == self.pid()).collect()
@@ -127,7 +127,7 @@ impl Server {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
 
-    /// Stops it, and waits until it stands: a signal takes its time.
+    /// Stops it, and waits until it is stopped: a signal takes time.
     pub fn stop(&self) {
         self.signal(Signal::SIGSTOP);
         until("the server is stopped", || self.stat().state == 'T');
@@ -149,7 +149,7 @@ impl Drop for Server {
     }
 }
 
-/// A running `tcpecho`, typed into by the test.
+/// A running `tcpecho`, whose input comes from the test.
 pub struct Client(Child);
 
 impl Client {
@@ -193,8 +193,7 @@ pub fn echo(stream: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
     back
 }
 
-/// Waits until something is so. The kernel tells nobody but a parent that a zombie is gone, so this
-/// looks again and again.
+/// Waits until a condition holds. Only a parent is notified when a zombie goes away, so this polls.
 pub fn until(what: &str, so: impl Fn() -> bool) {
     let start = Instant::now();
     while !so() {

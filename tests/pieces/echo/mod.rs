@@ -19,7 +19,7 @@ use nix::sys::{
 const CLIENT: &str = env!("CARGO_BIN_EXE_tcpecho");
 const SERVER: &str = env!("CARGO_BIN_EXE_tcpechod");
 
-/// Runs a program to its end with that input.
+/// Runs a program to its end with this input.
 fn run(program: &str, arguments: &[&str], input: &[u8]) -> Output {
     assert_cmd::Command::new(program).args(arguments).write_stdin(input).output().unwrap()
 }
@@ -40,7 +40,7 @@ fn a_line_comes_back_and_the_server_tells_of_it() {
 
 #[test]
 fn a_name_is_looked_up_and_each_of_its_addresses_is_tried() {
-    // localhost is ::1 as well, where nobody listens.
+    // localhost is also ::1, where nobody listens.
     let server = Server::start(&[]);
     assert_eq!(run(CLIENT, &["localhost", &server.port()], b"by name\n").stdout, b"by name\n");
 }

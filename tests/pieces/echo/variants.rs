@@ -1,4 +1,4 @@
-//! What each option of `tcpechod` is there to show.
+//! The behaviour that each option of `tcpechod` is meant to show.
 
 use std::{
     io::{Read, Write},
@@ -18,7 +18,7 @@ use super::{
     run,
 };
 
-/// Clients that close all at once, while the server is stopped and can take only one signal of them.
+/// Clients that all close at once while the server is stopped, so that it gets only one signal for all of them.
 fn close_at_once(server: &Server, count: usize) {
     let clients: Vec<_> = (0..count).map(|_| server.connect()).collect();
     until("each client has a child", || server.children().len() == count);
@@ -139,7 +139,7 @@ fn a_socket_kept_open_stays_in_close_wait() {
     }
 }
 
-/// How many connections a stopped server's host takes.
+/// How many connections the host of a stopped server accepts.
 fn taken(server: &Server) -> usize {
     server.stop();
     let address = (Ipv4Addr::LOCALHOST, server.port().parse().unwrap()).into();
@@ -170,9 +170,8 @@ fn reuseaddr_mends_a_restart_while_a_connection_is_remembered() {
     }
 }
 
-/// A client that is gone before the server accepts it, with more than one buffer of the server's
-/// still to be read: its end is a FIN, or a RST with `reset`. Gives how the child ended, as wait(2)
-/// tells it.
+/// Runs a client that is gone before the server accepts it, with more than one buffer of the server's still to be
+/// read: it ends with a FIN, or with a RST if `reset`. Returns the child's status as from wait(2).
 fn end_of_child(server: &Server, reset: bool) -> i32 {
     server.stop();
     let mut client = server.dial();
@@ -186,7 +185,7 @@ fn end_of_child(server: &Server, reset: bool) -> i32 {
     server.children()[0].exit_code.unwrap()
 }
 
-/// An exit with code 1, as wait(2) tells it.
+/// An exit with code 1, as from wait(2).
 const EXIT_1: i32 = 1 << 8;
 
 #[test]

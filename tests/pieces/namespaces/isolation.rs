@@ -1,4 +1,4 @@
-//! What a host sees, and what it does not.
+//! What a host can see, and what it cannot.
 
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt};
 
@@ -64,10 +64,10 @@ async fn root_on_a_host_is_not_the_machines_root() {
         let said = lab.sh("client", line).await;
         assert_ne!(said.status, ExitStatus::Exited(0), "{line}");
     }
-    // Also deep below /etc, what only the machine's root may read cannot be read.
+    // Files that only the machine's root may read cannot be read, even deep below /etc.
     let said = lab.sh("client", "find /etc -type f ! -perm -o=r -exec cat {} + 2>/dev/null").await;
     assert_eq!(said.stdout, "");
-    // Out of the root by the oldest way there is.
+    // The oldest way out of a root directory.
     let escape = "import os; os.mkdir('/tmp/a'); os.chroot('/tmp/a'); os.chdir('../../../../..'); \
                   os.chroot('.'); print(*os.listdir('/'))";
     let said = lab.run("client", ["python3", "-c", escape]).await;

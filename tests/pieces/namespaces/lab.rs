@@ -1,4 +1,4 @@
-//! A lab for a test, gone with it.
+//! A lab for a test, taken down with it.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use tokio::{
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where `netlab` and its programs are. A user who may not go there is given a copy.
+/// The folder of `netlab` and its programs. A user without access to it gets a copy.
 pub fn programs() -> PathBuf {
     let built = Path::new(env!("CARGO_BIN_EXE_netlab")).parent().unwrap();
     std::env::var_os("NETLAB_TEST_PROGRAMS").map_or_else(|| built.to_owned(), Into::into)
@@ -55,7 +55,7 @@ async fn missing(runtime: &Namespaces) -> Option<String> {
 }
 
 impl Lab {
-    /// A lab of a server and a client, not yet up; `None`, with the reason told, where there can be none.
+    /// A lab of a server and a client, not yet up; `None`, with the reason printed, if none is possible.
     pub async fn planned() -> Option<Self> {
         let state = tempfile::tempdir().unwrap();
         let netlab = programs().join("netlab");
@@ -105,7 +105,7 @@ impl Lab {
 }
 
 impl Drop for Lab {
-    /// Not needed but where a test has failed.
+    /// Only needed if a test has failed.
     fn drop(&mut self) {
         if let Some(keeper) = processes(self).first() {
             let _ = kill(Pid::from_raw(*keeper), Signal::SIGKILL);
@@ -160,7 +160,7 @@ pub fn processes(lab: &Lab) -> Vec<i32> {
             found.push(*pid);
         }
     }
-    // Each round takes in the children of those found.
+    // Each round adds the children of those found.
     loop {
         let more: Vec<_> = all
             .iter()

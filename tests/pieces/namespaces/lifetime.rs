@@ -37,7 +37,7 @@ fn cgroups(lab: &Lab) -> Vec<PathBuf> {
     found
 }
 
-/// Waits until none of the processes is there any more.
+/// Waits until all of the processes are gone.
 async fn gone(pids: &[i32]) {
     let deadline = Instant::now() + PATIENCE;
     while let Some(pid) = pids.iter().find(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
@@ -46,10 +46,10 @@ async fn gone(pids: &[i32]) {
     }
 }
 
-/// What there is of a lab while it is up.
+/// Everything that belongs to a lab while it is up.
 struct Traces {
     pids: Vec<i32>,
-    /// All that run beside it.
+    /// Everything that runs beside it.
     others: Vec<i32>,
     namespaces: Vec<u64>,
     mounts: String,
@@ -78,7 +78,7 @@ impl Traces {
 
     async fn are_gone(&self, lab: &Lab) {
         gone(&self.pids).await;
-        // Only what ran then: the kernel gives a namespace's number to the next one, of another lab.
+        // Only what ran then: the kernel reuses the number of a namespace for the next one, in another lab.
         let still = namespaces(&self.others);
         assert!(self.namespaces.iter().all(|n| !still.contains(n)), "a namespace is left");
         let state = lab.state.path().to_str().unwrap();
@@ -178,7 +178,7 @@ async fn a_keeper_that_hangs_is_made_to_go() {
 #[tokio::test]
 async fn a_second_up_is_refused_and_harms_nothing() {
     let Some(lab) = Lab::planned().await else { return };
-    // At once: one of them gets its turn.
+    // At once: they take turns.
     let (one, two) = tokio::join!(lab.build(), lab.build());
     let error = one.and(two).unwrap_err();
     assert!(error.message.contains("is already up"), "{error}");
@@ -212,7 +212,7 @@ async fn a_host_whose_first_process_ends_has_stopped() {
     let mut waiting = lab.runtime.exec(lab.name(), "server", &Command::new(["sleep", "1000"])).await.unwrap();
     assert!(lab.sh("server", "kill -TERM 1").await.stderr.is_empty());
     timeout(PATIENCE, waiting.handle.wait()).await.unwrap().unwrap();
-    // A PID 1 is gone only after all others of its host.
+    // PID 1 goes only after all other processes of its host.
     let deadline = Instant::now() + PATIENCE;
     while lab.runtime.lab(lab.name()).await.unwrap().unwrap().is_whole() {
         assert!(Instant::now() < deadline, "the server does not stop");
@@ -236,14 +236,14 @@ async fn labs_live_side_by_side() {
     assert!(two.down().await);
 }
 
-/// As after a full disk. Nobody knows its hosts any more, but that it is there.
+/// As after a full disk. Its hosts are no longer known, only that it is there.
 #[tokio::test]
 async fn a_lab_without_its_plan_is_among_those_to_take_down() {
     let Some(lab) = Lab::up().await else { return };
     let traces = Traces::of(&lab);
     let place = lab.state.path().join("labs");
     fs::write(place.join(lab.name()).join("lab.json"), "{").unwrap();
-    // The user's own, where the state is kept in a folder that has more in it.
+    // The user's own folder, if the state is kept in one with other files.
     fs::create_dir(place.join("thesis")).unwrap();
     fs::write(place.join("thesis/chapter1"), "").unwrap();
     assert!(lab.runtime.lab(lab.name()).await.unwrap().is_none());

@@ -1,5 +1,4 @@
-//! The runtime on namespaces: what is particular to it. Run by root, all of it runs once more as an
-//! ordinary user.
+//! What is specific to the namespaces runtime. Run by root, all of it runs again as an ordinary user.
 
 mod isolation;
 mod lab;

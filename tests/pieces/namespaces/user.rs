@@ -1,4 +1,4 @@
-//! All of it once more, as an ordinary user.
+//! Runs all of it again as an ordinary user.
 
 use std::{
     fs::{self, Permissions},

@@ -1,4 +1,4 @@
-//! What is tried before a lab is said to be up.
+//! What is tried before a lab counts as up.
 
 use std::{fs::File, os::fd::AsFd, thread};
 
@@ -8,12 +8,12 @@ use nix::unistd::geteuid;
 use super::lab::Lab;
 use crate::support::skip::skipped;
 
-/// Tries the wire as `up` does. Gives what is to be told of it.
+/// Tries the wire as `up` does. Returns what is to be reported.
 async fn tried(lab: &Lab) -> Option<String> {
     let (_observer, watch) = lab.runtime.observe(lab.name()).await.unwrap();
     let networks = watch.hosts.iter().map(|host| File::open(format!("/proc/{}/ns/net", host.init)).unwrap());
     let (plan, networks) = (lab.plan.clone(), networks.collect::<Vec<_>>());
-    // The thread does not come back from the hosts' networks.
+    // The thread does not return from the hosts' networks.
     let trying = move || {
         let hosts: Vec<_> = plan.hosts.iter().zip(networks.iter().map(AsFd::as_fd)).collect();
         wire::carries(&hosts).map(|warning| warning.text)

@@ -1,9 +1,9 @@
-//! `grades.csv`: a line a student, for a spreadsheet or the learning platform (RFC 4180).
+//! `grades.csv`: one line per student, for a spreadsheet or the learning platform (RFC 4180).
 
 use super::{Grades, points};
 use crate::printable::printable;
 
-/// The table, with a heading.
+/// Returns the table, with a heading.
 pub fn render(grades: &Grades<'_>) -> String {
     let rules = &grades.course.sections;
     let first = ["student", "number", "received", "days late", "status", "points", "of", "not their own"];
@@ -48,7 +48,7 @@ fn line(cells: &[Cell]) -> String {
     cells.iter().map(Cell::written).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
-/// What is in one place of the table.
+/// The content of a cell.
 enum Cell {
     Number(String),
     Text(String),
@@ -59,7 +59,7 @@ impl Cell {
         Self::Text(text.into())
     }
 
-    /// A text is always quoted: which character separates cells is a matter of the spreadsheet's language.
+    /// Returns the cell as written. Text is always quoted, because the separator depends on the spreadsheet's language.
     fn written(&self) -> String {
         match self {
             Self::Number(number) => number.clone(),
@@ -68,8 +68,8 @@ impl Cell {
     }
 }
 
-/// The text, in which whatever could be the beginning of a cell, also for a program that takes another character to
-/// separate them, is no formula: a student chooses the name of a file.
+/// Returns the text with formulas defused wherever a cell could begin, even for a program with another separator:
+/// students choose the names of their files.
 fn without_formulas(text: &str) -> String {
     let mut guarded = String::with_capacity(text.len());
     let mut begins = true;
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(written("Gil Ana"), "\"Gil Ana\"");
         assert_eq!(written("=1+1"), "\"'=1+1\"");
         assert_eq!(written("  =1+1"), "\"  '=1+1\"");
-        // A space that is none is written out, and no cell begins with what follows.
+        // An unusual space is escaped, so what follows does not begin a cell.
         assert_eq!(written(" \u{a0}=1+1"), "\" \\u{a0}=1+1\"");
         assert_eq!(written("Eve;=1+1;x"), "\"Eve;'=1+1;x\"");
         assert_eq!(written("a,\"b\"\nc"), "\"a,\"\"b\"\"\nc\"");

@@ -1,4 +1,4 @@
-//! `results.json` of one student, as Gradescope's autograders give it
+//! `results.json` of one student, in the format of Gradescope's autograders
 //! (<https://gradescope-autograders.readthedocs.io/en/latest/specs/>).
 
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::{
     judge::{CheckResult, Verdict},
 };
 
-/// The student's results. Where the lab could not tell, there is no score.
+/// Returns the student's results. If the lab could not run, there is no score.
 pub fn render(course: &Course, record: &Record, marks: Option<&Marks>) -> Value {
     let weights: f64 = course.sections.iter().map(|rule| rule.weight).sum();
     let tests = course.sections.iter().flat_map(|rule| {
@@ -58,7 +58,7 @@ fn words(record: &Record, marks: Option<&Marks>) -> String {
         lines.push(not_their_own(record.borrowed()));
     }
     match marks {
-        None => lines.push("the lab could not tell: there are no marks yet".into()),
+        None => lines.push("the lab could not run: there are no marks yet".into()),
         Some(Marks { late: Some(late), .. }) => {
             lines.push(format!("{} days late: {} % off", late.days, points(late.percent)));
         }

@@ -1,11 +1,11 @@
-//! The grades as JSON: what `netlab grade --json` prints and `grades.json` holds.
+//! The grades as JSON, printed by `netlab grade --json` and stored in `grades.json`.
 
 use serde_json::{Value, json};
 
 use super::{Grades, Marks, Record};
 use crate::class::grade::SectionResult;
 
-/// The class as one object.
+/// Returns the class as one object.
 pub fn render(grades: &Grades<'_>) -> Value {
     let students = grades.students.iter().map(|(record, marks)| student(record, marks.as_ref()));
     let mut object = grades.alike.to_json();
@@ -47,7 +47,7 @@ fn student(record: &Record, marks: Option<&Marks>) -> Value {
     })
 }
 
-/// The programs that are not the student's own, and what they are.
+/// Returns the programs that are not the student's own, and what they are.
 fn borrowed(section: &SectionResult) -> Vec<Value> {
     section.borrowed.iter().map(|(program, what)| json!({"program": program, "is": what})).collect()
 }

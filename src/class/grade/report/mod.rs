@@ -1,4 +1,4 @@
-//! The grades, in the forms that people and other programs want them.
+//! Writes the grades in the formats that people and other programs read.
 
 mod csv;
 mod gradescope;
@@ -20,30 +20,30 @@ use crate::{
 
 /// A class with its grades.
 pub struct Grades<'a> {
-    /// By what it was graded.
+    /// The rules by which it was graded.
     pub course: &'a Course,
-    /// On what.
+    /// The runtime of the labs.
     pub runtime: RuntimeKind,
-    /// Each submission, with its marks if the lab could tell.
+    /// Each submission, with its marks unless the lab could not run.
     pub students: Vec<(&'a Record, Option<Marks>)>,
     /// What submissions share.
     pub alike: &'a Alike,
 }
 
 impl<'a> Grades<'a> {
-    /// With the marks that the course gives for the records.
+    /// Computes the marks that the course gives for the records.
     pub fn new(course: &'a Course, runtime: RuntimeKind, records: &'a [Record], alike: &'a Alike) -> Self {
         let students = records.iter().map(|record| (record, Marks::of(record, course))).collect();
         Self { course, runtime, students, alike }
     }
 
-    /// As one JSON object.
+    /// Returns the grades as one JSON object.
     pub fn to_json(&self) -> serde_json::Value {
         json::render(self)
     }
 
-    /// Writes every form into the folder, and each student's `results.json` into the student's. Gives
-    /// the files for the class.
+    /// Writes every format to the folder, and each student's `results.json` to the student's. Returns the files
+    /// for the class.
     pub fn write(&self, out: &Path) -> Result<Vec<PathBuf>> {
         let files = [
             ("grades.csv", csv::render(self)),
@@ -64,7 +64,7 @@ impl<'a> Grades<'a> {
             .collect()
     }
 
-    /// A suite a student.
+    /// Returns the grades as JUnit XML, one suite per student.
     fn junit(&self) -> String {
         let records = || self.students.iter().map(|(record, _)| *record);
         let whole: Vec<Option<CheckResult>> = records().map(as_a_whole).collect();
@@ -82,13 +82,13 @@ fn suite<'s>(record: &'s Record, whole: Option<&'s CheckResult>) -> Suite<'s> {
     Suite { name: record.student.clone(), checks, elapsed_ms: record.elapsed_ms }
 }
 
-/// What kept the submission as a whole from being judged, as a check: no checks at all look like success.
+/// Returns a failed check if the submission as a whole was not judged, because no checks at all look like success.
 fn as_a_whole(record: &Record) -> Option<CheckResult> {
     let why = record.why.clone()?;
     Some(CheckResult {
         id: "can-be-judged".into(),
         verdict: Verdict::Error,
-        expected: "the submission can be taken, compiles, and is done within its time".into(),
+        expected: "the submission can be read, compiles, and finishes in time".into(),
         observed: why,
         moment: None,
         evidence: record.compiler.iter().flat_map(|words| words.lines()).map(Into::into).collect(),
@@ -101,7 +101,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     own::replace(path, text.as_bytes()).or_lab(|| format!("cannot write {}", path.display()))
 }
 
-/// Points as people write them: without needless zeros.
+/// Formats points as people write them, without needless zeros.
 pub fn points(points: f64) -> String {
     let text = format!("{points:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

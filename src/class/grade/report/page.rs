@@ -1,4 +1,4 @@
-//! `grades.html`: students by checks, with a link to each run's report.
+//! `grades.html`: a table of students and checks, with a link to each run's report.
 
 use maud::{Markup, html};
 
@@ -12,7 +12,7 @@ use crate::{
     report::html::{badge, page, seconds, sign},
 };
 
-/// The page of a class.
+/// Returns the page of a class.
 pub fn render(grades: &Grades<'_>) -> String {
     let body = html! {
         header {
@@ -23,7 +23,7 @@ pub fn render(grades: &Grades<'_>) -> String {
             section aria-labelledby="grades" {
                 h2 #grades { "Grades" }
                 div.scroll { (table(grades)) }
-                p { "A share tells how much of a section is right, and the signs which of its checks; the link leads to the report of the run." }
+                p { "The percentage says how much of a section passes, and the signs show which of its checks; the link leads to the report of the run." }
             }
             (alike(grades.alike))
             section aria-labelledby="details" {
@@ -121,7 +121,7 @@ fn details(record: &Record, marks: Option<&Marks>) -> Markup {
                     None => "not graded",
                 }
             }
-            // The page opens what a link into it leads to.
+            // The page opens the target of a link into it.
             p.summary #(record.key) {
                 span { (record.status.word()) } span { "in " (seconds(record.elapsed_ms)) }
                 @if let Some(number) = &record.number { span { "number " (number) } }
@@ -162,12 +162,12 @@ fn alike(alike: &Alike) -> Markup {
         @if !pairs.is_empty() || !copies.is_empty() || !common.is_empty() || !cut.is_empty() {
             section aria-labelledby="alike" {
                 h2 #alike { "Alike" }
-                p { "These share large parts, whatever the names in them. It is a place to look, and proves nothing." }
+                p { "These share large parts, apart from names. That is a reason to look, not a proof." }
                 @if !pairs.is_empty() { (table_of_pairs(pairs)) }
-                @if *more > 0 { p { "And " (more) " more pairs, which share less." } }
+                @if *more > 0 { p { "And " (more) " more pairs that share less." } }
                 @for copy in copies { (whole_file(copy)) }
                 @if !common.is_empty() { (not_compared(common)) }
-                @if !cut.is_empty() { p { "Too long, only the beginning was compared: " (cut.join(", ")) } }
+                @if !cut.is_empty() { p { "Too long, so only the beginning was compared: " (cut.join(", ")) } }
             }
         }
     }
@@ -204,7 +204,7 @@ fn whole_file(copy: &Copied) -> Markup {
 fn not_compared(common: &[Common]) -> Markup {
     html! {
         p {
-            "Not compared, because more than half of the class has it: "
+            "Not compared, because more than half of the class has the same: "
             @for (n, common) in common.iter().enumerate() {
                 @if n > 0 { ", " } (format!("{:.0} %", common.share * 100.0)) " of " (common.who)
             }
