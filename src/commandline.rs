@@ -5,7 +5,7 @@ use crate::topology;
 /// Commands that are about a lab.
 const OF_A_LAB: [&str; 8] = ["exec", "exercise", "kill", "link", "host", "logs", "up", "down"];
 
-/// A command as one types it for that lab, where it is not the one that is meant anyway.
+/// Adds `--lab` to a `netlab` command, unless the lab is the default one.
 pub fn in_lab(command: &str, lab: &str) -> String {
     let mut starts = OF_A_LAB.iter().map(|verb| format!("netlab {verb}"));
     match starts.find_map(|start| Some((command.strip_prefix(&start)?, start))) {
@@ -14,7 +14,7 @@ pub fn in_lab(command: &str, lab: &str) -> String {
     }
 }
 
-/// The command that runs a command line on a host.
+/// Returns the `netlab exec` command that runs a command line on a host.
 pub fn on_host(host: &str, line: &str) -> String {
     if is_plain(line) {
         format!("netlab exec {host} -- {line}")
@@ -23,12 +23,12 @@ pub fn on_host(host: &str, line: &str) -> String {
     }
 }
 
-/// A text as one word for a shell: in quotation marks, if it needs them.
+/// Formats a text as one word for a shell, quoted if necessary.
 pub fn word(text: &str) -> String {
     if is_plain(text) && !text.contains(char::is_whitespace) { text.to_owned() } else { quoted(text) }
 }
 
-/// A text in quotation marks that a shell takes off again.
+/// Quotes a text for a shell.
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
