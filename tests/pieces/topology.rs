@@ -571,10 +571,10 @@ fn what_has_no_end_is_not_waited_for() {
         let pipe = folder.path().join(name);
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
         let said = netlab(&["validate", pipe.to_str().unwrap()]);
-        assert!(said.0 == Some(2) && said.2.contains("it is no plain file"), "{said:?}");
+        assert!(said.0 == Some(2) && said.2.contains("it is not a regular file"), "{said:?}");
     }
     let said = netlab(&["validate", "/dev/zero"]);
-    assert!(said.0 == Some(2) && said.2.contains("it is no plain file"), "{said:?}");
+    assert!(said.0 == Some(2) && said.2.contains("it is not a regular file"), "{said:?}");
     // Files opened by the shell are read all the same.
     let mut given = assert_cmd::Command::cargo_bin("netlab").unwrap();
     given.args(["validate", "/dev/stdin"]).write_stdin("hosts: {a: }\n").assert().success();
