@@ -211,11 +211,11 @@ fn exit_code(status: ExitStatus) -> ExitCode {
 /// Reads standard input in pieces on a thread of its own: a read of a terminal cannot be cancelled. The thread starts
 /// reading when the returned sender is used.
 fn read_stdin() -> netlab::Result<(std::sync::mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>)> {
-    let (begin, begun) = std::sync::mpsc::channel();
+    let (begin, start) = std::sync::mpsc::channel();
     let (send, receive) = mpsc::channel(4);
     let reading = std::thread::Builder::new().spawn(move || {
         let mut buffer = vec![0; 32 * 1024];
-        if begun.recv().is_err() {
+        if start.recv().is_err() {
             return;
         }
         while let Ok(n @ 1..) = std::io::stdin().lock().read(&mut buffer) {

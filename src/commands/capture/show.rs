@@ -119,17 +119,17 @@ impl Args {
             }
             packets += 1;
             let has_place = !self.json && (segment.is_some() || !self.ladder);
-            let shows = has_place && shown < most;
-            shown += u64::from(shows);
-            left += u64::from(has_place && !shows);
+            let fits = has_place && shown < most;
+            shown += u64::from(fits);
+            left += u64::from(has_place && !fits);
             match segment {
-                Some(segment) if self.ladder || !shows => {
+                Some(segment) if self.ladder || !fits => {
                     let seen = lines.conversations.push(&segment);
-                    if shows {
+                    if fits {
                         ladder.push(&segment, &seen);
                     }
                 }
-                segment if shows => writeln!(out, "{}", line(&mut lines, &frame, segment.as_ref()))?,
+                segment if fits => writeln!(out, "{}", line(&mut lines, &frame, segment.as_ref()))?,
                 _ => {}
             }
         }

@@ -1,5 +1,5 @@
-//! The judge is judged: servers that are right, and servers that are each wrong in one way. Each is
-//! caught by exactly the checks that `tests/labs/mutants/matrix.yaml` says.
+//! Judges the judge, with correct servers and with servers that are each wrong in one way. Each is caught by exactly
+//! the checks in `tests/labs/mutants/matrix.yaml`.
 
 use std::{
     collections::BTreeSet,
