@@ -68,12 +68,12 @@ fn a_record_is_the_same_once_it_was_written_and_read() {
 }
 
 /// Alterations of the recorded runs: each is what some wrong program would show.
-const ALTERATIONS: [(&str, fn(&mut Vec<Event>)); 21] = [
+const ALTERATIONS: [(&str, Alter); 21] = [
     ("nothing passes", |events| events.retain(|event| packet(event).is_none())),
     ("nobody sends FIN", |events| without_packets(events, |packet| packet.flags.has(Flags::FIN))),
     ("nobody sends RST", |events| without_packets(events, |packet| packet.flags.has(Flags::RST))),
     ("nothing comes back", |events| {
-        without_packets(events, |packet| packet.len > 0 && packet.from == "server")
+        without_packets(events, |packet| packet.len > 0 && packet.from == "server");
     }),
     ("nothing is printed", |events| events.retain(|event| !matches!(event.what, What::Printed { .. }))),
     ("something else is printed", print_something_else),
@@ -144,7 +144,7 @@ fn processes(events: &mut [Event], mut change: impl FnMut(u64, &mut Vec<ProcessR
 
 fn each_process(events: &mut [Event], change: fn(u64, &mut ProcessRow)) {
     processes(events, |nth, rows| {
-        rows.iter_mut().filter(|row| row.pid != 1).for_each(|row| change(nth, row))
+        rows.iter_mut().filter(|row| row.pid != 1).for_each(|row| change(nth, row));
     });
 }
 
