@@ -7,14 +7,15 @@ use std::{
 };
 
 use anyhow::Result;
+use async_trait::async_trait;
 use netlab::{
-    commandline,
+    aside, commandline,
     exercise::{self, Options, Origin, Template},
     judge::{CheckResult, Outcome, Verdict},
     printable::{printable, visible},
     record::Record,
     report::{self, Narrator, Style, teller::wording},
-    run::{self, Folder},
+    run::{self, Folder, Watcher},
     runtime::{LabState, Runtime},
     timeline::Event,
 };
@@ -57,6 +58,40 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     lab: LabArgs,
+}
+
+/// A person at a terminal who watches a run.
+struct Terminal {
+    narrator: Option<Narrator>,
+    verbose: bool,
+    /// Whether to print nothing.
+    quiet: bool,
+    /// Whether each step waits for the Enter key.
+    steps: bool,
+}
+
+#[async_trait]
+impl Watcher for Terminal {
+    fn event(&mut self, record: &Record, event: &Event) {
+        let verbose = self.verbose;
+        let narrator = self.narrator.get_or_insert_with(|| Narrator::live(record, style(), verbose));
+        if !self.quiet
+            && let Some(text) = narrator.tell(event)
+        {
+            println!("{text}");
+        }
+    }
+
+    fn pauses(&self) -> bool {
+        self.steps
+    }
+
+    async fn pause(&mut self) {
+        eprint!("   [Enter: next step · ^D: run to the end · ^C: stop] ");
+        let key = aside(|| std::io::stdin().read_line(&mut String::new()));
+        // At the end of input nobody is there to press a key.
+        self.steps = !matches!(key.await, Ok(Ok(0)));
+    }
 }
 
 impl Args {
@@ -119,8 +154,7 @@ impl Args {
         stop: impl Future<Output = ()>,
     ) -> Result<Outcome> {
         let folder = Folder::create(&self.captures, &template.exercise.id)?;
-        let options = Options { port: self.port, step: self.step, origin: origin(), ..Options::default() };
-        let mut narrator = None;
+        let options = Options { port: self.port, origin: origin(), ..Options::default() };
         if !self.json {
             println!(
                 "Exercise {}: {}\n\n{}",
@@ -129,16 +163,10 @@ impl Args {
                 printable(&template.exercise.asks)
             );
         }
-        let mut tell = |record: &Record, event: &Event| {
-            let narrator = narrator.get_or_insert_with(|| Narrator::live(record, style(), self.verbose));
-            if !self.json
-                && let Some(text) = narrator.tell(event)
-            {
-                println!("{text}");
-            }
-        };
-        let record = run::run(template, runtime, lab, &options, &folder, stop, &mut tell).await?;
-        if let Some(text) = narrator.as_mut().and_then(Narrator::finish).filter(|_| !self.json) {
+        let mut terminal =
+            Terminal { narrator: None, verbose: self.verbose, quiet: self.json, steps: self.step };
+        let record = run::run(template, runtime, lab, &options, &folder, stop, &mut terminal).await?;
+        if let Some(text) = terminal.narrator.as_mut().and_then(Narrator::finish).filter(|_| !self.json) {
             println!("{text}");
         }
         Ok(report::conclude(&record, &folder)?)

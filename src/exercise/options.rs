@@ -12,8 +12,6 @@ pub struct Options {
     pub programs: IndexMap<String, String>,
     /// The one of them that is judged: nothing is done and nothing asked that is about another one.
     pub judged: Option<String>,
-    /// Whether each step waits for the Enter key.
-    pub step: bool,
     /// Whose run it is.
     pub origin: Origin,
 }

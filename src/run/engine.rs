@@ -16,6 +16,7 @@ use super::{
     folder::Folder,
     outside, ports,
     programs::{ProgramEvent, Programs},
+    watcher::Watcher,
 };
 use crate::{
     Error, Kind, Result,
@@ -61,14 +62,12 @@ pub struct Run<'r> {
     bounds: Bounds,
     /// How many of the record's events were told.
     told: usize,
-    /// Whether each step waits for the Enter key.
-    by_hand: bool,
     recorder: Recorder,
     decoder: Decoder,
-    tell: &'r mut (dyn FnMut(&Record, &Event) + Send),
+    watcher: &'r mut dyn Watcher,
 }
 
-/// Runs an exercise on a lab; gives the record of it, which is in the folder, too. `tell` gets every event as it
+/// Runs an exercise on a lab; gives the record of it, which is in the folder, too. `watcher` gets every event as it
 /// comes, with the record so far. When `stop` ends, so does the run; what it started is ended in any case.
 pub async fn run(
     template: &Template,
@@ -77,7 +76,7 @@ pub async fn run(
     options: &Options,
     folder: &Folder,
     stop: impl Future<Output = ()>,
-    tell: &mut (dyn FnMut(&Record, &Event) + Send),
+    watcher: &mut dyn Watcher,
 ) -> Result<Record> {
     let started = Instant::now();
     let mut stop = pin!(stop);
@@ -106,8 +105,7 @@ pub async fn run(
     record.programs = options.programs.clone();
     record.judged.clone_from(&options.judged);
     record.origin.clone_from(&options.origin);
-    let mut run = Run::new(runtime, lab, session, record, &folder.artifacts().capture, tell)?;
-    run.by_hand = options.step;
+    let mut run = Run::new(runtime, lab, session, record, &folder.artifacts().capture, watcher)?;
     let finished = tokio::select! {
         finished = run.perform(&exercise) => finished,
         () = stop.as_mut() => Err(Error::interrupted()),
@@ -135,7 +133,7 @@ impl<'r> Run<'r> {
         session: Session,
         record: Record,
         capture: &Path,
-        tell: &'r mut (dyn FnMut(&Record, &Event) + Send),
+        watcher: &'r mut dyn Watcher,
     ) -> Result<Self> {
         let recorder = Recorder::create(capture, &session.watch.segments, lab.plan.addresses())?;
         let recorder = recorder.bounded(bounds::MOST_CAPTURED);
@@ -151,10 +149,9 @@ impl<'r> Run<'r> {
             crowds: Crowds::default(),
             bounds: Bounds::default(),
             told: 0,
-            by_hand: false,
             recorder,
             decoder: Decoder::new(),
-            tell,
+            watcher,
         })
     }
 
@@ -341,24 +338,18 @@ impl<'r> Run<'r> {
         let place = self.record.timeline.add(event);
         if place < self.told {
             // Too late for its place, but not lost.
-            (self.tell)(&self.record, &self.record.timeline.events()[place]);
+            self.watcher.event(&self.record, &self.record.timeline.events()[place]);
             self.told += 1;
         }
         self.tell_settled(now().saturating_sub(SETTLE));
     }
 
-    /// Tells everything, and waits for the Enter key if the user wants to look around first.
+    /// Shows everything so far and waits, if whoever watches wants to look around first.
     pub(super) async fn pause(&mut self) -> Result<()> {
-        if !self.by_hand {
-            return Ok(());
-        }
-        self.look_around().await?;
-        self.tell_settled(Nanos::MAX);
-        eprint!("   [Enter: do it · ^D: go on to the end · ^C: stop] ");
-        let key = crate::aside(|| std::io::stdin().read_line(&mut String::new()));
-        if let Ok(Ok(0)) = key.await {
-            // Nobody is there to press a key: go on without.
-            self.by_hand = false;
+        if self.watcher.pauses() {
+            self.look_around().await?;
+            self.tell_settled(Nanos::MAX);
+            self.watcher.pause().await;
         }
         Ok(())
     }
@@ -369,7 +360,7 @@ impl<'r> Run<'r> {
         while let Some(event) = self.record.timeline.events().get(self.told)
             && event.at <= until
         {
-            (self.tell)(&self.record, event);
+            self.watcher.event(&self.record, event);
             self.told += 1;
         }
     }

@@ -10,6 +10,8 @@ mod outside;
 mod ports;
 mod programs;
 mod steps;
+mod watcher;
 
 pub use engine::run;
 pub use folder::{EVIDENCE, Folder, newest};
+pub use watcher::Watcher;

@@ -19,6 +19,7 @@ use netlab::{
     report,
     run::{self, Folder},
     runtime::RuntimeKind,
+    timeline::Event,
 };
 
 const KINDS: [RuntimeKind; 2] = [RuntimeKind::Namespaces, RuntimeKind::Docker];
@@ -69,7 +70,8 @@ fn run_on(lab: &Lab, template: &Template) -> Vec<CheckResult> {
     let record = block_on(async {
         let state = lab.runtime.lab(&lab.name).await.unwrap().unwrap();
         let (options, too_long) = (Options::default(), tokio::time::sleep(LIMIT));
-        run::run(template, lab.runtime.as_ref(), &state, &options, &folder, too_long, &mut |_, _| ()).await
+        let mut nobody = |_: &Record, _: &Event| ();
+        run::run(template, lab.runtime.as_ref(), &state, &options, &folder, too_long, &mut nobody).await
     });
     let outcome = report::conclude(&record.unwrap(), &folder).unwrap();
     for artifact in [&outcome.artifacts.capture, &outcome.artifacts.evidence, &outcome.artifacts.report] {

@@ -67,6 +67,9 @@ fn a_record_is_the_same_once_it_was_written_and_read() {
     }
 }
 
+/// Changes what was seen.
+type Alter = fn(&mut Vec<Event>);
+
 /// Alterations of the recorded runs: each is what some wrong program would show.
 const ALTERATIONS: [(&str, Alter); 21] = [
     ("nothing passes", |events| events.retain(|event| packet(event).is_none())),
