@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use super::Counts;
 use crate::{capture::Interface, time::Nanos};
 
 pub(super) const SECTION_HEADER: u32 = 0x0A0D_0D0A;
@@ -12,6 +11,15 @@ pub(super) const SIMPLE_PACKET: u32 = 3;
 pub(super) const NAME_RESOLUTION: u32 = 4;
 pub(super) const INTERFACE_STATISTICS: u32 = 5;
 pub(super) const ENHANCED_PACKET: u32 = 6;
+
+/// Counts of an interface's packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets that came, including those dropped.
+    pub received: u64,
+    /// Packets dropped for lack of room.
+    pub dropped: u64,
+}
 
 /// The byte-order magic of a section, and the version of the format.
 pub(super) const BYTE_ORDER: u32 = 0x1A2B_3C4D;

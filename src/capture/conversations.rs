@@ -7,7 +7,7 @@ use std::{
 
 use indexmap::IndexSet;
 
-use super::{Conversation, Names, Segment, Side, tracked::Tracked};
+use super::{Conversation, Names, Seen, Segment, analysis::End, tracked::Tracked};
 
 /// Every TCP connection of a capture. Takes TCP segments as they pass, live or from a file; its memory grows with
 /// the connections and not with the packets. A packet in a tunnel belongs to the connection between the
@@ -18,45 +18,6 @@ pub struct Conversations {
     /// The index in `all` of the latest connection between two ends, the lower end first.
     latest: HashMap<(End, End), u32>,
     all: Vec<Tracked>,
-}
-
-/// One end of a connection: its host, as an index, and its port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct End {
-    host: u32,
-    pub port: u16,
-}
-
-/// The meaning of a TCP segment for its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The connection, for [`Conversations::get`].
-    pub conversation: usize,
-    /// Who sent it.
-    pub by: Side,
-    /// Its sequence number, counted from the sender's SYN.
-    pub seq: u32,
-    /// Its acknowledgment number, counted from the other side's SYN.
-    pub ack: u32,
-    /// Whether it brought anything new.
-    pub analysis: SeqAnalysis,
-}
-
-/// Whether a TCP segment brought anything new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SeqAnalysis {
-    /// It did, or it only acknowledged.
-    New,
-    /// It carried what had passed before, or filled a gap after a round trip.
-    Retransmission,
-    /// It filled a gap sooner than a retransmission could have.
-    OutOfOrder,
-    /// It asked whether the other side is still there.
-    KeepAlive,
-    /// It asked whether the other side's window is still closed.
-    WindowProbe,
-    /// The same packet as seen on another interface.
-    Copy,
 }
 
 impl Conversations {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, net::IpAddr, ops::Range};
 
-use super::Datagram;
+use super::datagram::{Datagram, Fragment};
 use crate::time::Nanos;
 
 /// How many incomplete datagrams are remembered; the oldest is dropped first.
@@ -11,24 +11,6 @@ const PENDING: usize = 64;
 const LIFETIME: Nanos = 60_000_000_000;
 /// The longest payload of an IP datagram, in bytes.
 const LONGEST: u32 = 65_535;
-
-/// Which part of a datagram a fragment is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fragment {
-    /// The number that all fragments of one datagram share.
-    pub id: u32,
-    /// Its place in the whole payload, in bytes.
-    pub offset: u32,
-    /// Whether others follow it.
-    pub more: bool,
-}
-
-impl Fragment {
-    /// Returns whether there are other fragments besides it.
-    pub fn is_part(self) -> bool {
-        self.more || self.offset > 0
-    }
-}
 
 /// The datagrams of which some fragments were seen.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::io::Read;
 use super::{
     LinkType,
     input::{Input, Stop, damaged},
-    read::{Record, check_captured},
+    packet::{Record, check_captured},
 };
 
 /// The version of the format; the minor version only matters for [`Header::old`].

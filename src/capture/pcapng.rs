@@ -12,7 +12,7 @@ use super::{
         SIMPLE_PACKET,
     },
     input::{Input, Stop, damaged},
-    read::{Record, check_captured},
+    packet::{Record, check_captured},
 };
 use crate::time::Nanos;
 

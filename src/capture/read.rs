@@ -9,11 +9,12 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Frame, LinkType, Names,
-    input::{Input, Stop, damaged},
+    Frame, Names,
+    input::{Input, Stop},
+    packet::Record,
     pcap, pcapng,
 };
-use crate::{Error, Result, error::Context, time::Nanos};
+use crate::{Error, Result, error::Context};
 
 /// A capture file being read, pcap or pcapng.
 #[derive(Debug)]
@@ -46,18 +47,6 @@ pub struct Damage {
     pub packets: u64,
     /// Why it could not be read.
     pub why: String,
-}
-
-/// The fields of a packet; its bytes are in those last taken from the input.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Record {
-    pub at: Nanos,
-    pub interface: u32,
-    pub link: LinkType,
-    pub len: u32,
-    /// How far back in the bytes taken its own start, and how many there are.
-    pub taken: usize,
-    pub captured: usize,
 }
 
 impl Reader<Box<dyn Read>> {
@@ -207,14 +196,4 @@ fn no_capture(name: &str, first: &[u8], compression: Option<&str>) -> Error {
     };
     Error::usage(format!("{name}{inside} is compressed with {unpack}"))
         .hint(format!("`{unpack} -dc FILE | netlab capture show -` reads it"))
-}
-
-/// Checks that the length of a packet is plausible, before its bytes are read.
-pub(super) fn check_captured(captured: u32) -> Result<usize, Stop> {
-    /// The longest packet of any interface, according to libpcap.
-    const MAXIMUM_SNAPLEN: u32 = 262_144;
-    if captured > MAXIMUM_SNAPLEN {
-        return damaged(format!("a packet of {captured} captured bytes, more than any capture has"));
-    }
-    Ok(captured as usize)
 }

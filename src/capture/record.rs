@@ -16,7 +16,7 @@ use nix::{
     fcntl::{FallocateFlags, fallocate},
 };
 
-use super::blocks::{self, Packet};
+use super::blocks::{self, Counts, Packet};
 use crate::{Error, Result, capture::Interface, capture::RawPacket, error::Context};
 
 /// Room reserved for the statistics at the end, in bytes: those of about fifty interfaces, and the comment.
@@ -40,15 +40,6 @@ pub struct Recorder {
     full: bool,
     /// Room reserved for the end, in bytes.
     reserve: u64,
-}
-
-/// Counts of an interface's packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Packets that came, including those dropped.
-    pub received: u64,
-    /// Packets dropped for lack of room.
-    pub dropped: u64,
 }
 
 enum Out {

@@ -4,11 +4,14 @@ use std::{borrow::Cow, fmt, net::SocketAddr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Datagram, Frame, sender::Place};
+use super::{Datagram, Frame};
 use crate::time::Nanos;
 
 /// Length of a header without options, in bytes.
 const HEADER: usize = 20;
+
+/// Where a packet was seen: the interface, and the number of tunnels.
+pub(super) type Place = (u32, u8);
 
 /// A TCP segment as captured.
 #[derive(Clone, Debug)]

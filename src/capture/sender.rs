@@ -1,6 +1,6 @@
 //! One side of a connection: what it sent, and its sequence numbers, which wrap around (RFC 9293, 3.4).
 
-use super::{Flags, Flow, Segment, SeqAnalysis, gaps::Gaps};
+use super::{Flags, Flow, Segment, SeqAnalysis, gaps::Gaps, segment::Place};
 use crate::time::Nanos;
 
 /// What fills a gap within this time was only out of order, if the connection's round-trip time is not known.
@@ -13,9 +13,6 @@ const REPEATS: u8 = 2;
 pub(super) fn after(a: u32, b: u32) -> bool {
     a != b && a.wrapping_sub(b) < 1 << 31
 }
-
-/// Where a packet was seen: the interface, and the number of tunnels.
-pub(super) type Place = (u32, u8);
 
 /// What is known about one side, from what it sent and from what was acknowledged to it. A capture may have millions,
 /// so what most of them do not need is boxed.

@@ -3,7 +3,7 @@
 use std::{mem, net::SocketAddr};
 
 use super::{
-    Close, Conversation, Flags, Handshake, Seen, Segment, SeqAnalysis, Side, Step, conversations::End,
+    Close, Conversation, Flags, Handshake, Seen, Segment, SeqAnalysis, Side, Step, analysis::End,
     sender::Sender,
 };
 use crate::time::Nanos;

@@ -1,32 +1,15 @@
 //! IP datagrams (RFC 791, RFC 8200).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Network, be16};
-use crate::capture::fragments::Fragment;
+use crate::capture::datagram::{Datagram, Fragment};
 
 /// Extension headers to skip to find the payload (RFC 8200, 4.1): hop-by-hop, routing, destination
 /// options, mobility, HIP, shim6. All have the same layout.
 const V6_OPTIONS: [u8; 6] = [0, 43, 60, 135, 139, 140];
 const V6_FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
-
-/// An IP datagram, or a fragment of one.
-#[derive(Clone, Copy, Debug)]
-pub struct Datagram<'a> {
-    /// Sender.
-    pub src: IpAddr,
-    /// Receiver.
-    pub dst: IpAddr,
-    /// The payload's protocol, by its number in the IANA registry.
-    pub protocol: u8,
-    /// The payload's length on the wire, in bytes.
-    pub len: u32,
-    /// The captured part of the payload.
-    pub payload: &'a [u8],
-    /// Which part of the whole payload this is, if it is a fragment.
-    pub fragment: Option<Fragment>,
-}
 
 /// Decodes a datagram, of the version that its first bits say.
 pub(super) fn ip(data: &[u8]) -> Network<'_> {

@@ -13,10 +13,10 @@ use std::borrow::Cow;
 
 use super::{
     Frame, Segment,
-    fragments::{Fragment, Fragments},
+    datagram::{Datagram, Fragment},
+    fragments::Fragments,
 };
 
-pub use ip::Datagram;
 use layer::Layer;
 
 const PROTO_TCP: u8 = 6;
