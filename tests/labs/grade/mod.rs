@@ -471,7 +471,7 @@ fn grades_are_nobodys_submission(kind: RuntimeKind) {
     assert!(code == Some(2) && said.contains("neither empty nor a folder of grades"), "{said}");
     for _ in 0..2 {
         let (code, said) = grade(&[]);
-        assert!(code == Some(0) && said.contains("a .rar is not read"), "{said}");
+        assert!(code == Some(0) && said.contains(".rar is not supported"), "{said}");
         let csv = fs::read_to_string(class.path("class/grades/grades.csv")).unwrap();
         assert_eq!(csv.lines().count(), 2, "{csv}");
     }
