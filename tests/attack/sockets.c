@@ -1,4 +1,4 @@
-/* sockets FIRST COUNT: listens on so many ports, says so and stays. */
+/* sockets FIRST COUNT: listens on COUNT ports from FIRST on, says so and stays. */
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -66,8 +66,8 @@ fn a_host_is_stopped_and_started_by_hand(lab: &Lab) {
     assert_eq!(code, 3, "the lab is not whole");
     assert!(out.lines().any(|line| line.starts_with("server") && line.contains("stopped")), "{out}");
     let (code, _, err) = netlab(lab, &["exec", "server", "--", "true"]);
-    let mend = format!("netlab host --lab {} server --start", lab.name);
-    assert!(code == 3 && err.contains(&mend), "{code}: {err}");
+    let fix = format!("netlab host --lab {} server --start", lab.name);
+    assert!(code == 3 && err.contains(&fix), "{code}: {err}");
     let (code, _, err) = netlab(lab, &["logs", "server"]);
     assert_eq!(code, 0, "its output is still there: {err}");
 
