@@ -4,13 +4,17 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use netlab::{
+    Error,
+    class::{
+        course::{Course, Rule},
+        grade::share_of_run,
+    },
     exercise::model::Exercise,
     judge::{self, Outcome},
     printable::visible,
     record::Record,
     report,
-    run::Folder,
-    run::newest,
+    run::{Folder, newest},
 };
 
 use super::exercise::{mark, sum_up, to_json};
@@ -27,6 +31,9 @@ pub struct Args {
     /// A folder with exercises of your own; a file named as a compiled-in one takes its place.
     #[arg(long, value_name = "DIR", env = "NETLAB_EXERCISES")]
     exercises: Option<PathBuf>,
+    /// Judge by this course's exercises, and say what the run is worth in its section.
+    #[arg(long, value_name = "FILE", conflicts_with = "exercises")]
+    course: Option<PathBuf>,
     /// Make the run's report and evidence anew, too.
     #[arg(long)]
     save: bool,
@@ -46,13 +53,27 @@ impl Args {
         let run = self.run.clone().map_or_else(|| newest(&self.captures), Ok)?;
         let mut record = Record::read(&run)?;
         let folder = Folder::of(if run.is_dir() { &run } else { run.parent().unwrap_or(&run) })?;
-        let exercise = record.exercise_now(self.exercises.as_deref())?;
+        let course = self.course.as_deref().map(|file| Course::load(Some(file))).transpose()?;
+        let rule = course.as_ref().map(|course| rule(course, &record)).transpose()?;
+        let exercise = match rule {
+            Some(rule) => record.bind(&rule.template)?,
+            None => record.exercise_now(self.exercises.as_deref())?,
+        };
         let before = judge::judge(&record.exercise, &record, folder.artifacts());
         let outcome = judge::judge(&exercise, &record, folder.artifacts());
+        let share = course.as_ref().zip(rule);
+        let share = share.map(|(course, rule)| share_of_run(rule, outcome.clone(), course.borrowed));
         if self.json {
-            println!("{}", to_json(&outcome));
+            let mut json = to_json(&outcome);
+            if let Some(share) = share {
+                json["share"] = share.into();
+            }
+            println!("{json}");
         } else {
             self.show(&exercise, &before, &outcome, usize::from(record.judged.is_none()));
+            if let Some(share) = share {
+                println!("\n{:.0} % of section {} in this course", share * 100.0, visible(&exercise.id));
+            }
         }
         if self.save {
             record.exercise = exercise;
@@ -74,4 +95,14 @@ impl Args {
             }
         }
     }
+}
+
+/// Finds a course's rule for the exercise of a run.
+fn rule<'c>(course: &'c Course, record: &Record) -> netlab::Result<&'c Rule> {
+    let id = &record.exercise.id;
+    course.sections.iter().find(|rule| rule.template.exercise.id == *id).ok_or_else(|| {
+        let ids: Vec<_> = course.sections.iter().map(|rule| rule.template.exercise.id.as_str()).collect();
+        Error::usage(format!("exercise {} does not count in this course", visible(id)))
+            .hint(format!("its sections are {}", ids.join(", ")))
+    })
 }

@@ -45,7 +45,7 @@ use replay::{Attempt, Replay};
 pub use marks::{Lateness, Marks};
 pub use record::{Record, Status};
 pub use rejudge::{Rejudged, rejudge};
-pub use section::SectionResult;
+pub use section::{SectionResult, share_of_run};
 
 /// How a class is graded.
 pub struct Settings<'a> {

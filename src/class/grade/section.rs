@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::marks::share;
 use crate::{
     check,
     class::course::{Borrowed, Rule},
-    judge::{CheckResult, Verdict},
+    judge::{CheckResult, Outcome, Verdict},
 };
 
 /// One section, judged.
@@ -107,11 +108,18 @@ pub fn not_their_own<'w>(what: impl IntoIterator<Item = &'w String>) -> String {
     format!("not the student's own: {}", names.join(", "))
 }
 
+/// Returns how much of a section is right in one run of it, from 0 to 1, by a course's weights.
+pub fn share_of_run(rule: &Rule, outcome: Outcome, borrowed: Borrowed) -> f64 {
+    let mut found = check::Section::new(&rule.template.exercise);
+    found.add(outcome);
+    share(rule, &SectionResult::of(rule, Some(&found), Path::new(""), borrowed))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        class::{course::Course, grade::marks::share},
+        class::course::Course,
         judge::{Artifacts, judge},
         record::Record,
         timeline::{Timeline, What},
