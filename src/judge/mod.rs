@@ -1,4 +1,4 @@
-//! What a record proves: a pure function of what was done and seen. It needs no lab.
+//! Judges a record: a pure function of what was done and seen, which needs no lab.
 
 pub mod by_hand;
 mod facts;

@@ -1,4 +1,4 @@
-//! What came of a run as a whole.
+//! The outcome of a whole run.
 
 use std::path::PathBuf;
 
@@ -16,35 +16,35 @@ use crate::{
     timeline::What,
 };
 
-/// What came of an exercise.
+/// The outcome of an exercise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// The exercise's id.
     pub exercise: String,
     /// Its title.
     pub title: String,
-    /// What it ran on.
+    /// The runtime it ran on.
     pub runtime: RuntimeKind,
-    /// Of all checks together.
+    /// The verdict of all checks together.
     pub verdict: Verdict,
-    /// Each check.
+    /// The result of each check.
     pub checks: Vec<CheckResult>,
-    /// The programs given in place of the exercise's that turned out to be copies of netlab's own.
+    /// The user's programs that turned out to be copies of netlab's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "netlabs")]
     pub reference_programs: Vec<String>,
-    /// What listened as one of the programs given, and is nothing from the workspace: by the exercise's name for
-    /// it, the file.
+    /// The files that listened as one of the user's programs but are not from the workspace, each with the exercise's
+    /// name for the program.
     #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "foreign")]
     pub outside_workspace: Vec<(String, String)>,
-    /// Whose program did the work of one of the programs given, where that is netlab's or the system's: by the
-    /// exercise's name for it, as `socat`.
+    /// The programs of netlab or the system that did the work of one of the user's programs, e.g. `socat`, each with
+    /// the exercise's name for the user's program.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub borrowed: Vec<(String, String)>,
-    /// Whether what could not be told, if anything, was not told by the own fault of the programs given: one of them
-    /// ended early, or took more than there is.
+    /// Whether anything that could not be decided is the fault of the user's programs: one of them ended early, or
+    /// reached a limit. True if nothing broke the run.
     #[serde(skip)]
     pub own_fault: bool,
-    /// Where the rest is.
+    /// The files with the rest.
     pub artifacts: Artifacts,
     /// How long it took.
     pub elapsed_ms: u64,
@@ -56,15 +56,15 @@ pub struct Artifacts {
     /// The packets, as pcapng.
     #[serde(serialize_with = "crate::paths::as_text")]
     pub capture: PathBuf,
-    /// Everything done and seen, as JSON.
+    /// The record: everything done and seen, as JSON.
     #[serde(serialize_with = "crate::paths::as_text")]
     pub evidence: PathBuf,
-    /// The same for a person.
+    /// The same as a report for people.
     #[serde(serialize_with = "crate::paths::as_text")]
     pub report: PathBuf,
 }
 
-/// Judges a run by the exercise's checks: the one that was run, or a later version of it.
+/// Judges a run by the checks of an exercise: the one that was run, or a later version of it.
 pub fn judge(exercise: &Exercise, record: &Record, artifacts: Artifacts) -> Outcome {
     let mut moments = Moments::of(record, exercise);
     let checks: Vec<CheckResult> =
@@ -100,12 +100,12 @@ struct Moments {
 struct Look {
     name: String,
     snapshot: Snapshot,
-    /// How many events there were up to it.
+    /// The number of events up to it.
     events: usize,
 }
 
 impl Moments {
-    /// Follows the run from its beginning, and keeps what some check asks about.
+    /// Follows the run from its beginning, and keeps the moments that some check asks about.
     fn of(record: &Record, exercise: &Exercise) -> Self {
         let is_asked = |name: &String| exercise.checks.iter().any(|check| check.at.as_ref() == Some(name));
         let (mut end, mut looks) = (Snapshot::before(record), Vec::new());
@@ -147,7 +147,7 @@ impl Moments {
     }
 }
 
-/// What a way to ask each of these programs' borrowings gives, by the programs' names.
+/// Asks what each of these programs has borrowed. Returns the answers with the programs' names.
 fn borrowed<'n>(
     end: &Snapshot,
     names: impl Iterator<Item = &'n String>,

@@ -1,5 +1,5 @@
-//! What is known of a run at one moment: the tables of every host, the conversations on the wire, and the programs
-//! started with all the processes that came of them. It is what the run's events up to then come to.
+//! What is known about a run at one moment: the tables of every host, the conversations on the wire, and the started
+//! programs with all their processes. It is computed from the run's events up to then.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -20,7 +20,7 @@ use crate::{
     topology::Plan,
 };
 
-/// A run at one moment. Exercises wait for what shows in it, and checks ask about it.
+/// A run at one moment. Exercises wait for facts about it, and checks ask for them.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The exercise's ports, by name.
@@ -37,11 +37,11 @@ pub struct Snapshot {
     pub programs: IndexMap<String, Program>,
     /// What each program had used at each look so far.
     pub used_at: HashMap<(String, String), Used>,
-    /// By host, the processes that were there before a program was judged, with those that came of them.
+    /// By host, the processes that existed before the program under judgement, and their descendants.
     pub strangers: BTreeMap<String, Program>,
-    /// The far ends of the connections that such a process served.
+    /// The remote ends of the connections that such a process served.
     pub strange: HashSet<SocketAddr>,
-    /// Whether a program is judged that nobody trusts to be its author's own.
+    /// Whether a program is under judgement.
     is_judging: bool,
 }
 
@@ -59,44 +59,44 @@ pub struct Used {
 pub struct Program {
     /// The host it runs on.
     pub host: String,
-    /// As it was typed.
+    /// The command as it was typed.
     pub command: String,
     /// Whether it is the user's own, in place of the exercise's.
     pub is_own: bool,
-    /// Its first process, as the host numbers it; unknown if it ended before anyone could ask.
+    /// The PID of its first process on the host; unknown if it ended too early to be looked up.
     pub pid: Option<i32>,
     /// What it printed on standard output and standard error, as it came.
     pub printed: String,
     /// How it ended, if it has.
     pub ended: Option<ExitStatus>,
-    /// Whether nothing can come from it any more: its output is closed.
+    /// Whether it can print nothing more: its output is closed.
     pub silent: bool,
-    /// The process that listens on a port of the exercise, once there was one.
+    /// The process that listens on a port of the exercise, once there has been one.
     pub parent: Option<i32>,
-    /// What of its work others' programs did.
+    /// Which of its work was done by programs that are not the student's.
     pub borrowed: Borrowed,
-    /// The signals that were sent to processes of it.
+    /// The signals that were sent to its processes.
     pub signaled: Vec<i32>,
     /// Whether its host has lost its power since it was started.
     pub lost_power: bool,
-    /// Every process of it that was ever seen, by pid, with the one that it was first seen under: its
-    /// parent, or the leader of its session where the parent had ended before anyone saw it.
+    /// Every process of it that was ever seen, by PID, with the one it was first seen under: its parent, or its
+    /// session leader if the parent had ended before the process was seen.
     family: BTreeMap<i32, i32>,
 }
 
 impl Program {
-    /// A program just started.
+    /// A program that has just been started.
     pub fn new(host: &str, command: &str, pid: Option<i32>) -> Self {
         let family = pid.map(|pid| (pid, 0)).into_iter().collect();
         Self { host: host.into(), command: command.into(), pid, family, ..Self::default() }
     }
 
-    /// Whether the process is, or was, one of this program's.
+    /// Whether the process belongs, or once belonged, to this program.
     pub fn has(&self, pid: i32) -> bool {
         self.family.contains_key(&pid)
     }
 
-    /// The process that it was first seen under, if that is one of this program's, too.
+    /// The process it was first seen under, if that one also belongs to this program.
     pub fn elder(&self, pid: i32) -> Option<i32> {
         self.family.get(&pid).copied().filter(|elder| self.has(*elder))
     }
@@ -113,12 +113,12 @@ impl Program {
         false
     }
 
-    /// Whether the process is such a child, and still has its parent.
+    /// Whether the process descends from the one that listens, and its parent still belongs to this program.
     pub fn is_child_now(&self, process: &ProcessRow) -> bool {
         self.is_child(process.pid) && self.has(process.ppid)
     }
 
-    /// Takes in its host's tables: new members of the family, and who listens.
+    /// Updates the family and the listening process from the host's tables.
     fn grow(&mut self, processes: &[ProcessRow], sockets: &[SocketRow], ports: &IndexMap<String, u16>) {
         self.grow_family(processes);
         let reference_program =
@@ -131,7 +131,7 @@ impl Program {
             let listening = sockets.iter().filter(|s| s.state == TcpState::Listen && of_ours(s.local.port()));
             self.parent = listening.flat_map(|s| &s.owners).copied().filter(|pid| self.has(*pid)).min();
         }
-        // It may have been seen before it became what listens: what is seen last counts.
+        // It may have been seen before it executed the program that listens: what is seen last counts.
         let listener = processes.iter().find(|p| Some(p.pid) == self.parent && !p.program.is_empty());
         if let Some(listener) = listener {
             self.borrowed.listener = not_their_own(listener);
@@ -152,8 +152,8 @@ impl Program {
         }
     }
 
-    /// Finds out whether a connection on one of the ports is in the hands of others' programs alone. Who is served
-    /// by a child of the student's program that runs another one has not been served by that program.
+    /// Finds out whether a connection on one of the ports is held only by programs that are not the student's. A
+    /// client served by a child that executes another program was not served by the student's.
     fn find_servant(
         &mut self,
         processes: &[ProcessRow],
@@ -176,12 +176,12 @@ impl Program {
 }
 
 impl Snapshot {
-    /// A run of an exercise with these ports on this lab, before anything was seen of it.
+    /// A run of an exercise with these ports on this lab, before anything has been seen.
     pub fn new(plan: &Plan, ports: &IndexMap<String, u16>) -> Self {
         Self { ports: ports.clone(), names: plan.addresses().collect(), ..Self::default() }
     }
 
-    /// A recorded run before anything was seen of it.
+    /// A recorded run before anything had been seen.
     pub fn before(record: &Record) -> Self {
         Self {
             roles: record.roles.clone(),
@@ -190,14 +190,14 @@ impl Snapshot {
         }
     }
 
-    /// A run as it was in the end.
+    /// A recorded run as it was at the end.
     pub fn after(record: &Record) -> Self {
         let mut end = Self::before(record);
         record.timeline.events().iter().for_each(|event| end.apply(event));
         end
     }
 
-    /// Takes in what was done or seen next.
+    /// Applies what was done or seen next.
     pub fn apply(&mut self, event: &Event) {
         match &event.what {
             What::Begun if self.is_judging => self.expect_no_strangers(),
@@ -246,28 +246,28 @@ impl Snapshot {
         }
     }
 
-    /// Takes in a segment that passed; says what it was to its conversation.
+    /// Applies a TCP segment that passed. Returns what it was to its conversation.
     pub fn push(&mut self, segment: &Segment<'_>) -> Seen {
         self.conversations.push(segment)
     }
 
-    /// The host that plays a part, or the part itself where it names a host.
+    /// The host that plays a part, or the name itself if it is no part.
     pub fn host<'s>(&'s self, part: &'s str) -> &'s str {
         self.roles.get(part).map_or(part, String::as_str)
     }
 
-    /// Takes every process that there is now for a stranger: from now on a program is judged.
+    /// Marks every process that exists now as a stranger. From now on a program is judged.
     fn expect_no_strangers(&mut self) {
         for host in self.tables.hosts() {
             let mut strangers = Program::new(host, "", None);
-            // What has lost its parent becomes a child of PID 1, whosever it was.
+            // PID 1 is no stranger: it adopts the orphans of every program.
             let there = self.tables.processes(host).iter().filter(|process| process.pid != 1);
             strangers.family = there.map(|process| (process.pid, 0)).collect();
             self.strangers.insert(host.to_owned(), strangers);
         }
     }
 
-    /// Whether a socket is in the hands of processes alone that were there before a program was judged.
+    /// Whether a socket is held only by strangers.
     pub fn is_strange(&self, host: &str, socket: &SocketRow) -> bool {
         let Some(strangers) = self.strangers.get(host) else { return false };
         let is_stranger = |pid: &i32| strangers.has(*pid) && self.program_of(host, *pid).is_none();
@@ -280,7 +280,8 @@ impl Snapshot {
         programs.find(|(_, program)| program.has(pid)).map(|(name, program)| (&**name, program))
     }
 
-    /// Notes what of the programs' work is done by others', as at a moment that checks can ask about.
+    /// Notes which of the programs' work is done by programs that are not the student's. Called at the moments that
+    /// checks can ask about.
     fn note_servants(&mut self) {
         for program in self.programs.values_mut() {
             program.find_servant(
@@ -291,7 +292,7 @@ impl Snapshot {
         }
     }
 
-    /// How many of the conversations with that port a stranger served.
+    /// The number of conversations with that port that a stranger served.
     pub fn strange_talks(&self, port: u16) -> usize {
         self.conversations
             .iter()
@@ -317,8 +318,8 @@ impl Snapshot {
         self.strange.extend(strange);
     }
 
-    /// Forgets which processes were whose on a host that has lost its power: there are none any more, and
-    /// the host will give their numbers to others.
+    /// Forgets which program each process of a host belonged to, as the host has lost its power. None of the processes
+    /// exist any longer, and the host will reuse their PIDs.
     fn lose_power(&mut self, host: &str) {
         for program in self.programs.values_mut().filter(|p| p.host == host) {
             program.lost_power = true;
@@ -328,30 +329,30 @@ impl Snapshot {
         }
     }
 
-    /// The number of the port of that name; `port` if unset.
+    /// The number of the port with that name, by default `port`.
     pub fn port(&self, name: Option<&str>) -> u16 {
         self.ports.get(name.unwrap_or("port")).copied().unwrap_or_default()
     }
 
-    /// The host's TCP sockets with that port at either end, but for strangers'.
+    /// The host's TCP sockets with that port at either end, except strangers'.
     pub fn sockets<'s>(&'s self, host: &'s str, port: u16) -> impl Iterator<Item = &'s SocketRow> {
         let has_port = move |s: &&SocketRow| s.local.port() == port || s.remote.port() == port;
         self.tables.sockets(host).iter().filter(has_port).filter(|s| !self.is_strange(host, s))
     }
 
-    /// The conversations with that port, in the order in which they began, but for those that a stranger served.
+    /// The conversations with that port, in the order in which they began, except those that a stranger served.
     pub fn talks(&self, port: u16) -> impl Iterator<Item = Conversation> {
         self.conversations
             .iter()
             .filter(move |c| c.server.port() == port && !self.strange.contains(&c.client))
     }
 
-    /// The living and the zombie processes of a program.
+    /// The processes of a program, including zombies.
     pub fn processes<'s>(&'s self, program: &'s Program) -> impl Iterator<Item = &'s ProcessRow> {
         self.tables.processes(&program.host).iter().filter(|p| program.has(p.pid))
     }
 
-    /// What a program uses now.
+    /// Returns what a program uses now.
     pub fn used(&self, program: &Program) -> Used {
         let parent = self.processes(program).find(|p| program.parent == Some(p.pid));
         Used {
@@ -370,7 +371,7 @@ impl Snapshot {
         self.used_at.extend(used);
     }
 
-    /// Whether the process is a child of some program's listening process, and no orphan.
+    /// Whether the process is a child of some program's listening process, and not an orphan.
     pub fn is_child(&self, host: &str, pid: i32) -> bool {
         let process = self.tables.process(host, pid);
         process.is_some_and(|p| self.programs.values().any(|q| q.host == host && q.is_child_now(p)))

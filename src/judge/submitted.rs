@@ -1,19 +1,19 @@
-//! Whether a process runs what a student has handed in, or made of it: or a program that the host has anyway, or a
-//! copy of one.
+//! Tells whether a process runs what a student has submitted or built from it, rather than a program of the system or
+//! a copy of one.
 
 use std::path::Path;
 
 use crate::observer::{ProcessRow, is_of_the_system};
 
-/// A kind of programs that run what is in a file.
+/// A kind of program that runs the code in a file.
 struct Interpreter {
-    /// What their names begin with.
+    /// The beginnings of their names.
     names: &'static [&'static str],
-    /// Options that give it something else to run than a file: code, or a module of its own.
+    /// Options that make it run something other than a file: code, or one of its own modules.
     instead: &'static [&'static str],
-    /// Options that the next argument belongs to.
+    /// Options that take the next argument as their value.
     with_value: &'static [&'static str],
-    /// Options that the file follows.
+    /// Options that are followed by the file.
     file: &'static [&'static str],
 }
 
@@ -62,26 +62,26 @@ const INTERPRETERS: [Interpreter; 10] = [
     },
 ];
 
-/// Who did a program's work, as far as that was not the student's own program.
+/// The programs that did a program's work, other than the student's own.
 #[derive(Clone, Debug, Default)]
 pub struct Borrowed {
-    /// The one of netlab's own programs that some process of it ran.
+    /// The reference program that one of its processes ran.
     pub reference_program: Option<String>,
-    /// What listened, if that is nothing from the workspace.
+    /// The program that listened, if it is not from the workspace.
     pub listener: Option<String>,
-    /// What alone held a connection.
+    /// A program that held a connection which no program of the student's held.
     pub servant: Option<String>,
 }
 
 impl Borrowed {
-    /// The name of what was borrowed, as `socat`.
+    /// The name of the borrowed program, e.g. `socat`.
     pub fn name(&self) -> Option<String> {
         let path = self.reference_program.as_ref().or(self.listener.as_ref()).or(self.servant.as_ref())?;
         Some(Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned())
     }
 }
 
-/// What the process runs, if that is not the student's own: the system's program, or netlab's.
+/// Returns the program that the process runs, if it is the system's or netlab's and not the student's own.
 pub fn not_their_own(process: &ProcessRow) -> Option<String> {
     let is_systems = is_of_the_system(&process.program);
     let origin = match process.copy_of.as_str() {
@@ -92,7 +92,7 @@ pub fn not_their_own(process: &ProcessRow) -> Option<String> {
     (!runs_their_file(origin, &process.argv)).then(|| origin.to_owned())
 }
 
-/// Whether a program of that name, started with these arguments, runs a file that the system does not have.
+/// Whether a program with that name and these arguments runs a file that is not part of the system.
 fn runs_their_file(program: &str, argv: &[String]) -> bool {
     let name = Path::new(program).file_name().unwrap_or_default().to_string_lossy();
     let is_one = |interpreter: &&Interpreter| interpreter.names.iter().any(|known| name.starts_with(known));
@@ -104,7 +104,7 @@ fn runs_their_file(program: &str, argv: &[String]) -> bool {
 }
 
 impl Interpreter {
-    /// The file that it runs, as it was told.
+    /// The file that it runs, as written in its arguments.
     fn file<'a>(&self, argv: &'a [String]) -> Option<&'a str> {
         let mut arguments = argv.iter().skip(1).map(String::as_str);
         while let Some(argument) = arguments.next() {
@@ -125,7 +125,7 @@ impl Interpreter {
     }
 }
 
-/// Whether an argument is that option, or has it among several letters, as `-uc` has `-c`.
+/// Whether an argument is that option or contains it among several letters, as `-uc` contains `-c`.
 fn is_option(argument: &str, option: &str) -> bool {
     let letters = argument.strip_prefix('-').filter(|letters| !letters.starts_with('-'));
     match (letters, option.strip_prefix('-')) {

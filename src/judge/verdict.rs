@@ -1,4 +1,4 @@
-//! What an exercise showed, in the form that people and graders rely on.
+//! The results of an exercise, in the form that people and graders rely on.
 
 use std::{fmt, path::Path};
 
@@ -15,28 +15,28 @@ use crate::{
     timeline::{Event, Timeline},
 };
 
-/// So many rows are shown for a verdict.
+/// Maximum number of rows shown for a verdict.
 const MOST_ROWS: usize = 200;
-/// The longest of them, in characters.
+/// Maximum length of a row, in characters.
 const LONGEST_ROW: usize = 1000;
-/// The longest that is said of what was observed, in characters.
+/// Maximum length of the text on what was observed, in characters.
 const LONGEST_WORDS: usize = 4000;
 
-/// Of a check, or of a whole exercise.
+/// The verdict of a check, or of a whole exercise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// What was expected showed.
+    /// What was expected was observed.
     Pass,
-    /// Something else showed.
+    /// Something else was observed.
     Fail,
-    /// The lab could not tell. Never a wrong answer.
+    /// The lab could not decide. This never stands for a wrong answer.
     Error,
 }
 
 impl Verdict {
-    /// Of an exercise with these checks: an error if the lab could not tell of any, else a failure
-    /// if any failed.
+    /// The verdict of an exercise with these checks: an error if any could not be decided, otherwise a failure if any
+    /// failed.
     pub fn of_all(verdicts: impl Iterator<Item = Self>) -> Self {
         verdicts.max().unwrap_or(Self::Error)
     }
@@ -61,12 +61,12 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What came of one check.
+/// The result of one check.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CheckResult {
-    /// Its stable name.
+    /// The check's stable id.
     pub id: String,
-    /// What came of it.
+    /// Its verdict.
     pub verdict: Verdict,
     /// What was expected, in words.
     pub expected: String,
@@ -74,23 +74,23 @@ pub struct CheckResult {
     pub observed: String,
     /// The rows, packets or lines that show it.
     pub evidence: Vec<String>,
-    /// Which moment of the run it is about.
+    /// The moment of the run that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moment: Option<Moment>,
     /// Hints in stages.
     pub hints: Vec<String>,
-    /// Commands that show the same by hand, in their order, for the run's lab.
+    /// Commands that show the same by hand in the run's lab, in order.
     #[serde(default)]
     pub by_hand: Vec<String>,
 }
 
-/// A moment of a run, and what there a verdict is about.
+/// A moment of a run, and what a verdict is about there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// The look by that name; none for the end of the run.
+    /// The name of the look; none for the end of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<String>,
-    /// The packet of that number in the capture.
+    /// The number of the packet in the capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet: Option<u64>,
     /// A process.
@@ -98,7 +98,7 @@ pub struct Moment {
     pub process: Option<ProcessId>,
 }
 
-/// A process by its host and its number there.
+/// A process by its host and its PID there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
     /// The host's name.
@@ -107,12 +107,12 @@ pub struct ProcessId {
     pub pid: i32,
 }
 
-/// What a check is asked of.
+/// What a check is evaluated on.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'r> {
-    /// What everything up to the moment comes to.
+    /// The run at the moment.
     pub snapshot: &'r Snapshot,
-    /// Everything up to the moment.
+    /// The events up to the moment.
     pub events: &'r [Event],
     /// The run's lab.
     pub lab: &'r str,
@@ -121,7 +121,7 @@ pub(super) struct Asked<'r> {
 }
 
 impl CheckResult {
-    /// Asks what the check asks of its moment; `moment` says why it cannot be asked.
+    /// Evaluates a check at its moment. If there is no such moment, the error of `moment` says why.
     pub(super) fn of(check: &Check, moment: Result<Asked<'_>, &str>) -> Self {
         let Asked { snapshot, events, lab, capture } = match moment {
             Err(why) => return Self::unknown(check, why),
@@ -139,7 +139,7 @@ impl CheckResult {
         }
     }
 
-    /// The same with its moment: the check's look, and what shows there that it failed.
+    /// Adds the moment: the check's look, and what shows there that it failed.
     pub(super) fn at(self, check: &Check, snapshot: &Snapshot, timeline: &Timeline) -> Self {
         let subject = if self.verdict == Verdict::Fail { check.show.subject(snapshot) } else { None };
         let (packet, process) = match subject {
@@ -150,7 +150,8 @@ impl CheckResult {
         Self { moment: Some(Moment { look: check.at.clone(), packet, process }), ..self }
     }
 
-    /// A failed check of a run that somebody disturbed tells nothing; what showed in spite of it did show.
+    /// Turns a failure in a disturbed run into an error, because the disturbance may have caused it. A pass remains a
+    /// pass.
     pub(super) fn doubted(self, disturbed: Option<&str>) -> Self {
         match disturbed {
             Some(why) if self.verdict == Verdict::Fail => {
@@ -160,7 +161,7 @@ impl CheckResult {
         }
     }
 
-    /// Of a check that could not be asked, and why.
+    /// The result of a check that could not be evaluated, with the reason.
     pub fn unknown<T: ToString>(check: &Check<T>, why: &str) -> Self {
         Self {
             id: check.id.clone(),
@@ -179,7 +180,7 @@ fn words(findings: &[Finding]) -> String {
     shortened(findings.iter().map(|f| f.observed.as_str()).collect::<Vec<_>>().join("; "), LONGEST_WORDS)
 }
 
-/// Each row once. A program may have made a hundred thousand of them.
+/// Returns each row once, up to a limit: a program may have caused a hundred thousand of them.
 fn rows(findings: &[Finding]) -> Vec<String> {
     let all: IndexSet<&str> = findings.iter().flat_map(|f| &f.evidence).map(String::as_str).collect();
     let mut rows: Vec<String> =

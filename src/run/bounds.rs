@@ -1,5 +1,5 @@
-//! How much one run may be about. A program that makes more than that would fill the memory and take the
-//! time of whoever looks at it, and such a run tells nobody anything.
+//! Limits on what one run may record. Beyond them, a run would fill the memory, take too long to examine, and prove
+//! nothing.
 
 use crate::{Error, Result};
 
@@ -7,12 +7,12 @@ use crate::{Error, Result};
 pub const MOST_CAPTURED: u64 = 64 << 20;
 /// Packets on the wire.
 const MOST_PACKETS: u64 = 200_000;
-/// TCP connections: what an exercise waits for is asked of each of them at every packet.
+/// TCP connections. At every packet, an exercise's wait conditions are checked against each of them.
 const MOST_CONVERSATIONS: usize = 2_000;
-/// Rows of the hosts' tables, counted anew whenever a table has changed.
+/// Rows of the hosts' tables. A table's rows count again each time it changes.
 const MOST_ROWS: usize = 200_000;
 
-/// What a run has taken in so far.
+/// What a run has recorded so far.
 #[derive(Debug, Default)]
 pub struct Bounds {
     packets: u64,
@@ -21,8 +21,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Whether there is room for another packet, after so many conversations. The first time that there is
-    /// none is an error.
+    /// Whether there is room for another packet, given the number of conversations so far. Fails the first time that
+    /// there is none.
     pub fn packet(&mut self, conversations: usize) -> Result<bool> {
         self.packets += 1;
         if self.packets > MOST_PACKETS {
@@ -34,7 +34,7 @@ impl Bounds {
         Ok(!self.full)
     }
 
-    /// Whether there is room for a table of so many rows; an error as above.
+    /// Whether there is room for a table with this many rows. Fails like `packet`.
     pub fn table(&mut self, rows: usize) -> Result<bool> {
         self.rows += rows;
         if self.rows > MOST_ROWS {
@@ -48,7 +48,7 @@ impl Bounds {
             return Ok(false);
         }
         Err(Error::excess(format!("{what}: too much to look at"))
-            .hint("a program that opens connections or starts processes without end does that"))
+            .hint("this happens when a program opens connections or starts processes without end"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs an exercise: does its steps, and records everything that is done and seen.
+//! Runs an exercise: performs its steps, and records everything that is done and seen.
 
 use std::{
     collections::BTreeSet,
@@ -35,14 +35,14 @@ use crate::{
     workspace,
 };
 
-/// How long after it happened an event may still be heard of, in nanoseconds.
+/// How late an event may arrive after it happened, in nanoseconds.
 const SETTLE: Nanos = 50_000_000;
 
-/// How often to look for what nobody tells of.
+/// How often to look for changes that no event reports.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// So much is taken in at a time before whatever else this program does has its turn: a lab may have seen any number
-/// of packets, and others are looked at beside it.
+/// How many inputs are processed before other tasks get their turn. A lab may have seen any number of packets, and
+/// this program may be observing other labs at the same time.
 const TURN: usize = 256;
 
 /// An exercise while it runs.
@@ -60,15 +60,15 @@ pub struct Run<'r> {
     pub(super) unplugged: BTreeSet<String>,
     crowds: Crowds,
     bounds: Bounds,
-    /// How many of the record's events were told.
+    /// How many of the record's events the watcher has received.
     told: usize,
     recorder: Recorder,
     decoder: Decoder,
     watcher: &'r mut dyn Watcher,
 }
 
-/// Runs an exercise on a lab; gives the record of it, which is in the folder, too. `watcher` gets every event as it
-/// comes, with the record so far. When `stop` ends, so does the run; what it started is ended in any case.
+/// Runs an exercise on a lab and returns its record, which is also written to the folder. `watcher` gets every event
+/// as it comes, with the record so far. The run ends when `stop` does; whatever it started is ended in any case.
 pub async fn run(
     template: &Template,
     runtime: &dyn Runtime,
@@ -110,7 +110,7 @@ pub async fn run(
         finished = run.perform(&exercise) => finished,
         () = stop.as_mut() => Err(Error::interrupted()),
     };
-    // Before every program is ended.
+    // This comes before the programs are ended.
     let met = reached::since(&before, runtime.limits_reached(&lab.plan).await);
     let excess = excess::reached(options.programs.keys(), &run.snapshot, &run.crowds, &lab.plan, &met);
     run.record.ending.excess.clone_from(&excess);
@@ -167,7 +167,7 @@ impl<'r> Run<'r> {
         self.look_around().await
     }
 
-    /// How every host is before anything is done: later only what changes is told.
+    /// Records the state of every host before anything is done. Later, only changes are reported.
     fn note_tables(&mut self) -> Result<()> {
         let at = now();
         for host in self.session.watch.hosts.clone() {
@@ -183,7 +183,7 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Waits until the facts hold; says whether they did in time.
+    /// Waits until the facts hold. Returns whether they did in time.
     pub(super) async fn until(&mut self, facts: &Facts, within: Duration) -> Result<bool> {
         let deadline = tokio::time::Instant::now() + within;
         while !facts.hold(&self.snapshot) {
@@ -201,7 +201,7 @@ impl<'r> Run<'r> {
             match timeout_at(until, next).await {
                 Ok(Input::Seen(seen)) => self.see(seen?)?,
                 Ok(Input::ProgramEvent(at, program, news)) => {
-                    // A program that prints or ends has changed its host's tables, too.
+                    // A program that prints or ends has also changed its host's tables.
                     self.news(at, program, news)?;
                     self.look_around().await?;
                 }
@@ -216,7 +216,7 @@ impl<'r> Run<'r> {
         Ok(true)
     }
 
-    /// Looks at every host now, and takes in everything that has happened until now.
+    /// Looks at every host now, and records everything that has happened so far.
     pub(super) async fn look_around(&mut self) -> Result<()> {
         for (n, seen) in self.session.look().await?.into_iter().enumerate() {
             self.see(seen)?;
@@ -260,13 +260,13 @@ impl<'r> Run<'r> {
         self.add(at, What::ObservationLost { why });
     }
 
-    /// Takes in that somebody else has done this to the run: nothing after it can be told.
+    /// Notes that somebody else has disturbed the run. Nothing after that can be decided.
     pub(super) fn disturb(&mut self, why: &str) {
         self.record.ending.disturbed.get_or_insert_with(|| why.to_owned());
         self.record.ending.broken.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Whether nothing from now on can be told.
+    /// Whether nothing can be decided from now on.
     pub(super) fn is_broken(&self) -> bool {
         self.record.ending.broken.is_some()
     }
@@ -296,7 +296,7 @@ impl<'r> Run<'r> {
             line: show::line(&segment, &seen, &self.snapshot.names),
             header: Some((&segment).into()),
         });
-        // The snapshot has taken it in.
+        // The snapshot already includes it, so this is not `add`.
         self.put(Event { at: packet.at, what });
         Ok(())
     }
@@ -321,12 +321,12 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Adds something done now.
+    /// Adds something that is done now.
     pub(super) fn did(&mut self, what: What) {
         self.add(now(), what);
     }
 
-    /// Adds something that happened then.
+    /// Adds something that happened at that time.
     pub(super) fn add(&mut self, at: Nanos, what: What) {
         let event = Event { at, what };
         self.snapshot.apply(&event);
@@ -337,14 +337,14 @@ impl<'r> Run<'r> {
     fn put(&mut self, event: Event) {
         let place = self.record.timeline.add(event);
         if place < self.told {
-            // Too late for its place, but not lost.
+            // The watcher gets it too late, and out of order, but it is not lost.
             self.watcher.event(&self.record, &self.record.timeline.events()[place]);
             self.told += 1;
         }
         self.tell_settled(now().saturating_sub(SETTLE));
     }
 
-    /// Shows everything so far and waits, if whoever watches wants to look around first.
+    /// Shows everything so far and waits, if the watcher wants to pause before each step.
     pub(super) async fn pause(&mut self) -> Result<()> {
         if self.watcher.pauses() {
             self.look_around().await?;
@@ -354,8 +354,8 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Tells of what happened until then. What was seen later may have happened earlier, so a moment
-    /// must pass before an event has its place.
+    /// Passes on what happened until then. What is seen later may have happened earlier, so an event's place is
+    /// settled only after a moment.
     fn tell_settled(&mut self, until: Nanos) {
         while let Some(event) = self.record.timeline.events().get(self.told)
             && event.at <= until
@@ -365,8 +365,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Mends what the exercise has cut, and ends every process that it started and that still lives: the
-    /// one even where the other fails.
+    /// Restores what the exercise has cut, and kills every process of it that is still alive. Does each even if the
+    /// other fails.
     async fn clear(&mut self) -> Result<()> {
         let mended = self.mend().await;
         let ended = self.end_programs().await;
@@ -387,7 +387,7 @@ impl<'r> Run<'r> {
             })
             .collect();
         for (host, pid) in &left {
-            // It may have ended by itself meanwhile.
+            // It may have ended in the meantime.
             let _ = self.session.observer.signal(host, *pid, nix::libc::SIGKILL).await;
         }
         let gone = |tables: &crate::observer::Tables| {
@@ -397,7 +397,7 @@ impl<'r> Run<'r> {
     }
 }
 
-/// Something to take in.
+/// Something to record.
 enum Input {
     Seen(Result<Seen>),
     ProgramEvent(Nanos, String, ProgramEvent),

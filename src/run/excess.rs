@@ -1,4 +1,4 @@
-//! Whether a program has taken all of something that its host has, as far as one can see from outside.
+//! Whether a program has used up one of its host's resources, as far as that can be seen from outside.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use nix::libc::SIGKILL;
 
 use crate::{judge::Snapshot, kernel::ExitStatus, runtime::LimitReached, topology::Plan};
 
-/// So many processes a host has besides those that are seen, as one that is just being started.
+/// How many processes a host may have besides those that are seen, e.g. one that is just starting.
 const UNSEEN: u64 = 2;
 
-/// The most processes that were seen on each host at a time.
+/// The largest number of processes seen at one time on each host.
 #[derive(Debug, Default)]
 pub struct Crowds(BTreeMap<String, usize>);
 
 impl Crowds {
-    /// Takes in that a host has so many.
+    /// Notes how many processes a host has now.
     pub fn note(&mut self, host: &str, processes: usize) {
         let most = self.0.entry(host.to_owned()).or_default();
         *most = processes.max(*most);
@@ -25,8 +25,8 @@ impl Crowds {
     }
 }
 
-/// What one of the programs of these names has taken all of, in a sentence for whoever wrote it.
-/// `met` are the limits that hosts have met meanwhile, where that can be told.
+/// Which limit one of these programs has reached, in a sentence for its author. `met` are the limits that hosts
+/// have reached in the meantime, where that is known.
 pub fn reached<'n>(
     mut names: impl Iterator<Item = &'n String>,
     snapshot: &Snapshot,
@@ -42,7 +42,7 @@ pub fn reached<'n>(
         {
             return Some(format!("your program reached its limit of {pids} processes"));
         }
-        // Else whoever is on the machine may have ended it, and nobody has put it to a test that would matter.
+        // Otherwise somebody on the machine may have killed it, and such a run grades nobody.
         let may_be = plan.untrusted || met.iter().any(|met| met.host == program.host && met.is_memory);
         let killed = may_be && program.ended == Some(ExitStatus::Signaled(SIGKILL));
         let memory = limits.memory.filter(|_| killed && !program.signaled.contains(&SIGKILL))?;

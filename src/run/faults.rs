@@ -1,4 +1,4 @@
-//! What an exercise does to whole hosts: it cuts their links and their power, and mends both.
+//! What an exercise does to whole hosts: it cuts and restores their links and their power.
 
 use super::engine::Run;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Run<'_> {
-    /// Cuts a host's link, or mends it.
+    /// Cuts a host's link, or restores it.
     pub(super) async fn link(&mut self, part: &str, state: Switch) -> Result<()> {
         let name = self.snapshot.host(part).to_owned();
         let host =
@@ -30,7 +30,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Cuts a host's power, or gives it back.
+    /// Cuts a host's power, or restores it.
     pub(super) async fn power(&mut self, part: &str, state: Switch) -> Result<()> {
         let name = self.snapshot.host(part).to_owned();
         let at = now();
@@ -46,7 +46,7 @@ impl Run<'_> {
                 let watched = self.runtime.start_host(&self.plan.lab, &name).await?;
                 self.session.watch_again(&watched).await?;
                 self.dark.remove(&name);
-                // A new link is up.
+                // A restarted host's link is new, and so it is up.
                 self.unplugged.remove(&name);
                 ("its power is back", "--start")
             }
@@ -59,7 +59,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A host that has its power back before the exercise gives it back: somebody else did that.
+    /// Notes the hosts whose power is back before the exercise has restored it: somebody else did that.
     async fn look_for_light(&mut self, name: &str) -> Result<()> {
         if !self.dark.contains(name) {
             return Ok(());
@@ -71,7 +71,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Mends everything that is cut.
+    /// Restores everything that is cut.
     pub(super) async fn mend(&mut self) -> Result<()> {
         for host in self.dark.clone() {
             self.power(&host, Switch::Up).await?;

@@ -19,8 +19,8 @@ use crate::{
 /// The file that holds a run's evidence.
 pub const EVIDENCE: &str = "evidence.json";
 
-/// Where a run leaves its files. It may lie in a workspace, in which the programs of hosts do what they like: so
-/// it is kept open, and what is written goes into this folder and through no link.
+/// Where a run leaves its files. It may be in a workspace, where programs on the hosts can change anything. So it is
+/// kept open: files are written to this very folder and never through a symbolic link.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -28,8 +28,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// A new folder under `parent`, named after the exercise and the time. What passed on a wire is for nobody but
-    /// who looked at it.
+    /// Creates a folder under `parent`, named after the exercise and the time. Only its owner may read it, as it holds
+    /// captured traffic.
     pub fn create(parent: &Path, exercise: &str) -> Result<Self> {
         let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
         for n in 1.. {
@@ -53,7 +53,7 @@ impl Folder {
         unreachable!("some number is free")
     }
 
-    /// The folder of a run that is over.
+    /// Opens the folder of a run that is over.
     pub fn of(path: &Path) -> Result<Self> {
         let opened = own::any_folder(path).or_usage(|| format!("cannot open {}", path.display()))?;
         Ok(Self { path: path.to_owned(), opened: Arc::new(opened) })
@@ -68,12 +68,12 @@ impl Folder {
         }
     }
 
-    /// Keeps a run's record.
+    /// Writes a run's record.
     pub fn keep(&self, record: &Record) -> Result<()> {
         self.write(&self.path.join(record::FILE), &record.pack()?)
     }
 
-    /// Writes one of the folder's files, in place of whatever has its name.
+    /// Writes one of the folder's files, and replaces whatever has its name.
     pub fn write(&self, file: &Path, text: &[u8]) -> Result<()> {
         let name = file.file_name().unwrap_or_default();
         let inside = Path::new("/proc/self/fd").join(self.opened.as_raw_fd().to_string()).join(name);

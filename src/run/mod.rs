@@ -1,5 +1,5 @@
-//! Runs exercises: does their steps on a lab, waits for what is to show, and keeps a record of all that was done and
-//! seen.
+//! Runs exercises: performs their steps on a lab, waits for the expected facts, and records everything that is done
+//! and seen.
 
 mod bounds;
 mod engine;

@@ -1,15 +1,15 @@
-//! What somebody else, or the machine, does to a run: who ends one of its programs or restarts a host may be why a check
-//! fails, and no one's program is to blame for that.
+//! What somebody else, or the machine, does to a run. If one of its programs is killed or a host is restarted, a check
+//! may fail because of that, and no program is to blame.
 
 use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
 
 use crate::{judge::snapshot::Program, kernel::ExitStatus, signals};
 
-/// The signals that a person or a machine ends programs with, and that none of netlab's sends itself.
+/// The signals that people and machines end programs with, and that none of netlab's own programs sends itself.
 const FROM_OUTSIDE: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM];
 
-/// Why a program's end is nothing that the run has caused, if so. Who judges strangers' programs takes them to have
-/// ended themselves: else that would be a way not to fail.
+/// Explains why a program's end was not caused by the run, if it was not. An untrusted program is always taken to
+/// have ended itself: otherwise, killing itself would be a way not to fail.
 pub fn ended(program: &Program, status: ExitStatus, are_strangers: bool) -> Option<String> {
     let ExitStatus::Signaled(signal) = status else { return None };
     let is_from_outside =

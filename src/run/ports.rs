@@ -16,7 +16,7 @@ pub type Ports = IndexMap<String, u16>;
 /// Keeps other runs of this user from taking the same ports, until it is dropped.
 pub struct Held(#[allow(dead_code, reason = "it is there or not")] Vec<UnixListener>);
 
-/// The first free ports from the exercise's on; `asked` is for `port`, and must be free.
+/// Chooses the first free ports, counting up from the exercise's. `asked` is for `port`, and must be free.
 pub fn choose(
     session: &Session,
     lab: &str,
@@ -25,7 +25,7 @@ pub fn choose(
     asked: Option<u16>,
 ) -> Result<(Ports, Held)> {
     let server = &roles["server"];
-    // Also what an earlier run left in TIME_WAIT on a client would be taken for this run's.
+    // A connection that an earlier run left in TIME_WAIT on a client would be taken for one of this run.
     let sockets = roles.values().flat_map(|host| session.tables.sockets(host));
     let taken: Vec<u16> = sockets.flat_map(|s| [s.local.port(), s.remote.port()]).collect();
     let is_served = |port| session.tables.sockets(server).iter().any(|s| s.local.port() == port);
@@ -49,10 +49,10 @@ pub fn choose(
     Ok((ports, Held(held)))
 }
 
-/// A port that is chosen is not yet seen in any table. What holds it is a name that goes away with this program, however
-/// it ends.
+/// Reserves a port, because a chosen port does not show in any table yet. The reservation is an abstract socket name,
+/// which disappears with this program however it ends.
 fn hold(lab: &str, host: &str, port: u16) -> Option<UnixListener> {
-    // Such a name has at most 107 bytes.
+    // An abstract socket name has at most 107 bytes.
     let name = format!("netlab-{}", sha256(format!("{} {lab} {host} {port}", geteuid())));
     UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).ok()?).ok()
 }

@@ -1,5 +1,5 @@
-//! The programs of an exercise while they run: what they print and how they end comes as events,
-//! each in its time.
+//! The programs of an exercise while they run. What they print and how they end arrives as events, each with its
+//! time.
 
 use std::{collections::HashMap, pin::pin, time::Duration};
 
@@ -17,14 +17,13 @@ use crate::{
     time::{Nanos, now},
 };
 
-/// How long what a program printed may take to come after its end.
+/// How long after a program's end its output may still arrive.
 const DRAIN: Duration = Duration::from_millis(20);
 
-/// How long a program may take to read what it is sent. Until then, a pipe keeps 64 KiB for it.
+/// How long a program may take to read what it is sent. Until then, the pipe holds up to 64 KiB.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a program prints is kept up to so many bytes; one that prints without end must not fill this
-/// program's memory.
+/// How many bytes of a program's output are kept. A program that prints without end must not fill netlab's memory.
 const MOST_PRINTED: usize = 1 << 20;
 
 /// Something a program did.
@@ -32,15 +31,15 @@ const MOST_PRINTED: usize = 1 << 20;
 pub enum ProgramEvent {
     /// It printed this.
     Printed(String),
-    /// It ended. What its children print may come yet.
+    /// It ended. Its children may still print.
     Ended(ExitStatus),
-    /// Its output is closed: nothing more will come of it.
+    /// Its output is closed: nothing more will come from it.
     Silent,
-    /// The lab lost sight of it.
+    /// The lab can no longer observe it.
     Lost(Error),
 }
 
-/// The programs' standard inputs, and news of them all.
+/// The programs' standard inputs, and the events of all of them.
 pub struct Programs {
     inputs: HashMap<String, Option<Box<dyn AsyncWrite + Send + Unpin>>>,
     news: mpsc::UnboundedReceiver<(Nanos, String, ProgramEvent)>,
@@ -54,7 +53,7 @@ impl Programs {
         Self { inputs: HashMap::new(), news, sender }
     }
 
-    /// Starts one. Returns its number where the observer runs.
+    /// Starts one. Returns its PID in the observer's PID namespace.
     pub async fn start(
         &mut self,
         name: &str,
@@ -80,19 +79,19 @@ impl Programs {
         Ok(pid)
     }
 
-    /// The next news. Never ends; safe to cancel.
+    /// Waits for the next event and returns it. Safe to cancel.
     pub async fn next(&mut self) -> (Nanos, String, ProgramEvent) {
         // The sender is held here, so the channel cannot close.
         self.news.recv().await.unwrap_or_else(|| unreachable!("the channel is open"))
     }
 
-    /// ProgramEvent that is there already.
+    /// Returns an event that has already arrived.
     pub fn try_next(&mut self) -> Option<(Nanos, String, ProgramEvent)> {
         self.news.try_recv().ok()
     }
 
-    /// Writes to a program's standard input; says whether that was done in time. A program that has
-    /// closed it hears nothing, which is for the checks to see; one that does not read hears no more.
+    /// Writes to a program's standard input. Returns whether that was done in time. A program that has closed its input
+    /// gets nothing, which the checks will show; one that does not read gets nothing further.
     pub async fn write(&mut self, name: &str, bytes: &[u8]) -> Result<bool> {
         let Some(input) = self.input(name)? else { return Ok(true) };
         let written = async {
@@ -109,7 +108,7 @@ impl Programs {
     /// Ends a program's standard input.
     pub async fn end_input(&mut self, name: &str) -> Result<()> {
         if let Some(input) = self.input(name)? {
-            // An input that is closed already has ended all the same.
+            // An input that is already closed has ended, too.
             let _ = timeout(PATIENCE, input.shutdown()).await;
         }
         self.inputs.insert(name.to_owned(), None);
@@ -133,7 +132,7 @@ async fn listen(mut stream: ByteStream, tell: &impl Fn(ProgramEvent)) {
     let mut buffer = vec![0; 16 * 1024];
     let mut left = MOST_PRINTED;
     while let Ok(n @ 1..) = stream.read(&mut buffer).await {
-        // What comes after that is read, too, so that the program goes on, and forgotten.
+        // Further output is read and dropped, so that the program can go on.
         let kept = n.min(left);
         left -= kept;
         if kept > 0 {

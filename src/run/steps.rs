@@ -1,4 +1,4 @@
-//! What an exercise does, a few lines each.
+//! What an exercise does, step by step.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ impl Run<'_> {
         let mut launched = words(command);
         launched.unprivileged = is_own;
         let outer = self.programs.start(name, self.runtime, &self.plan.lab, &host, &launched).await?;
-        // One that has ended already has no number any more.
+        // A program that has already ended no longer has a PID.
         let pid = self.session.observer.resolve(outer).await.ok();
         let redo = crate::commandline::on_host(&host, command);
         let (program, command) = (name.to_owned(), command.to_owned());
@@ -73,7 +73,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Waits; what was waited for in vain is told, and is for the checks to judge.
+    /// Waits for facts. If the time runs out, records what was missing, and leaves it to the checks to judge.
     async fn wait(&mut self, facts: &Facts, within_ms: u64) -> Result<bool> {
         let started = Instant::now();
         let held = self.until(facts, Duration::from_millis(within_ms)).await?;
@@ -85,7 +85,7 @@ impl Run<'_> {
         Ok(held)
     }
 
-    /// Waits for what later checks rest on: without it, nothing can be told.
+    /// Waits for facts that later checks depend on. Without them, nothing can be decided.
     async fn require(&mut self, facts: &Facts, within_ms: u64) -> Result<()> {
         if self.wait(facts, within_ms).await? || self.is_broken() {
             return Ok(());
@@ -103,7 +103,7 @@ impl Run<'_> {
         let (host, targets) = self.targets(to)?;
         for target in targets {
             let at = now();
-            // One that ended meanwhile gets no signal, and the checks see that it has ended.
+            // A process that has ended in the meantime gets no signal, and the checks see that it has ended.
             if self.session.observer.signal(&host, target.pid, number).await.is_ok() {
                 let signal = signals::name(number).unwrap_or_default();
                 let redo = format!("netlab kill --signal {} --pid {} {host}", &signal[3..], target.pid);

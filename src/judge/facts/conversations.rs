@@ -33,7 +33,7 @@ impl ConversationFact {
         Finding { holds, observed, evidence: talks.iter().map(|c| tell(snapshot, c)).collect() }
     }
 
-    /// The first conversation that is not as wanted: where it began if its handshake is not, else where it ended.
+    /// The first conversation that is not as wanted: its beginning if the handshake is wrong, otherwise its end.
     pub(super) fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
         let talk = self.talks(snapshot).into_iter().find(|talk| !self.objections(talk).is_empty())?;
         let begins = self.handshake.is_some_and(|wanted| wanted != talk.handshake);
@@ -49,7 +49,7 @@ impl ConversationFact {
         talks.filter(|c| from.is_none_or(|host| snapshot.names.get(c.client.ip()) == Some(host))).collect()
     }
 
-    /// What a conversation is to be like, in words that follow it.
+    /// Describes the wanted conversations, in words that follow the noun.
     fn asked(&self) -> String {
         let handshake = |has| if has { "with a complete handshake" } else { "without a complete handshake" };
         let echoed = |is| if is { "echoed in full" } else { "not echoed in full" };
@@ -66,7 +66,7 @@ impl ConversationFact {
         if words.is_empty() { String::new() } else { format!(" {}", words.join(", ")) }
     }
 
-    /// What of a conversation is not as wanted.
+    /// Returns what is not as wanted about a conversation.
     fn objections(&self, talk: &Conversation) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut object = |is_so: bool, words: String| {
@@ -115,7 +115,7 @@ fn closed(close: Close) -> &'static str {
     }
 }
 
-/// A conversation in a line.
+/// Describes a conversation in one line.
 fn tell(snapshot: &Snapshot, talk: &Conversation) -> String {
     let steps = talk.closing.iter().map(|step| format!("{} {}", step.by, step.flags));
     let steps = steps.collect::<Vec<_>>().join(", ");

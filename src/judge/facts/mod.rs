@@ -1,4 +1,4 @@
-//! Whether facts hold at a moment, and what is seen instead if they do not.
+//! Decides whether facts hold at a moment, and says what is seen instead if they do not.
 
 mod conversations;
 mod outcome;
@@ -17,7 +17,7 @@ use crate::{
     time::Nanos,
 };
 
-/// What came of asking one fact.
+/// The answer to one fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Whether it holds.
@@ -28,12 +28,12 @@ pub struct Finding {
     pub evidence: Vec<String>,
 }
 
-/// One thing in a run.
+/// One thing in a run that a verdict can point to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// The segment of that client's connection that passed then, whoever sent it.
+    /// The TCP segment of that client's connection that passed at that time, from either side.
     Segment(SocketAddr, Nanos),
-    /// The process of that number on that host.
+    /// The process with that PID on that host.
     Process(String, i32),
 }
 
@@ -43,22 +43,22 @@ impl Facts {
         self.each().all(|fact| fact.find(snapshot).holds)
     }
 
-    /// Whether to wait for them is in vain, as for the words of a program that has ended.
+    /// Whether waiting for them is pointless, e.g. for the output of a program that has ended.
     pub fn are_lost(&self, snapshot: &Snapshot) -> bool {
         self.each().any(|fact| fact.will_never_hold(snapshot))
     }
 
-    /// Whether nothing says when one of them comes to hold: one has to look again and again.
+    /// Whether no event reports when one of them begins to hold, so that one must poll.
     pub fn must_be_polled(&self) -> bool {
         self.each().any(|fact| fact.must_be_polled())
     }
 
-    /// Every fact's finding, in the order of kinds.
+    /// Returns every fact's finding, in the order of their kinds.
     pub fn findings(&self, snapshot: &Snapshot) -> Vec<Finding> {
         self.each().map(|fact| fact.find(snapshot)).collect()
     }
 
-    /// What shows that some of them do not hold.
+    /// Returns something that shows that one of them does not hold.
     pub fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
         let mut failed = self.each().filter(|fact| !fact.find(snapshot).holds);
         failed.find_map(|fact| fact.subject(snapshot))
@@ -80,7 +80,7 @@ impl Fact<'_> {
         }
     }
 
-    /// What of the run shows that it does not hold, if it is one thing.
+    /// Returns the one thing in the run that shows that it does not hold, if there is one.
     fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
         match *self {
             Self::Listens(program) => first_process(program, snapshot),
@@ -104,7 +104,7 @@ impl Fact<'_> {
         }
     }
 
-    /// No event says that processor time has passed, or that a descriptor was opened.
+    /// No event reports that processor time was used, or that a descriptor was opened.
     fn must_be_polled(&self) -> bool {
         matches!(*self, Self::Cpu(_) | Self::Descriptors(_))
     }

@@ -41,7 +41,7 @@ impl Outcome {
             let how = program.ended.map_or("still running".to_owned(), |status| status.to_string());
             observed.push(format!("`{}` on {}: {how}", program.command, program.host));
         }
-        // What is missing, or should be, shows only in the whole.
+        // Only the whole output shows that something is missing, or that nothing should be there.
         let lines = if holds && !said.is_empty() { said } else { all().collect() };
         let evidence = lines.into_iter().map(str::to_owned).collect();
         Finding { holds, observed: observed.join("; "), evidence }
@@ -72,7 +72,7 @@ impl Outputs {
     }
 }
 
-/// Whether a line has the text in it, `…` standing for any text between.
+/// Whether a line contains the text, in which `…` stands for any text.
 fn says(line: &str, text: &str) -> bool {
     let mut rest = line;
     text.split('…').all(|part| match rest.split_once(part) {
@@ -91,7 +91,7 @@ fn has_ended(program: &Program, wanted: &Ended) -> bool {
     }
 }
 
-/// Whether an end is the one that an exercise file names.
+/// Whether a program's end is the one that an exercise file names.
 pub(super) fn has_ended_so(status: ExitStatus, wanted: &Ended) -> bool {
     match (status, wanted) {
         (_, Ended::Word(word)) if word == "any" => true,

@@ -25,7 +25,7 @@ impl Processes {
         }
     }
 
-    /// The first such process, where there should be fewer; else the one that should have more children.
+    /// The first such process, if there should be fewer; otherwise the one that should have more children.
     pub(super) fn subject(&self, snapshot: &Snapshot) -> Option<Subject> {
         let program = snapshot.programs.get(&self.of)?;
         let such = snapshot.processes(program).find(|p| self.matches(program, p)).map(|process| process.pid);
@@ -55,7 +55,7 @@ impl Processes {
         who && state && died && self.catch.iter().all(catches) && self.ignore.iter().all(ignores)
     }
 
-    /// As `children in state S`.
+    /// Describes the processes, e.g. `children in state S`.
     fn words(&self, one: bool) -> String {
         let mut words = match (self.who, one) {
             (None, true) => "process",
@@ -89,7 +89,7 @@ impl Processes {
     }
 }
 
-/// Whether a set of signals, as `/proc/PID/status` shows it, holds the one of that name.
+/// Whether a set of signals, as `/proc/PID/status` shows it, contains the one with that name.
 fn holds(signals: u64, name: &str) -> bool {
     signals::parse(name).is_ok_and(|n| signals >> (n - 1) & 1 == 1)
 }

@@ -76,7 +76,7 @@ impl Sockets {
 }
 
 impl Sockets {
-    /// The sockets that are as it asks.
+    /// The sockets that are as the fact asks.
     fn matching<'s>(&self, host: &'s str, snapshot: &'s Snapshot) -> Vec<&'s SocketRow> {
         let port = snapshot.port(self.port.as_deref());
         let is_ephemeral = |s: &SocketRow| snapshot.ports.values().all(|port| *port != s.local.port());
@@ -90,7 +90,7 @@ impl Sockets {
             .collect()
     }
 
-    /// As `ESTABLISHED owned by a child of its own`.
+    /// Describes the sockets, e.g. `ESTABLISHED owned by a child of its own`.
     fn words(&self) -> String {
         let mut words = self.state.map_or("sockets".to_owned(), |state| state.to_string());
         if let Some(owner) = self.owner {
