@@ -1,6 +1,6 @@
-//! Reports of a size that people can open, however much a program made pass: what comes by itself is left out
-//! where it is too much, and how much that is stands in its place. What was done stays, and so does what each
-//! look showed.
+//! Keeps reports small enough to open, however much output or traffic a program caused. Where there is too much
+//! of what happened without being asked for, some is left out and a count stands in its place. Actions stay, and
+//! so does what each look showed.
 
 use std::{
     borrow::Cow,
@@ -20,19 +20,19 @@ use crate::{
     timeline::{Event, LeftOut, Timeline, What},
 };
 
-/// A file of a report is no longer than this, in bytes.
+/// The longest file of a report, in bytes.
 const MOST: usize = 4 << 20;
-/// Rows of a picture: what happened, each at its moment.
+/// The most rows of a picture; each is a moment at which something happened.
 const MOST_ROWS_DRAWN: usize = 3000;
-/// Sockets and processes side by side in a picture.
+/// The most sockets and processes side by side in a picture.
 const MOST_LANES_DRAWN: usize = 300;
-/// So often is what is shown halved until that is so.
+/// How often the amount shown may be halved to get there.
 const HALVINGS: u32 = 12;
 
-/// How much is shown of what comes by itself.
+/// How much is shown of what happens without being asked for.
 #[derive(Clone, Copy, Debug)]
 struct Room {
-    /// Packets, prints and tables.
+    /// Packets, printed lines and tables.
     events: usize,
     /// Rows of a table.
     rows: usize,
@@ -48,7 +48,7 @@ impl Room {
     }
 }
 
-/// What `render` makes of the evidence, with as much of it as fits.
+/// What `render` makes of as much of the evidence as fits.
 pub(super) fn fitting(evidence: &Evidence, render: impl Fn(&Evidence) -> Result<String>) -> Result<String> {
     let mut text = String::new();
     for times in 0..=HALVINGS {
@@ -60,7 +60,7 @@ pub(super) fn fitting(evidence: &Evidence, render: impl Fn(&Evidence) -> Result<
     Ok(text)
 }
 
-/// As much of the evidence as makes a picture that people can look at.
+/// As much of the evidence as still makes a readable picture.
 pub(super) fn drawable(evidence: &Evidence, detail: Detail) -> Cow<'_, Evidence> {
     let is_drawable = |evidence: &Evidence| {
         let ladder = Ladder::new(evidence, Density::Single, detail);
@@ -78,7 +78,7 @@ pub(super) fn drawable(evidence: &Evidence, detail: Detail) -> Cow<'_, Evidence>
     drawn
 }
 
-/// The evidence with no more than there is room for.
+/// The evidence, cut to the given room.
 fn folded(evidence: &Evidence, room: Room) -> Result<Evidence> {
     let kept = evidence.conversations.len().min(room.conversations);
     let shortened = |text: &str| {
@@ -102,7 +102,7 @@ fn folded(evidence: &Evidence, room: Room) -> Result<Evidence> {
     })
 }
 
-/// The same with every text in it cut that is longer. What has keys of its own must not care for their order.
+/// A copy in which every longer text is cut. Maps in it must not depend on the order of their keys.
 fn with_short_texts<T: Serialize + DeserializeOwned>(of: &T, most: usize) -> Result<T> {
     let what = || "cannot shorten the evidence";
     let mut tree = serde_json::to_value(of).or_lab(what)?;
@@ -110,7 +110,7 @@ fn with_short_texts<T: Serialize + DeserializeOwned>(of: &T, most: usize) -> Res
     serde_json::from_value(tree).or_lab(what)
 }
 
-/// Cuts a text that is longer, and says how long it was.
+/// Cuts a longer text, and says how long it was.
 fn cut(text: &mut String, most: usize) {
     if let Some((at, _)) = text.char_indices().nth(most) {
         *text = format!("{}… ({} bytes)", &text[..at], text.len());
@@ -126,8 +126,7 @@ fn shorten(tree: &mut Value, most: usize) {
     }
 }
 
-/// Of each stretch between two things that are done, the beginning and the end, and the tables that a look
-/// shows.
+/// Keeps the beginning and the end of each stretch between two actions, and the tables that a look shows.
 fn timeline(evidence: &Evidence, room: Room) -> Timeline {
     let events = evidence.timeline.events();
     let looked_at = before_looks(events);
@@ -168,7 +167,7 @@ fn timeline(evidence: &Evidence, room: Room) -> Timeline {
     folded
 }
 
-/// Whether it came by itself, and may have come a hundred thousand times.
+/// Whether it happened without being asked for, possibly a hundred thousand times.
 fn comes(event: &Event) -> bool {
     matches!(
         event.what,
@@ -180,7 +179,7 @@ fn comes(event: &Event) -> bool {
     )
 }
 
-/// The places of the tables that are the latest ones at some look.
+/// The indices of the tables that are the latest ones at some look.
 fn before_looks(events: &[Event]) -> HashSet<usize> {
     let mut latest: HashMap<(&str, bool), usize> = HashMap::new();
     let mut looked_at = HashSet::new();
@@ -195,7 +194,7 @@ fn before_looks(events: &[Event]) -> HashSet<usize> {
     looked_at
 }
 
-/// How many each may have at most, so that all together have no more than there is room for.
+/// The most that each may have so that together they fit the room.
 fn fair_share(lengths: impl Iterator<Item = usize>, room: usize) -> usize {
     let mut lengths: Vec<usize> = lengths.collect();
     lengths.sort_unstable();
@@ -210,7 +209,7 @@ fn fair_share(lengths: impl Iterator<Item = usize>, room: usize) -> usize {
     usize::MAX
 }
 
-/// A table with the rows that the exercise is about, and of the others what there is room for.
+/// A table with the rows that the exercise is about and, as far as there is room, the others.
 fn with_fewer_rows(event: &Event, evidence: &Evidence, most: usize, left: &mut LeftOut) -> Event {
     let mut event = event.clone();
     match &mut event.what {
@@ -256,7 +255,7 @@ mod tests {
         assert_eq!(fair_share([5, 5].into_iter(), 0), 0);
     }
 
-    /// The run that is kept beside the tests, with what `more` makes pass in its middle.
+    /// The run kept beside the tests, with what `more` adds in its middle.
     fn run_with(more: impl Iterator<Item = What>) -> Evidence {
         let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/run");
         let mut evidence = super::super::read(run.as_ref()).unwrap();
@@ -271,7 +270,7 @@ mod tests {
         evidence
     }
 
-    /// Packets, each of a connection of its own or all of one.
+    /// Packets, each of its own connection or all of the same one.
     fn packets(of_one: bool, count: u32) -> impl Iterator<Item = What> {
         let run = run_with(std::iter::empty());
         let is_syn = |packet: &&Packet| packet.flags.any(Flags::SYN);
@@ -316,7 +315,7 @@ mod tests {
         std::iter::repeat_n(print, 8)
     }
 
-    /// What each form makes of it.
+    /// What each format makes of it.
     fn forms(evidence: &Evidence) -> Vec<String> {
         let forms = [Format::Html, Format::Json, Format::Markdown, Format::Junit];
         let mut texts: Vec<String> = forms.iter().map(|form| form.render(evidence).unwrap()).collect();

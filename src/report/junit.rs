@@ -1,4 +1,4 @@
-//! `junit.xml`: the checks as test cases, for what collects such results.
+//! `junit.xml`: the checks as test cases, for tools that collect test results.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) struct Suite<'a> {
     /// What they are about.
     pub name: String,
-    /// Each with the exercise it is of.
+    /// Each check, with the exercise it belongs to.
     pub checks: Vec<(&'a str, &'a CheckResult)>,
     /// How long they took.
     pub elapsed_ms: u64,
@@ -29,7 +29,7 @@ pub fn render(evidence: &Evidence) -> String {
     }])
 }
 
-/// Several suites in one report.
+/// Several suites in one file.
 pub(crate) fn suites(suites: &[Suite<'_>]) -> String {
     let all = suites.iter().flat_map(|suite| &suite.checks).map(|(_, check)| *check);
     let totals = totals(all, suites.iter().map(|suite| suite.elapsed_ms).sum());
@@ -66,7 +66,7 @@ fn case(xml: &mut String, exercise: &str, check: &CheckResult) {
         Verdict::Error => Some("error"),
     };
     let id = escape(&check.id);
-    // A String can always be written to; here and below.
+    // Writing to a String cannot fail; the same holds below.
     let _ = write!(xml, "    <testcase classname=\"exercise.{exercise}\" name=\"{id}\"");
     let Some(element) = element else {
         xml.push_str("/>\n");
@@ -80,7 +80,7 @@ fn case(xml: &mut String, exercise: &str, check: &CheckResult) {
     let _ = write!(xml, "</{element}>\n    </testcase>\n");
 }
 
-/// A text as XML 1.0 can carry it, in an element or an attribute.
+/// A text as XML 1.0 allows it, in an element or an attribute.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! A run as Markdown: the verdicts, and the run as it went, in brief.
+//! A run as Markdown: the verdicts, and a brief account of the run.
 
 use std::fmt::Write;
 
@@ -24,7 +24,7 @@ pub fn render(evidence: &Evidence) -> String {
     );
     for check in &outcome.checks {
         let observed = [check.observed.clone(), places(check)].concat();
-        // A String can always be written to; here and below.
+        // Writing to a String cannot fail; the same holds below.
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} |",
@@ -48,7 +48,7 @@ pub fn render(evidence: &Evidence) -> String {
         write(narrator.tell(event));
     }
     write(narrator.finish());
-    // Nothing of this steers a terminal, so whatever does comes from others.
+    // netlab's own text has no control sequences, so any that are found come from elsewhere.
     printable(&text) + "\n```\n"
 }
 

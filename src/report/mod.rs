@@ -1,4 +1,4 @@
-//! What a run leaves for people and for programs. Everything here reads the evidence and adds nothing.
+//! What a run leaves for people and for programs. Everything here only reads the evidence.
 
 mod fold;
 pub mod html;
@@ -31,42 +31,42 @@ use teller::{Focus, Teller};
 
 pub use text::{Narrator, Style};
 
-/// Everything that was done and seen in a run: what `evidence.json` holds.
+/// Everything that was done and seen in a run: the contents of `evidence.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Evidence {
-    /// What came of it.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
     /// What the assignment asks.
     pub asks: String,
-    /// The answer; a run that judges somebody's program does not give it.
+    /// The answer; omitted if the run judges somebody's own program.
     pub explain: String,
     /// The lab it ran on.
     pub plan: Plan,
     /// The exercise's ports, by name.
     pub ports: IndexMap<String, u16>,
-    /// The commands under examination.
+    /// The command lines of the programs.
     pub programs: IndexMap<String, String>,
     /// The conversations on the wire with those ports.
     pub conversations: Vec<Conversation>,
-    /// How many conversations more there were.
+    /// How many more conversations there were.
     #[serde(default, skip_serializing_if = "is_none")]
     pub more_conversations: usize,
     /// Whose run it is.
     #[serde(default)]
     pub origin: Origin,
-    /// The program of somebody's own that was judged, by the exercise's name for it.
+    /// The user's own program that was judged, by the exercise's name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<String>,
     /// What the checks ask about.
     #[serde(default)]
     pub focus: Focus,
-    /// Everything, in order.
+    /// Every event, in order.
     pub timeline: Timeline,
 }
 
 impl Evidence {
-    /// Gathers it.
+    /// Gathers the evidence of a run.
     pub fn new(record: &Record, outcome: &Outcome) -> Self {
         let end = Snapshot::after(record);
         let exercise = &record.exercise;
@@ -88,12 +88,12 @@ impl Evidence {
 }
 
 impl Evidence {
-    /// Who tells the run from its beginning.
+    /// Returns a teller at the beginning of the run.
     pub fn teller(&self) -> Teller {
         Teller::new(&self.plan, Snapshot::new(&self.plan, &self.ports), self.focus.clone())
     }
 
-    /// The hints that a report gives for a check: none where somebody's program is judged, who asks for them.
+    /// The hints that a report gives for a check: none for a user's own program, since the user asks for them.
     pub(crate) fn hints<'c>(&self, check: &'c CheckResult) -> &'c [String] {
         if self.judged.is_none() && check.verdict != Verdict::Pass { &check.hints } else { &[] }
     }
@@ -114,7 +114,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The report of a run in this form, with as much of the run as people can look at.
+    /// Renders the report of a run in this format, with as much of the run as people can read.
     pub fn render(self, evidence: &Evidence) -> Result<String> {
         match self {
             Self::Html => fold::fitting(evidence, |evidence| Ok(html::render(evidence))),
@@ -134,14 +134,14 @@ fn is_none(n: &usize) -> bool {
     *n == 0
 }
 
-/// Judges a run, and leaves its evidence and its report in the run's folder.
+/// Judges a run, and writes its evidence and its report to the run's folder.
 pub fn conclude(record: &Record, folder: &Folder) -> Result<Outcome> {
     let outcome = judge::judge(&record.exercise, record, folder.artifacts());
     write(&Evidence::new(record, &outcome), folder)?;
     Ok(outcome)
 }
 
-/// Writes the evidence and the report into the run's folder.
+/// Writes the evidence and the report to the run's folder.
 pub fn write(evidence: &Evidence, folder: &Folder) -> Result<()> {
     let files = &evidence.outcome.artifacts;
     let report = Format::default().render(evidence)?;
@@ -152,13 +152,13 @@ pub fn write(evidence: &Evidence, folder: &Folder) -> Result<()> {
     Ok(())
 }
 
-/// Writes a report to where the user wants it.
+/// Writes a report to the place that the user asked for.
 pub fn save(file: &Path, text: &str) -> Result<()> {
     own::write_whole(file, text.as_bytes()).or_file(|| format!("cannot write {}", file.display()))
 }
 
-/// Reads a run's evidence, from its folder or from the file itself. The run's files are taken to be
-/// where the evidence is, wherever the folder was when they were made.
+/// Reads a run's evidence, from its folder or from the file itself. The run's other files are expected next to
+/// the evidence, wherever the folder was when they were written.
 pub fn read(path: &Path) -> Result<Evidence> {
     let file = if path.is_dir() { path.join(EVIDENCE) } else { path.to_owned() };
     let hint = "a run's folder holds evidence.json; `netlab exercise` makes one";
@@ -175,5 +175,5 @@ pub fn read(path: &Path) -> Result<Evidence> {
     Ok(evidence)
 }
 
-/// Evidence of an earlier netlab may be long; more than this is none.
+/// Evidence from an earlier netlab may be long, but anything longer than this is not evidence.
 const MOST_READ: u64 = 256 << 20;

@@ -1,20 +1,20 @@
-//! Whose run a report is of, of what, where and when.
+//! Where a report comes from: whose run it is, what was run, where and when.
 
 use super::{Evidence, teller::wording};
 use crate::printable::visible;
 
-/// What is known of where a run comes from, each a phrase of its own; a command is marked.
+/// What is known about a run's origin, one phrase each; commands are marked.
 pub enum Phrase {
-    /// Words.
+    /// Plain text.
     Words(String),
-    /// What was typed, after a word or two on what it is.
+    /// A command as typed, after a word or two about it.
     Command(&'static str, String),
-    /// A program that was judged: the exercise's name for it, and its command line.
+    /// A program under judgement: the exercise's name for it, and its command line.
     Program(String, String),
 }
 
 impl Evidence {
-    /// Whose run it is, of what command line, in which lab on what, when, and how long it took.
+    /// Whose run it is, its command line, its lab and runtime, when it ran and how long it took.
     pub(super) fn provenance(&self) -> Vec<Phrase> {
         let Self { origin, judged, outcome, plan, .. } = self;
         let mut all = Vec::new();
@@ -31,7 +31,7 @@ impl Evidence {
         all
     }
 
-    /// When it began, in a form of strftime(3).
+    /// When it began, in a format of strftime(3).
     pub(super) fn begun(&self, form: &str) -> Option<String> {
         let first = self.timeline.events().first()?;
         let time = jiff::Timestamp::from_nanosecond(first.at.into()).ok()?;

@@ -11,7 +11,7 @@ use crate::{
     timeline::Event,
 };
 
-/// How texts stand out.
+/// How text is highlighted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// Not at all.
@@ -34,19 +34,19 @@ impl Style {
 pub struct Narrator {
     style: Style,
     teller: Teller,
-    /// Unless everything is to be shown.
+    /// Unset if everything is to be shown.
     brief: Option<Brief>,
 }
 
 impl Narrator {
-    /// Of a run that begins: all of it if `verbose`, else what changes and what a check asks about.
+    /// For a run that is about to begin: everything if `verbose`, else what changes and what a check asks about.
     pub fn live(record: &Record, style: Style, verbose: bool) -> Self {
         let focus = Focus::of(&record.exercise, &record.roles, &record.ports);
         let teller = Teller::new(&record.plan, Snapshot::before(record), focus.clone());
         Self { style, teller, brief: (!verbose).then(|| Brief::new(focus)) }
     }
 
-    /// Of a run that is over, in brief.
+    /// For a finished run, in brief.
     pub fn of(evidence: &Evidence) -> Self {
         Self {
             style: Style::Plain,
@@ -55,7 +55,7 @@ impl Narrator {
         }
     }
 
-    /// What is shown for an event, if anything is.
+    /// The text for an event, if there is any.
     pub fn tell(&mut self, event: &Event) -> Option<String> {
         let is_counted = self.brief.as_mut().is_some_and(|brief| brief.counts(event));
         let lines = self.teller.tell(event);
@@ -68,7 +68,7 @@ impl Narrator {
         (!all.is_empty()).then(|| all.join("\n"))
     }
 
-    /// What is left to be shown after the last event.
+    /// What remains to be shown after the last event.
     pub fn finish(&mut self) -> Option<String> {
         let counted = self.brief.as_mut()?.sum_up(None)?;
         Some(self.aside(&counted))
@@ -102,7 +102,7 @@ impl Narrator {
         format!("{}{}", self.style.paint("32", &format!("$ {command}")), self.style.paint("2", &comment))
     }
 
-    /// What the tools show: of every host, or where that has changed.
+    /// What the tools show: of every host in full, or only where it has changed.
     fn look(&self, line: &Line) -> String {
         let mut text = String::new();
         let mut as_before = Vec::new();

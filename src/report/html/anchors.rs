@@ -1,4 +1,4 @@
-//! Where one can go on the page: the ids of moments in the figure and of checks, and the places of the former.
+//! Link targets on the page: the ids of checks and of moments in the figure, and where the latter are.
 
 use std::collections::{HashMap, HashSet};
 
@@ -41,7 +41,7 @@ fn word(text: &str) -> String {
     text.chars().map(|c| if c.is_whitespace() || c.is_control() { '-' } else { c }).collect()
 }
 
-/// What has an id in a figure, with the row in which it is; each id once.
+/// Everything in a figure that has an id, with its row; each id appears once.
 fn anchored(evidence: &Evidence, ladder: &Ladder) -> Vec<(String, usize)> {
     // Checks ask about the last look of a name.
     let looks = evidence.timeline.events().iter().filter_map(|event| match &event.what {
@@ -72,8 +72,8 @@ fn anchored(evidence: &Evidence, ladder: &Ladder) -> Vec<(String, usize)> {
     ids
 }
 
-/// Elements with these ids beside the pictures, at the height of what they name in each: the page has an id once, and
-/// shows one picture or the other. `taken` are the ids that it has already.
+/// Elements with these ids beside the pictures, each at the height of what it names. The page has each id only once,
+/// and shows one picture or the other. `taken` holds the ids already in use.
 pub fn anchors(
     evidence: &Evidence,
     wide: &Geometry,

@@ -1,4 +1,4 @@
-//! The checks, with what carries each verdict and where in the run it shows.
+//! The checks, with the evidence for each verdict and where in the run to find it.
 
 use maud::{Markup, html};
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The table of checks; on a narrow page, a card each. `link` gives where in the page a place is.
+/// The table of checks; on a narrow page, one card per check. `link` gives the address of a place within the page.
 pub fn section(evidence: &Evidence, link: &dyn Fn(&Place) -> Option<String>) -> Markup {
     html! {
         section aria-labelledby="checks" {
@@ -36,7 +36,7 @@ fn row(evidence: &Evidence, check: &CheckResult, link: &dyn Fn(&Place) -> Option
                 (visible(&check.observed))
                 @if let Some(moment) = &check.moment {
                     @let all = wording::places(moment);
-                    // A check that passed needs no more than its moment.
+                    // For a check that passed, its moment is enough.
                     (places(if has_failed { &all } else { &all[..1] }, link))
                 }
                 @if !check.evidence.is_empty() {
@@ -62,7 +62,7 @@ fn row(evidence: &Evidence, check: &CheckResult, link: &dyn Fn(&Place) -> Option
     }
 }
 
-/// Where to look, with links to what the page shows.
+/// Where to look, with links to what the page shows of it.
 fn places(places: &[Place], link: &dyn Fn(&Place) -> Option<String>) -> Markup {
     html! {
         p.places {

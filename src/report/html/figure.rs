@@ -1,4 +1,4 @@
-//! The figure of a run with its legend, and the table of the same after it.
+//! The figure of a run with its legend, followed by a table with the same contents.
 
 use std::collections::HashSet;
 
@@ -16,8 +16,8 @@ use crate::report::{
     ladder::{Activity, Detail, Holder, Item, Ladder},
 };
 
-/// The figure, drawn twice: the page shows the one that fits. Where many clients did the same, a third one has all of
-/// them, and is folded away.
+/// The figure, drawn in two widths; the page shows the one that fits. Where many clients did the same, a third
+/// figure shows all of them and is folded away.
 pub fn section(evidence: &Evidence) -> Markup {
     let everything = &*drawable(evidence, Detail::Clients);
     let evidence = &*drawable(evidence, Detail::Few);
@@ -78,7 +78,7 @@ fn caption() -> Markup {
     }
 }
 
-/// The picture in a sentence or two.
+/// Describes the picture in a sentence or two.
 fn description(ladder: &Ladder) -> String {
     let hosts: Vec<_> = ladder.hosts.iter().map(|h| h.name.as_str()).collect();
     let packets = |item: &Item| match item {
@@ -127,7 +127,7 @@ fn legend(ladder: &Ladder) -> Markup {
     }
 }
 
-/// Everything that the picture shows, in order.
+/// Everything the picture shows, in order.
 fn table(ladder: &Ladder) -> Markup {
     let host = |i: usize| ladder.hosts[i].name.as_str();
     html! {

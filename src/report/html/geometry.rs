@@ -1,23 +1,23 @@
-//! Where the ladder's rows and lanes lie in a picture, in pixels at its natural size.
+//! Where the ladder's rows and lanes are in a picture, in pixels at its natural size.
 
 use crate::report::ladder::{Density, Item, Ladder, Place, Row, Side};
 
 /// The measures of a drawing.
 #[derive(Clone, Copy, Debug)]
 pub struct Measures {
-    /// How closely its ladder is packed.
+    /// How densely its ladder is packed.
     pub density: Density,
-    /// The size of its letters.
+    /// The font size.
     pub font: f64,
-    /// Room for the time.
+    /// The width of the time axis.
     axis: f64,
-    /// Between two hosts.
+    /// The distance between two hosts.
     gutter: f64,
-    /// Between two sockets of a host.
+    /// The distance between two sockets of a host.
     lane: f64,
-    /// Between two processes.
+    /// The distance between two processes.
     lifeline: f64,
-    /// Room for the labels to the right of the processes.
+    /// The width of the labels to the right of the processes; 0 if they are on the left.
     labels: f64,
 }
 
@@ -32,7 +32,7 @@ pub const WIDE: Measures = Measures {
     labels: 158.0,
 };
 
-/// For a phone: the labels of processes stand to their left.
+/// For a phone: the labels of processes are to their left.
 pub const NARROW: Measures = Measures {
     density: Density::Single,
     font: 11.5,
@@ -44,24 +44,24 @@ pub const NARROW: Measures = Measures {
 };
 
 impl Measures {
-    /// What the processes' column is called.
+    /// The heading of the processes' column.
     pub fn heading(&self) -> &'static str {
         if self.labels > 0.0 { "processes" } else { "pids" }
     }
 }
 
-/// The names of columns are larger than other words.
+/// The font size of column names, relative to other text.
 pub const NAME: f64 = 1.1;
 
-/// Headings are that much wider than other words.
+/// The width of headings, relative to other text.
 pub const BOLD: f64 = 1.25;
 
-/// Lanes draw closer together where they would become wider than this many of them, but not closer
-/// than that many pixels.
+/// Lanes move closer together where they would be wider than this many lanes, but never closer than `CLOSEST`
+/// pixels.
 const LANES_AT_FULL_WIDTH: f64 = 6.0;
 const CLOSEST: f64 = 5.0;
 
-/// A ladder's places in a picture.
+/// The positions of a ladder's parts in a picture.
 pub struct Geometry<'l> {
     pub ladder: &'l Ladder,
     pub measures: Measures,
@@ -69,14 +69,14 @@ pub struct Geometry<'l> {
     pub hosts: Vec<(f64, f64)>,
     /// The left edge of the processes.
     pub lifelines: f64,
-    /// Each row's top; one more for the end of the last.
+    /// Each row's top, and the end of the last row.
     pub tops: Vec<f64>,
     pub width: f64,
     pub height: f64,
 }
 
 impl<'l> Geometry<'l> {
-    /// Places a ladder.
+    /// Lays out a ladder.
     pub fn new(ladder: &'l Ladder, measures: Measures) -> Self {
         let mut x = measures.axis;
         let mut hosts = Vec::new();
@@ -125,7 +125,7 @@ impl<'l> Geometry<'l> {
         row.items.iter().map(height).fold(0.0, f64::max)
     }
 
-    /// The height at which things of a row stand: its middle.
+    /// The height at which a row's contents are drawn: its middle.
     pub fn middle(&self, row: usize) -> f64 {
         let last = self.tops.len() - 1;
         match self.tops.get(row + 1) {
@@ -141,7 +141,7 @@ impl<'l> Geometry<'l> {
         left + 2.0 + pitch * (number(place.lane) + 0.5)
     }
 
-    /// How wide a socket is drawn there.
+    /// The width at which a socket is drawn there.
     pub fn lane_width(&self, host: usize) -> f64 {
         let (left, right) = self.hosts[host];
         ((right - left - 4.0) / number(self.ladder.hosts[host].lanes) * 0.5).min(7.0)
@@ -153,13 +153,13 @@ impl<'l> Geometry<'l> {
         self.lifelines + lifelines_width(self.ladder, self.measures) / lanes * (number(lane) + 0.5)
     }
 
-    /// How wide a zombie is drawn.
+    /// The width at which a zombie is drawn.
     pub fn lifeline_width(&self) -> f64 {
         let lanes = number(self.ladder.lifeline_lanes.max(1));
         (lifelines_width(self.ladder, self.measures) / lanes - 1.0).min(8.0)
     }
 
-    /// Where the words of processes begin, and whether they go to the right from there.
+    /// Where the labels of processes begin, and whether they extend to the right from there.
     pub fn lifeline_labels(&self) -> (f64, bool) {
         if self.measures.labels > 0.0 {
             (self.lifelines + lifelines_width(self.ladder, self.measures) + 6.0, true)
@@ -168,7 +168,7 @@ impl<'l> Geometry<'l> {
         }
     }
 
-    /// Where words beside a host begin, and how much room they have.
+    /// Where text beside a host begins, and how much room it has.
     pub fn beside(&self, host: usize, side: Side) -> (f64, f64) {
         let (left, right) = self.hosts[host];
         let alone = self.measures.density == Density::Single;
@@ -180,7 +180,7 @@ impl<'l> Geometry<'l> {
         }
     }
 
-    /// A step's words in lines that fit.
+    /// A step's text, in lines that fit.
     pub fn step_lines(&self, number: usize, text: &str) -> Vec<String> {
         let font = self.measures.font * BOLD;
         let mut lines = Vec::new();
@@ -198,7 +198,7 @@ impl<'l> Geometry<'l> {
     }
 }
 
-/// How wide so many lanes are.
+/// The width of this many lanes.
 fn span(lanes: usize, pitch: f64) -> f64 {
     let lanes = number(lanes);
     (lanes * pitch).min((LANES_AT_FULL_WIDTH * pitch).max(lanes * CLOSEST))
@@ -208,7 +208,7 @@ fn lifelines_width(ladder: &Ladder, measures: Measures) -> f64 {
     span(ladder.lifeline_lanes, measures.lifeline)
 }
 
-/// How wide a text is at most, in a sans-serif font of that size, near enough.
+/// An estimate of the greatest width of a text, in a sans-serif font of that size.
 pub fn text_width(text: &str, font: f64) -> f64 {
     let em = |c: char| match c {
         'i' | 'j' | 'l' | 't' | 'f' | 'r' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' | '(' | ')'
@@ -221,7 +221,7 @@ pub fn text_width(text: &str, font: f64) -> f64 {
     text.chars().map(em).sum::<f64>() * font
 }
 
-/// A text, cut where it would be wider.
+/// A text, cut if it would be wider than `room`.
 pub fn fit(text: &str, room: f64, font: f64) -> String {
     if text_width(text, font) <= room {
         return text.to_owned();
@@ -237,7 +237,7 @@ pub fn fit(text: &str, room: f64, font: f64) -> String {
     cut + "…"
 }
 
-/// A count to reckon with.
+/// A count as a floating-point number, for layout.
 pub fn number(n: usize) -> f64 {
     f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }

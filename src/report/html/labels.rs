@@ -1,4 +1,4 @@
-//! The labels in the picture, each with its place: what a row shows, when, and what the columns are.
+//! The labels in the picture, each with its place: what a row shows, when, and the names of the columns.
 
 #[cfg(test)]
 use super::geometry::text_width;
@@ -13,22 +13,22 @@ use crate::{
     timeline::Packet,
 };
 
-/// Some words at a place.
+/// A label at a place.
 #[derive(Clone, Debug)]
 pub struct Label {
     pub x: f64,
-    /// Of the line that letters stand on.
+    /// The height of the baseline.
     pub y: f64,
     pub anchor: Anchor,
     pub class: &'static str,
     pub text: String,
-    /// All of it, where `text` was cut.
+    /// The full text, where `text` was cut.
     pub full: Option<String>,
-    /// The id of what it leads to.
+    /// The id of the target it links to.
     pub leads_to: Option<String>,
 }
 
-/// Which end of the words is at the place.
+/// Which end of the text is at the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
     Start,
@@ -49,7 +49,7 @@ impl Label {
         self
     }
 
-    /// From where to where it goes, about.
+    /// Roughly where it begins and ends.
     #[cfg(test)]
     pub fn extent(&self, font: f64) -> (f64, f64) {
         let width = text_width(&self.text, font);
@@ -61,7 +61,7 @@ impl Label {
     }
 }
 
-/// All words of the picture.
+/// Every label of the picture.
 pub fn labels(g: &Geometry) -> Vec<Label> {
     let mut labels = headings(g);
     let mut last = String::new();
@@ -79,13 +79,13 @@ pub fn labels(g: &Geometry) -> Vec<Label> {
     labels
 }
 
-/// The hosts' names, above and below.
+/// The hosts' names, above and below the picture.
 fn headings(g: &Geometry) -> Vec<Label> {
     let font = g.measures.font;
     let below = g.tops[g.tops.len() - 1] + font * 1.6;
     let mut labels = vec![Label::new(g.hosts[0].0 - 8.0, font * 1.4, Anchor::End, "time", "ms")];
     for (i, (column, (left, right))) in g.ladder.hosts.iter().zip(&g.hosts).enumerate() {
-        // The first one's name may be wider than the room to its left.
+        // The first host's name may be wider than the room to its left.
         let (x, anchor) =
             if i == 0 { (*left, Anchor::Start) } else { (f64::midpoint(*left, *right), Anchor::Middle) };
         for y in [font * 1.4, below] {
@@ -169,12 +169,12 @@ fn beside(g: &Geometry, place: Place, side: Side, y: f64, class: &'static str, t
     Label::new(x, y, anchor, class, text).cut(room, g.measures.font)
 }
 
-/// Where letters in the middle of a row stand.
+/// The baseline of text in the middle of a row.
 fn base(g: &Geometry, row: usize) -> f64 {
     g.middle(row) + g.measures.font * 0.36
 }
 
-/// What was folded.
+/// The label of what was folded.
 pub fn bulk(packets: usize, bytes: u64, lines: usize) -> String {
     let lines = if lines > 0 { format!(", {lines} lines printed") } else { String::new() };
     format!("… {packets} packets, {bytes} B{lines}")
@@ -192,7 +192,7 @@ pub fn clock(at: Nanos) -> String {
     format!("{}.{}", at / 1_000_000, at / 100_000 % 10)
 }
 
-/// How long a wait is.
+/// How long a wait was.
 fn wait(idle: Nanos) -> String {
     match idle / 1_000_000 {
         ms @ 0..1000 => format!("{ms} ms"),

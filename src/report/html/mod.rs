@@ -1,7 +1,7 @@
-//! `report.html`: one file that needs nothing else, neither a network nor a script.
+//! `report.html`: one self-contained file that needs neither a network nor a script.
 //!
-//! Whatever came from a program or from the wire is text here: the templates escape it, and the page
-//! forbids itself to load or to run anything.
+//! Whatever came from a program or from the wire appears as text only: the templates escape it, and the page
+//! forbids itself to load or run anything.
 
 mod anchors;
 mod checks;
@@ -57,7 +57,7 @@ pub fn render(evidence: &Evidence) -> String {
     page(&verdict, &body)
 }
 
-/// Where in the page a place is: in the figure; a look that is not there, in the step-by-step account.
+/// Where a place is in the page: in the figure or, for a look that the figure lacks, in the step-by-step account.
 fn link(place: &Place, figure: &str) -> Option<String> {
     let id = match place {
         Place::Look(name) => anchors::look_id(name),
@@ -73,7 +73,7 @@ fn link(place: &Place, figure: &str) -> Option<String> {
     matches!(place, Place::Look(_)).then(|| steps::step_id(&id))
 }
 
-/// A page with that title and nothing from outside.
+/// A page with that title that loads nothing from outside.
 pub(crate) fn page(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
@@ -89,7 +89,7 @@ pub(crate) fn page(title: &str, body: &Markup) -> String {
             body { (body) }
         }
     };
-    // Where a template has not made them visible, they have no business in a page.
+    // Control characters that no template has made visible do not belong in a page.
     page.into_string().replace(|c: char| steers(c) && c != '\n', "\u{fffd}")
 }
 
@@ -117,12 +117,12 @@ pub(crate) fn seconds(ms: u64) -> String {
     format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
 }
 
-/// A verdict, told by a sign, a word and a colour.
+/// A verdict, shown by a sign, a word and a colour.
 pub(crate) fn badge(verdict: Verdict) -> Markup {
     html! { span class={ "badge " (verdict) } { span aria-hidden="true" { (sign(verdict)) } " " (verdict) } }
 }
 
-/// A verdict as a sign, for those who see.
+/// A verdict as a sign, for sighted readers.
 pub(crate) fn sign(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "✓",
@@ -131,12 +131,12 @@ pub(crate) fn sign(verdict: Verdict) -> &'static str {
     }
 }
 
-/// A text; blank lines part its paragraphs.
+/// A text whose paragraphs are separated by blank lines.
 fn prose(text: &str) -> Markup {
     html! { @for paragraph in text.split("\n\n") { p { (paragraph) } } }
 }
 
-/// What else the run left, in the same folder.
+/// The other files of the run, in the same folder.
 fn files(evidence: &Evidence) -> Markup {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let files = &evidence.outcome.artifacts;

@@ -1,6 +1,6 @@
-//! The run as it went, step by step: the command that does the same by hand, what was typed and printed, and, folded
-//! away, the packets as tcpdump shows them, the tables as netstat and ps do, and what clients did that was like what
-//! others did.
+//! The run step by step: the commands that do the same by hand, what was typed and printed and, folded away, the
+//! packets as tcpdump shows them, the tables as netstat and ps show them, and clients that did what others had
+//! done.
 
 use maud::{Markup, html};
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What happens from one thing that the exercise says to the next.
+/// What happens between one sentence of the exercise and the next.
 #[derive(Default)]
 struct Step {
     says: Option<String>,
@@ -24,7 +24,7 @@ struct Step {
 /// A part of a step.
 enum Part {
     Line(Line),
-    /// What is like the lines before, and how much of it there is.
+    /// Repetitions of the lines before, and how many there are.
     More(String, Vec<Line>),
 }
 
@@ -49,7 +49,7 @@ pub fn section(evidence: &Evidence) -> Markup {
     }
 }
 
-/// The run in steps, and who has told it.
+/// Returns the run in steps, and the teller that described it.
 fn read(evidence: &Evidence) -> (Vec<Step>, Teller) {
     let (mut teller, mut brief) = (evidence.teller(), Brief::new(evidence.focus.clone()));
     let (mut steps, mut step) = (Vec::new(), Step::default());
@@ -155,7 +155,7 @@ impl Shows<'_> {
     }
 }
 
-/// The id in the step-by-step account of what has `id` in the figure.
+/// The id, in the step-by-step account, of what has `id` in the figure.
 pub fn step_id(id: &str) -> String {
     format!("step-{id}")
 }
@@ -174,7 +174,7 @@ fn tables(host: &HostTables) -> Markup {
     }
 }
 
-/// A command as one types it for the lab of the run.
+/// A command as typed for the run's lab.
 fn command(line: &str, comment: &str) -> Markup {
     html! {
         pre.command {

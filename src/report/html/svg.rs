@@ -1,6 +1,6 @@
-//! The ladder as a picture. Nothing in it is told by colour alone: states differ by their dashes and
-//! stand beside them in words, a socket that no process holds is hollow, a zombie is hatched, a reset
-//! is a broken arrow with a cross.
+//! The ladder as a picture. Nothing in it depends on colour alone: states have different dashes and are
+//! named beside them, a socket that no process holds is hollow, a zombie is hatched, a reset is a broken
+//! arrow with a cross.
 
 use maud::{Markup, html};
 
@@ -18,8 +18,8 @@ use crate::{
 
 pub const ZOMBIE: &str = "zombie-hatching";
 
-/// Draws a figure. `id` is the beginning of the ids of its title and its description, which are for those who do not
-/// see it; `class` says when it is shown.
+/// Draws a figure. `id` is the prefix of the ids of its title and description, which screen readers use; `class`
+/// decides when it is shown.
 pub fn draw(g: &Geometry, id: &str, class: &str, title: &str, description: &str) -> Markup {
     let (ladder, measures) = (g.ladder, g.measures);
     let (width, height) = (px(g.width), px(g.height));
@@ -62,7 +62,7 @@ fn end(g: &Geometry) -> f64 {
     g.tops[g.tops.len() - 1]
 }
 
-/// What zombies are filled with. Stands apart, because a pattern in a picture that is not shown paints
+/// The fill pattern of zombies. It stands apart because a pattern in a picture that is not shown paints
 /// nothing.
 pub fn hatching() -> Markup {
     html! {
@@ -75,7 +75,7 @@ pub fn hatching() -> Markup {
     }
 }
 
-/// From the row that tells it to the row that tells the next.
+/// From the row where one step begins to the row where the next one does.
 fn stretch<T>(g: &Geometry, span: &Span<T>) -> (f64, f64) {
     let until = if span.until < g.ladder.rows.len() { g.middle(span.until) } else { end(g) };
     (g.middle(span.from), until)
@@ -143,7 +143,7 @@ fn activity(activity: Activity) -> &'static str {
     }
 }
 
-/// The shapes of one item; its words are labels.
+/// The shapes of one item; its text is in the labels.
 fn mark(g: &Geometry, row: usize, item: &Item) -> Markup {
     let y = g.middle(row);
     match item {
@@ -183,8 +183,8 @@ fn mark(g: &Geometry, row: usize, item: &Item) -> Markup {
     }
 }
 
-/// An arrow from lane to lane that falls a little, as time goes by; a reset does not arrive at
-/// anything, but breaks it.
+/// An arrow from lane to lane that falls a little, as time passes; that of a reset ends in a cross, since
+/// a reset aborts the connection.
 fn arrow(g: &Geometry, row: usize, packet: &Packet, from: Place, to: Place) -> Markup {
     let direction = if g.lane(to) > g.lane(from) { 1.0 } else { -1.0 };
     let x1 = g.lane(from) + direction * (g.lane_width(from.host) / 2.0 + 1.0);
@@ -206,7 +206,7 @@ fn arrow(g: &Geometry, row: usize, packet: &Packet, from: Place, to: Place) -> M
     }
 }
 
-/// What the packet does, most telling first.
+/// What the packet does, the most significant first.
 pub fn arrow_class(packet: &Packet) -> &'static str {
     if packet.flags.has(Flags::RST) {
         "rst"

@@ -16,10 +16,10 @@ use crate::{
     timeline::What,
 };
 
-/// The smallest letters of a figure beside its usual ones, as in `style.css`.
+/// The smallest letters of a figure relative to its usual ones, as in `style.css`.
 const SMALLEST: f64 = 0.95;
 
-/// A run of exercise 2, as an earlier netlab left it.
+/// A run of exercise 2, as an earlier netlab recorded it.
 fn run() -> Evidence {
     serde_json::from_str(include_str!("../../../tests/fixtures/run/evidence.json")).unwrap()
 }
@@ -33,7 +33,7 @@ fn commands_are_for_the_lab_of_the_run() {
     assert!(!page.contains("netlab exec client1"), "in no other");
 }
 
-/// The same run, with everything that a program or the wire may choose replaced.
+/// The same run, with every text that a program or the wire can choose replaced.
 fn hostile(text: &str) -> Evidence {
     let mut run = run();
     run.outcome.title = text.into();
@@ -66,7 +66,7 @@ fn hostile(text: &str) -> Evidence {
 /// Elements that have no end tag.
 const VOID: [&str; 1] = ["meta"];
 
-/// The names of all elements in order, if each one ends where it must.
+/// The names of all elements in order, if each is closed where it must be.
 fn elements(page: &str) -> Vec<String> {
     let page = page.strip_prefix("<!DOCTYPE html>").unwrap();
     let (mut open, mut all) = (Vec::new(), Vec::new());
@@ -224,7 +224,7 @@ fn a_failed_check_and_its_moment_lead_to_each_other() {
         What::Packet(packet) => Some(packet.number),
         _ => None,
     });
-    // Of one of many clients that did the same.
+    // For one of many clients that did the same.
     let packet = packets.clone().nth(packets.count() / 3).unwrap();
     let process = Ladder::new(&evidence, Density::Shared, Detail::Clients).lifelines.pop().unwrap();
     let process = ProcessId { host: process.host, pid: process.pid };

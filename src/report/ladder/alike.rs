@@ -1,4 +1,4 @@
-//! Clients that did the same. Of many of them the figure shows the first few, and says how many more there were.
+//! Clients that did the same. If there are many, the figure shows the first few and says how many more there were.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,28 +10,29 @@ use super::{
 };
 use crate::{judge::Verdict, report::Evidence, time::Nanos, timeline::What};
 
-/// So many of those that did the same are shown...
+/// How many of the clients that did the same are shown...
 const FEW: usize = 2;
-/// ...if there are more than one more than that.
+/// ...if there are more than this many.
 const MANY: usize = FEW + 1;
 
-/// What is not shown because others did the same.
+/// What is hidden because others did the same.
 #[derive(Debug, Default)]
 pub(super) struct Alike {
     /// The programs that are the clients.
     pub programs: HashSet<String>,
-    /// How many clients are not shown, each time after the last one that is.
+    /// How many clients are hidden, and from when on.
     pub more: Vec<More>,
     /// The sockets of both ends.
     keys: HashSet<Key>,
     /// The processes that served them.
     processes: HashSet<(String, i32)>,
-    /// Their ports and the numbers of those processes, as the server may print them; and those of all others.
+    /// The ports of hidden clients and the pids of those processes, which the server may print; then those of all
+    /// others.
     numbers: HashSet<u64>,
     others: HashSet<u64>,
 }
 
-/// Clients that are not shown.
+/// Clients that are hidden.
 #[derive(Debug)]
 pub(super) struct More {
     /// When the first of them began.
@@ -41,7 +42,7 @@ pub(super) struct More {
     pub count: usize,
 }
 
-/// A connection with whatever is there for it alone.
+/// A connection, with the programs and the process that exist for it alone.
 struct Client<'t> {
     key: &'t Key,
     first: Nanos,
@@ -57,13 +58,13 @@ struct Deeds {
     client: String,
     server: (String, u16),
     segments: Vec<Passed>,
-    /// What is left in the end of the client's socket, of the server's, and of the process that served it.
+    /// How the client's socket, the server's, and the process that served it ended up.
     ends: [Option<&'static str>; 2],
     process: Option<char>,
 }
 
 impl Alike {
-    /// Finds the clients that did the same as others before them.
+    /// Finds the clients that did the same as earlier ones.
     pub fn of(evidence: &Evidence, trace: &Trace) -> Self {
         let mut groups: IndexMap<Deeds, Vec<Client>> = IndexMap::new();
         let events = evidence.timeline.events().iter();
@@ -104,17 +105,17 @@ impl Alike {
         self.processes.extend(client.process.map(|process| (process.host.clone(), process.pid)));
     }
 
-    /// Whether the socket is not shown.
+    /// Whether the socket is hidden.
     pub fn hides(&self, key: &Key) -> bool {
         self.keys.contains(key)
     }
 
-    /// Whether the process is not shown.
+    /// Whether the process is hidden.
     pub fn hides_process(&self, host: &str, pid: i32) -> bool {
         !self.processes.is_empty() && self.processes.contains(&(host.to_owned(), pid))
     }
 
-    /// Whether a line that a server printed names one of the clients, or the process that served it, and no other.
+    /// Whether a line that a server printed names a hidden client, or the process that served it, and no other.
     pub fn is_about(&self, line: &str) -> bool {
         let digits = line.split(|c: char| !c.is_ascii_digit());
         let numbers: Vec<u64> = digits.filter_map(|digits| digits.parse().ok()).collect();
@@ -122,7 +123,7 @@ impl Alike {
     }
 }
 
-/// Every connection to a port of the exercise, in the order of their beginnings.
+/// Every connection to a port of the exercise, by when it began.
 fn clients<'t>(evidence: &Evidence, trace: &'t Trace) -> Vec<Client<'t>> {
     let is_ours = |port: u16| evidence.ports.values().any(|own| *own == port);
     let served = || trace.sockets.iter().filter(|(key, _)| key.peer.is_some() && is_ours(key.port));
@@ -134,7 +135,7 @@ fn clients<'t>(evidence: &Evidence, trace: &'t Trace) -> Vec<Client<'t>> {
         }
         let owners: HashSet<i32> =
             socket.looks.iter().filter_map(|(_, look)| look.and_then(|l| l.owner)).collect();
-        // Only processes that hold one socket and no other are there for its client alone.
+        // Only a process that holds no other socket exists for this client alone.
         let owners =
             owners.into_iter().filter(|owner| key.peer.is_none() || socket.only_owner() == Some(*owner));
         for owner in owners {
@@ -183,7 +184,7 @@ impl Client<'_> {
     }
 }
 
-/// What a check that did not pass is about: that must be shown.
+/// What the checks that did not pass are about, which must be shown.
 struct Wanted {
     ports: HashSet<[(String, u16); 2]>,
     processes: HashSet<(String, i32)>,
@@ -214,7 +215,7 @@ impl Wanted {
     }
 }
 
-/// A connection, whichever end sends.
+/// A connection's ends in a fixed order, whichever end sends.
 fn ends(one: (&str, u16), other: (&str, u16)) -> [(String, u16); 2] {
     let mut ends = [one, other].map(|(host, port)| (host.to_owned(), port));
     ends.sort_unstable();

@@ -1,17 +1,17 @@
-//! Long exchanges and long outputs in a few rows: their first and their last, and how much is between them.
+//! Folds long exchanges and outputs into a few rows: the first, the last, and how much lies between.
 
 use super::{Item, NoteKind, Place, Side, order::Moment};
 use crate::{capture::Flags, timeline::Packet};
 
-/// An exchange of more data segments and acknowledgments than this, with nothing between them but what programs print,
-/// is folded, and so are more printed lines in a row.
+/// A longer run of data and acknowledgments, interrupted only by what programs print, is folded; so is a longer
+/// run of printed lines.
 const MANY: usize = 8;
 const MANY_LINES: usize = 5;
-/// Of what is folded so many are shown at either end.
+/// How many are shown at each end of what is folded.
 const SHOWN: usize = 3;
 const SHOWN_LINES: usize = 2;
 
-/// Folds what is too long. Takes everything in order, and packets that must be shown.
+/// Folds what is too long. Takes all items in order, and the packets that must be shown.
 pub(super) fn fold(items: &[(Moment, Item)], is_wanted: impl Fn(&Packet) -> bool) -> Vec<(Moment, Item)> {
     let mut folded = Vec::with_capacity(items.len());
     let mut rest = items;
@@ -30,8 +30,8 @@ pub(super) fn fold(items: &[(Moment, Item)], is_wanted: impl Fn(&Packet) -> bool
     fold_lines(&folded)
 }
 
-/// How many items from the first on are one exchange of data: packets between two ends that neither open nor close
-/// anything, and what programs print meanwhile. It begins and ends with a packet.
+/// How many items, from the first, form one exchange of data: packets between two ends that neither open nor close a
+/// connection, and what programs print meanwhile. It begins and ends with a packet.
 fn exchange(items: &[(Moment, Item)], is_wanted: impl Fn(&Packet) -> bool) -> usize {
     let Some(ends) = items.first().and_then(|(_, item)| ordinary(item)) else { return 0 };
     let is_part = |item: &Item| match item {
@@ -43,7 +43,7 @@ fn exchange(items: &[(Moment, Item)], is_wanted: impl Fn(&Packet) -> bool) -> us
     items[..together].iter().rposition(|(_, item)| ordinary(item).is_some()).map_or(0, |last| last + 1)
 }
 
-/// The two ends of a packet that neither opens nor closes anything, the left one first.
+/// The two ends of a packet that neither opens nor closes a connection, the left one first.
 fn ordinary(item: &Item) -> Option<[(usize, usize); 2]> {
     let Item::Arrow { packet, from, to } = item else { return None };
     let mut ends = [(from.host, from.lane), (to.host, to.lane)];
@@ -72,7 +72,7 @@ fn bulk(middle: &[(Moment, Item)]) -> Option<(Moment, Item)> {
     Some((*at, Item::Bulk { from, to, packets, bytes, lines: middle.len() - packets }))
 }
 
-/// Folds printed lines that come one after the other on a host.
+/// Folds consecutive printed lines on a host.
 fn fold_lines(items: &[(Moment, Item)]) -> Vec<(Moment, Item)> {
     let mut folded = Vec::with_capacity(items.len());
     for lines in items.chunk_by(|(_, a), (_, b)| printed(a).is_some() && printed(a) == printed(b)) {

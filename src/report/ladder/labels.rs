@@ -1,4 +1,4 @@
-//! What the figure shows, each thing with its moment and its words.
+//! Everything the figure shows, each with its moment and its label.
 
 use std::collections::HashMap;
 
@@ -58,7 +58,7 @@ impl Shown<'_> {
             Some(Place { host, lane: lanes.get(key).copied().unwrap_or_default() })
         };
         for event in self.evidence.timeline.events() {
-            // A packet of another port is no part of the exercise, and has no socket here.
+            // A packet of another port is not part of the exercise, and has no socket here.
             if let What::Packet(packet) = &event.what
                 && super::concerns(self.evidence, packet.from_port, packet.to_port)
                 && let [from, to] = &Key::ends(packet)
@@ -82,7 +82,7 @@ impl Shown<'_> {
             items.push((*at, item));
             before = match change {
                 Change::Looks(look) => Some(*look),
-                // What it was last is still what it was.
+                // The last known look still holds.
                 Change::Unseen => before,
                 Change::Gone => None,
             };
@@ -135,7 +135,7 @@ impl Shown<'_> {
             What::Ended { program, host, status } => {
                 note(host, NoteKind::Output, format!("{program}: {status}"));
             }
-            // One to a process of the server's is drawn with the process.
+            // A signal to a process of the server's is drawn with the process.
             What::Signaled { host, pid, name, signal, .. }
                 if self.lifelines.iter().all(|l| l.pid != *pid || l.host != *host)
                     && !self.alike.hides_process(host, *pid) =>
@@ -161,7 +161,7 @@ impl Shown<'_> {
         Item::Note { place: Place { host, lane: 0 }, side, kind, text }
     }
 
-    /// Every check that did not pass, at the moment that it is about.
+    /// Every check that did not pass, at the moment it is about.
     fn verdicts(&self, items: &mut Vec<(Moment, Item)>) {
         let events = self.evidence.timeline.events();
         let end = events.last().map_or(0, |event| event.at);
@@ -181,7 +181,7 @@ impl Shown<'_> {
     }
 }
 
-/// A socket's words for what becomes of it; none where nobody saw that.
+/// The label for a socket's change; none if no table showed the new state.
 fn label(line: &SocketLine, now: Change, before: Option<Look>, with_holder: bool) -> Option<String> {
     let look = match now {
         Change::Looks(look) => look,
@@ -220,8 +220,8 @@ fn label(line: &SocketLine, now: Change, before: Option<Look>, with_holder: bool
     Some(format!("{}{port}{queue}{holder}", look.state))
 }
 
-/// A text in quotation marks, its control characters made visible; a long one with its length instead
-/// of its end.
+/// A text in quotation marks, with control characters made visible; a long one is cut and followed by its
+/// length.
 fn quoted(text: &str) -> String {
     let line = visible(text.trim_end_matches('\n'));
     match line.char_indices().nth(60) {

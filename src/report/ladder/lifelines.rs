@@ -1,5 +1,5 @@
-//! The processes of the server's programs, from their beginning to their end. Whose a process is, the judge's
-//! snapshot says.
+//! The processes of the server's programs, from beginning to end. The judge's snapshot says which program a
+//! process belongs to.
 
 use super::{
     Span, Transition,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{capture::TcpState, observer::ProcessRow, report::Evidence, time::Nanos, timeline::What};
 
-/// A table is read a little before it has its time.
+/// How long before its time stamp a table may have been read.
 const READING: Nanos = 5_000_000;
 
 /// One process over time.
@@ -17,11 +17,11 @@ const READING: Nanos = 5_000_000;
 pub struct Lifeline {
     /// Its host.
     pub host: String,
-    /// Its number on its host.
+    /// Its pid on its host.
     pub pid: i32,
     /// Its program's name.
     pub name: String,
-    /// Whom it was first seen under, as an index into [`super::Ladder::lifelines`].
+    /// The parent it was first seen with, as an index into [`super::Ladder::lifelines`].
     pub parent: Option<usize>,
     /// Its lane, from 0.
     pub lane: usize,
@@ -34,7 +34,7 @@ pub struct Lifeline {
     pub(super) ended: Option<Moment>,
 }
 
-/// What a process does, by the kernel's letter for it.
+/// What a process does, from the kernel's state letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// R.
@@ -58,7 +58,7 @@ impl Activity {
     }
 }
 
-/// Every process of a server's program that is not hidden. Its lane and its spans come later.
+/// Every process of a server's program that is not hidden. Lanes and spans are set later.
 pub(super) fn lines(
     evidence: &Evidence,
     trace: &Trace,
@@ -92,7 +92,7 @@ pub(super) fn lines(
 }
 
 /// When each process began: before it was seen, before its program printed anything, before it was sent a signal, and
-/// before its children, its sockets and its segments.
+/// before its children, its sockets and its TCP segments.
 fn births(
     evidence: &Evidence,
     trace: &Trace,
@@ -101,7 +101,7 @@ fn births(
 ) -> Vec<Moment> {
     let mut births: Vec<Moment> =
         processes.iter().map(|process| birth(evidence, trace, sockets, process)).collect();
-    // Elders come first.
+    // Parents begin before their children.
     for (n, process) in processes.iter().enumerate().rev() {
         let elder =
             processes[..n].iter().rposition(|p| p.host == process.host && Some(p.pid) == process.elder);
@@ -115,7 +115,7 @@ fn births(
 fn birth(evidence: &Evidence, trace: &Trace, sockets: &[SocketLine], process: &ProcessTrace) -> Moment {
     let (host, pid) = (&process.host, process.pid);
     let seen = process.rows.first().map_or(trace.end, |(at, _)| *at);
-    // Another one may have had the number before.
+    // An earlier process may have had the same pid.
     let is_mine = |at: Nanos| at <= seen && at + READING >= process.absent;
     let before = |at: Nanos| Moment { at, rank: Rank::Birth };
     let is_start = |begun: &&Begun| {
@@ -146,7 +146,7 @@ fn birth(evidence: &Evidence, trace: &Trace, sockets: &[SocketLine], process: &P
 impl Lifeline {
     fn new(process: &ProcessTrace, parent: Option<usize>, begun: Moment) -> Option<Self> {
         let (pid, (_, first)) = (process.pid, process.rows.first()?);
-        // It may have been seen first just before it became the program.
+        // It may first have been seen just before it executed the program.
         let name = process.rows.last().map_or(&first.name, |(_, row)| &row.name);
         let text = match parent {
             None => format!("{pid} {name} starts"),
@@ -187,7 +187,7 @@ impl Lifeline {
             };
             self.transitions.extend(text.map(|text| (at, Transition::Changed, text)));
         }
-        // A zombie that PID 1 adopts is gone at once, and an orphan that goes on is worth a word.
+        // A zombie that PID 1 adopts is gone at once; an orphan that goes on deserves a label.
         if row.ppid == 1 && !*adopted && now != Activity::Zombie {
             *adopted = true;
             self.transitions.push((at, Transition::Changed, format!("{pid} orphaned: its parent is 1")));

@@ -1,9 +1,9 @@
-//! The figure of a run, a sequence diagram: hosts side by side, time downwards, segments between them, and beside
-//! them the states of sockets and the lifelines of processes. This is where everything stands, in rows and lanes;
-//! how it looks is for whoever draws it.
+//! The figure of a run, a sequence diagram: hosts side by side, time downwards, packets between them, and beside
+//! them the states of sockets and the lifelines of processes. This module decides where everything stands, in rows
+//! and lanes; renderers decide how it looks.
 //!
-//! Each row is a moment at which something happened, so rows are in the order of time and not to its
-//! scale. A long wait is a row of its own that says how long it was.
+//! Each row is a moment at which something happened, so rows are in the order of time but not to scale. A long
+//! wait is a row of its own that says how long it was.
 
 mod alike;
 mod fold;
@@ -34,15 +34,15 @@ use trace::Trace;
 /// A run in rows and lanes.
 #[derive(Clone, Debug)]
 pub struct Ladder {
-    /// The hosts that took part, from left to right; servers in the middle.
+    /// The hosts that took part, from left to right, with servers in the middle.
     pub hosts: Vec<Column>,
-    /// The sockets of each of them.
+    /// The hosts' sockets.
     pub sockets: Vec<SocketLine>,
     /// The processes of the server's programs.
     pub lifelines: Vec<Lifeline>,
     /// How many lanes the processes need.
     pub lifeline_lanes: usize,
-    /// What happened, downwards.
+    /// What happened, from top to bottom.
     pub rows: Vec<Row>,
     /// How many clients are not shown because others did the same.
     pub more: usize,
@@ -64,21 +64,21 @@ pub struct Column {
 pub struct Row {
     /// When, in nanoseconds since the run began.
     pub at: Nanos,
-    /// What happened; more than one thing only if they are in different places.
+    /// What happened; several things only if they are in different places.
     pub items: Vec<Item>,
 }
 
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Item {
-    /// The exercise began a step. Fills its row.
+    /// The exercise began a step. Takes the whole row.
     Step {
         /// Counted from 1.
         number: usize,
         /// What the exercise says about it.
         text: String,
     },
-    /// Nothing happened for a while. Fills its row.
+    /// Nothing happened for a while. Takes the whole row.
     Wait {
         /// For how long.
         idle: Nanos,
@@ -116,7 +116,7 @@ pub enum Item {
         /// What it is now.
         text: String,
     },
-    /// A segment ended a socket's state, and no table showed the next one. Takes no room.
+    /// A TCP segment ended a socket's state, and no table showed the next one. Takes no room.
     Unseen {
         /// Index into [`Ladder::sockets`].
         line: usize,
@@ -125,7 +125,7 @@ pub enum Item {
     Process {
         /// Index into [`Ladder::lifelines`].
         lifeline: usize,
-        /// Which of these.
+        /// Which of these happened.
         transition: Transition,
         /// The same in words.
         text: String,
@@ -141,13 +141,13 @@ pub enum Item {
         /// What it says.
         text: String,
     },
-    /// The moment of a check that did not pass. Fills its row.
+    /// The moment of a check that did not pass. Takes the whole row.
     Verdict {
         /// The check's id.
         check: String,
-        /// What came of it.
+        /// Its verdict.
         verdict: Verdict,
-        /// The id, and what was observed.
+        /// The id and the observation.
         text: String,
     },
 }
@@ -161,7 +161,7 @@ pub struct Place {
     pub lane: usize,
 }
 
-/// On which side of its host a label is.
+/// The side of its host on which a label is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// To the left.
@@ -175,7 +175,7 @@ pub enum Side {
 pub enum Transition {
     /// It appeared.
     Born,
-    /// Its state, or its parent, is another one.
+    /// Its state or its parent changed.
     Changed,
     /// It is gone.
     Ended,
@@ -186,42 +186,42 @@ pub enum Transition {
 /// What a note is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoteKind {
-    /// A person's doing: a line typed, ^D, a signal.
+    /// An action of a person: a line typed, ^D, a signal.
     Input,
-    /// A program's: a line printed, its end.
+    /// An action of a program: a line printed, its end.
     Output,
-    /// The exercise's: it gave up waiting, could not see.
+    /// From the exercise: it gave up waiting, or could not see something.
     Remark,
     /// The exercise looked.
     Look,
-    /// Others did the same, and are not shown.
+    /// Other clients did the same and are not shown.
     More,
 }
 
-/// A stretch of rows over which something stays as it is.
+/// A range of rows over which something stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span<T> {
     /// Its first row.
     pub from: usize,
-    /// The row at which it is over.
+    /// The row at which it ends.
     pub until: usize,
-    /// What is so.
+    /// What stays the same.
     pub is: T,
 }
 
 /// How closely things are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Density {
-    /// What happens at the same time in different places shares a row.
+    /// Things that happen at the same time in different places share a row.
     Shared,
-    /// Everything has a row of its own, and so the whole width for its words.
+    /// Everything has its own row, and so the whole width for its label.
     Single,
 }
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Of many clients that did the same the first few, and of long exchanges and outputs the beginning and the end.
+    /// The first few of many clients that did the same, and the beginning and end of long exchanges and outputs.
     Few,
     /// Every client; long exchanges and outputs as with [`Detail::Few`].
     Clients,
@@ -264,7 +264,7 @@ impl Ladder {
         self.sockets.is_empty() && self.lifelines.is_empty()
     }
 
-    /// The states that its sockets were in, each once.
+    /// The states that its sockets were in, without repetition.
     pub fn states(&self) -> Vec<TcpState> {
         let mut states: Vec<_> =
             self.sockets.iter().flat_map(|s| &s.spans).map(|span| span.is.state).collect();
@@ -274,7 +274,7 @@ impl Ladder {
     }
 }
 
-/// Gives every line a lane where no other one is at its time; returns how many the processes need.
+/// Gives every line a lane that is free at its time; returns how many lanes the processes need.
 fn give_lanes(trace: &Trace, hosts: usize, sockets: &mut [SocketLine], lifelines: &mut [Lifeline]) -> usize {
     for host in 0..hosts {
         let mut base = 0;
@@ -303,8 +303,8 @@ fn give_lanes(trace: &Trace, hosts: usize, sockets: &mut [SocketLine], lifelines
     taken.iter().max().map_or(0, |lane| lane + 1)
 }
 
-/// The hosts that took part: servers in the middle, the others by turns to their left and right, so
-/// that with two clients no arrow crosses a host.
+/// The hosts that took part: servers in the middle, the others alternately to their left and right, so that
+/// with two clients no arrow crosses a host.
 fn columns(evidence: &Evidence) -> Vec<String> {
     let mut names: Vec<&str> = Vec::new();
     let mut add = |name| {
@@ -335,12 +335,12 @@ fn is_server(plan: &Plan, host: &str) -> bool {
     plan.host(host).is_some_and(|h| h.role == Role::Server)
 }
 
-/// Whether a port of the exercise is at either end.
+/// Whether either end has a port of the exercise.
 fn concerns(evidence: &Evidence, a: u16, b: u16) -> bool {
     evidence.ports.values().any(|port| *port == a || *port == b)
 }
 
-/// The smallest lanes in which stretches of time do not overlap. They come in the order of their
+/// Assigns each stretch of time the lowest lane in which it overlaps no other. They are ordered by their
 /// beginnings.
 fn lanes(stretches: impl Iterator<Item = (Nanos, Nanos)>) -> Vec<usize> {
     let mut free_from: Vec<Nanos> = Vec::new();

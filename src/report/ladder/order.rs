@@ -1,4 +1,4 @@
-//! When things happened: what is known of the order of cause and effect where times alone do not tell it.
+//! The order of events: what cause and effect imply where times alone do not decide.
 
 use crate::time::Nanos;
 
@@ -9,39 +9,39 @@ pub(super) struct Moment {
     pub rank: Rank,
 }
 
-/// Where something stands among what has the same time. A cause that was seen late has the time of its first known
-/// effect, and an effect that was seen late has the time of its cause.
+/// The order of things with the same time. A cause that was seen late gets the time of its first known effect, and an
+/// effect that was seen late gets the time of its cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Rank {
     /// The exercise begins a step.
     Step,
-    /// A process begins that causes what has this time.
+    /// A process begins that causes the event at this time.
     Birth,
-    /// A socket is as it must be for what has this time.
+    /// A socket reaches the state that the event at this time requires.
     Before,
-    /// What has this time: a segment passes, a program prints, a line is typed.
+    /// The event itself: a packet passes, a program prints, a line is typed.
     Event,
-    /// What a segment makes of a socket.
+    /// What a TCP segment changes in a socket.
     After,
-    /// What was seen then for the first time.
+    /// What was first seen then.
     Seen,
-    /// What the exercise made of it.
+    /// The exercise's verdict on it.
     Verdict,
 }
 
 impl Moment {
-    /// Something with a time of its own.
+    /// An event, at its own time.
     pub fn event(at: Nanos) -> Self {
         Self { at, rank: Rank::Event }
     }
 
-    /// Something that a table showed then.
+    /// Something that a table showed at that time.
     pub fn seen(at: Nanos) -> Self {
         Self { at, rank: Rank::Seen }
     }
 }
 
-/// What came before something happened before it, whenever it was seen: brings moments into the order of their list.
+/// Lowers moments until they ascend: what comes first in the list happened first, however late it was seen.
 pub(super) fn ascending<T>(list: &mut [(Moment, T)]) {
     for i in (1..list.len()).rev() {
         list[i - 1].0 = list[i - 1].0.min(list[i].0);

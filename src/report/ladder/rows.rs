@@ -1,4 +1,4 @@
-//! What happened, in rows.
+//! Arranges what happened in rows.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,12 @@ use super::{
 };
 use crate::time::Nanos;
 
-/// A wait of this length gets a row of its own.
+/// A wait of at least this length gets its own row.
 const LONG: Nanos = 100_000_000;
-/// What happens within this time may share a row.
+/// Things that happen within this time of each other may share a row.
 const TOGETHER: Nanos = 1_000_000;
 
-/// Puts everything, in order, into rows; the lines get their spans. Rows count time from `start`.
+/// Puts all items, in order, into rows, and gives the lines their spans. Rows count time from `start`.
 pub(super) fn lay_out(
     items: Vec<(Moment, Item)>,
     start: Nanos,
@@ -47,7 +47,7 @@ pub(super) fn lay_out(
     for (line, its_rows) in sockets.iter_mut().zip(&socket_rows) {
         line.spans = socket_spans(line, its_rows, rows.len());
     }
-    // What is drawn without an item of its own is in the row of the first one at its moment or after it.
+    // What is drawn without its own item belongs to the row of the first item at or after its moment.
     let row = |at: Moment| {
         moments.get(moments.partition_point(|(m, _)| *m < at)).map_or(rows.len(), |(_, row)| *row)
     };
@@ -58,7 +58,7 @@ pub(super) fn lay_out(
     rows
 }
 
-/// Every look lasts from the row of its change to that of the next one.
+/// Every look lasts from the row of its change to the row of the next one.
 fn socket_spans(line: &SocketLine, its_rows: &[usize], end: usize) -> Vec<Span<Look>> {
     let until = its_rows.iter().skip(1).copied().chain([end]);
     let changes = line.changes.iter().zip(its_rows.iter().zip(until));
@@ -77,18 +77,18 @@ fn lifeline_spans(line: &Lifeline, row: impl Fn(Moment) -> usize, end: usize) ->
     spans.filter(|span| span.from < span.until).collect()
 }
 
-/// Rows as they fill.
+/// The rows while they are being filled.
 struct Rows {
     all: Vec<Row>,
-    /// Where the last row has something already. A place is the room to the left of a host, counted
-    /// from 0; to the right of the last host is one more, and then come the processes.
+    /// Which places are taken in the last row. A place is the room to the left of a host, counted from 0; the
+    /// room to the right of the last host follows, and then the processes.
     used: Vec<bool>,
     hosts: usize,
     density: Density,
 }
 
 impl Rows {
-    /// Adds an item, to the last row if it may, else to a new one. Returns the row.
+    /// Adds an item to the last row if it may share it, else to a new one. Returns the row.
     fn add(&mut self, at: Nanos, item: Item) -> usize {
         let last = self.all.last().map_or(0, |row| row.at);
         let takes_no_room = matches!(item, Item::Unseen { .. });
@@ -138,7 +138,7 @@ impl Rows {
     }
 }
 
-/// Packets keep their order only in rows of their own, and so do the changes of one lane.
+/// Packets keep their order only in separate rows, and so do the changes of one lane.
 fn may_share(row: &Row, item: &Item) -> bool {
     let is_arrow = |item: &Item| matches!(item, Item::Arrow { .. } | Item::Bulk { .. });
     !(is_arrow(item) && row.items.iter().any(is_arrow))

@@ -1,8 +1,8 @@
-//! The sockets of a run, from their first sign to their last.
+//! The sockets of a run, from when each was first seen to when it was last seen.
 //!
-//! Tables are sampled, so a state is seen later than it began. It is drawn where it began: at the segment that made
-//! it, and for LISTEN before the first SYN that the port answered. Only the time comes from the segments; a state
-//! that no table showed is not drawn.
+//! Tables are sampled, so a state is seen after it began. It is drawn where it began: at the TCP segment that caused
+//! it, and for LISTEN before the first SYN that the port answered. TCP segments only supply the time; a state that no
+//! table showed is not drawn.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{capture::Names, capture::TcpState, kernel::SocketRow, time::Nanos, timeline::Packet};
 
-/// A look of the same state that lasts less is on its way to the next one: between accept and fork a
+/// A look followed by another of the same state sooner than this is in transition: between accept and fork a
 /// socket changes hands twice.
 const SETTLED: Nanos = 50_000_000;
 
@@ -25,9 +25,9 @@ pub struct SocketLine {
     pub host: usize,
     /// Its lane there, from 0.
     pub lane: usize,
-    /// What it was, in rows. Where no table showed the state there is no span.
+    /// What it was, in rows. There is no span where no table showed the state.
     pub spans: Vec<Span<Look>>,
-    /// Whether its labels stand to the left or to the right of its host.
+    /// Whether its labels are to the left or to the right of its host.
     pub side: Side,
     /// Whether it is a connection to the left (0), listens (1), or is a connection to the right (2).
     pub(super) group: usize,
@@ -49,26 +49,26 @@ pub struct Look {
 /// Who holds a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// Nobody knows: the state began before it was seen who holds it.
+    /// Unknown: the state began before any table showed who held the socket.
     Unknown,
     /// No process.
     Nobody,
-    /// The process of that number: of several the youngest, and for a listening socket the one that listens.
+    /// The process with that pid: the youngest of several, and for a listening socket the one that listens.
     Process(i32),
 }
 
-/// What becomes of a socket.
+/// A change of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// It looks like this from now on.
     Looks(Look),
-    /// A segment ended its state, and no table showed the next one.
+    /// A TCP segment ended its state, and no table showed the next one.
     Unseen,
     /// It is gone.
     Gone,
 }
 
-/// Names a socket: its host, its port, its peer's host and port. A listening socket has no peer.
+/// Identifies a socket: its host, its port, and its peer's host and port. A listening socket has no peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Key {
     pub host: String,
@@ -100,12 +100,11 @@ impl Key {
     }
 }
 
-/// Every socket of these hosts that is not hidden. Its lane and its spans come later.
+/// Every socket of these hosts that is not hidden. Lanes and spans are set later.
 pub(super) fn lines(trace: &Trace, hosts: &[String], is_hidden: impl Fn(&Key) -> bool) -> Vec<SocketLine> {
     let mut lines = Vec::new();
     for (host, name) in hosts.iter().enumerate() {
-        // Connections to the left are on the left, those to the right on the right, and between them whoever
-        // listens.
+        // Connections to the left are on the left, those to the right on the right, listening sockets between them.
         let place = |key: &Key| match &key.peer {
             None => 1,
             Some((peer, _)) if hosts.iter().position(|h| h == peer).is_some_and(|peer| peer < host) => 0,
@@ -125,8 +124,8 @@ pub(super) fn lines(trace: &Trace, hosts: &[String], is_hidden: impl Fn(&Key) ->
     lines
 }
 
-/// A state may have begun before the process that was seen to hold the socket: a server's child holds a connection from
-/// its birth on, and not from the handshake.
+/// A state may have begun before the process that was seen to hold the socket: a server's child holds a connection
+/// since its fork, not since the handshake.
 pub(super) fn find_holders(lines: &mut [SocketLine], hosts: &[String], lifelines: &[Lifeline]) {
     for line in lines {
         let begun = |pid: i32, by: Moment| {
@@ -156,18 +155,18 @@ pub(super) fn find_holders(lines: &mut [SocketLine], hosts: &[String], lifelines
     }
 }
 
-/// Labels stand towards the other hosts.
+/// Labels face the other hosts.
 pub(super) fn side(host: usize, hosts: usize, leftwards: bool) -> Side {
     let outermost_right = host > 0 && host + 1 == hosts;
     if outermost_right || (host > 0 && leftwards) { Side::Left } else { Side::Right }
 }
 
-/// The lane of every socket. Of two of the same name, the first one's.
+/// Returns the lane of every socket. If several have the same key, the first counts.
 pub(super) fn lanes_of(lines: &[SocketLine]) -> HashMap<&Key, usize> {
     lines.iter().rev().map(|line| (&line.key, line.lane)).collect()
 }
 
-/// What became of a socket, and when.
+/// The changes of a socket, and when they happened.
 fn changes(trace: &Trace, key: &Key, socket: &SocketTrace) -> Vec<(Moment, Change)> {
     let mut changes = Changes { all: Vec::new(), left: None };
     let mut listening = Listening::of(trace, key);
@@ -186,10 +185,10 @@ fn changes(trace: &Trace, key: &Key, socket: &SocketTrace) -> Vec<(Moment, Chang
     all
 }
 
-/// Changes as they are found.
+/// The changes found so far.
 struct Changes {
     all: Vec<(Moment, Change)>,
-    /// For a connection, the place of the segment that ends its state among those that make one.
+    /// For a connection, the index of the TCP segment that ends its state, among those that cause one.
     left: Option<usize>,
 }
 
@@ -227,7 +226,7 @@ impl Changes {
         }
         let is_same = matches!(self.all.last(), Some((_, Change::Looks(look))) if look.state == state);
         if is_same && self.ended(made, at).is_some() {
-            // The table was read while the segment that ended the state did its work.
+            // The table was read while the TCP segment that ended the state was being processed.
             return;
         }
         if !is_same {
@@ -236,8 +235,8 @@ impl Changes {
         self.all.push((Moment::seen(at), change));
     }
 
-    /// When a segment ended the state, if one has by then. The one that made it may pass after a table has shown it,
-    /// where a link is cut.
+    /// When a TCP segment ended the state, if one has by then. Where a link is cut, the one that caused it may pass
+    /// after a table has shown it.
     fn ended(&self, made: &[(Nanos, TcpState)], by: Nanos) -> Option<Nanos> {
         let state = match self.all.last() {
             Some((_, Change::Looks(look))) => Some(look.state),
@@ -247,7 +246,7 @@ impl Changes {
         later.next().map(|(at, _)| *at).filter(|at| *at <= by)
     }
 
-    /// If a segment has ended the state by then, the state is over there.
+    /// Ends the state where a TCP segment ended it, if one has by then.
     fn leave(&mut self, made: &[(Nanos, TcpState)], by: Nanos) {
         if let Some(at) = self.ended(made, by)
             && matches!(self.all.last(), Some((_, Change::Looks(_))))
@@ -257,7 +256,7 @@ impl Changes {
     }
 }
 
-/// When a port listened, by the SYNs that it answered and those that it refused.
+/// When a port listened, judging by the SYNs that it answered and those that it refused.
 struct Listening<'t> {
     answered: &'t [Nanos],
     refused: &'t [Nanos],
@@ -272,7 +271,7 @@ impl<'t> Listening<'t> {
         Self { answered, refused, since: 0 }
     }
 
-    /// Seen to listen at that time, it did so before the first SYN that it had answered by then.
+    /// A port seen listening at that time was listening before the first SYN that it had answered by then.
     fn begins(&mut self, seen: Nanos) -> Moment {
         let first = self.answered.iter().find(|at| (self.since..=seen).contains(*at));
         let begins = first.map_or(Moment::seen(seen), |at| Moment { at: *at, rank: Rank::Before });
@@ -280,7 +279,7 @@ impl<'t> Listening<'t> {
         begins
     }
 
-    /// Seen to be closed at that time, it was so before the first SYN that it had refused by then.
+    /// A port seen closed at that time was closed before the first SYN that it had refused by then.
     fn ends(&mut self, seen: Nanos) -> Moment {
         let last = self.answered.iter().rfind(|at| **at <= seen).copied().unwrap_or_default().max(self.since);
         let first = self.refused.iter().find(|at| **at > last && **at <= seen);
@@ -297,7 +296,7 @@ impl From<Seen> for Look {
     }
 }
 
-/// Only what lasts, and of that only what differs from before.
+/// Keeps only the looks that last, and of those only the ones that differ from the previous one.
 pub(super) fn settled(looks: &[(Nanos, Option<Seen>)]) -> Vec<(Nanos, Option<Seen>)> {
     let state = |look: &Option<Seen>| look.map(|l| l.state);
     let passing = |i: usize| {

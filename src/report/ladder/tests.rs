@@ -1,4 +1,4 @@
-//! What is true of the figure of every run, whichever it is and however late its tables were sampled.
+//! Properties of every run's figure, however late its tables were sampled.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::OnceLock};
 
@@ -41,7 +41,7 @@ pub fn records() -> Vec<(String, Evidence)> {
     all
 }
 
-/// What a figure shows, in its order.
+/// What a figure shows, in order.
 struct Drawn {
     items: Vec<(Moment, Item)>,
     sockets: Vec<sockets::SocketLine>,
@@ -80,7 +80,7 @@ impl Drawn {
         places.zip(self.sockets[line].changes.iter().map(|(_, change)| *change)).collect()
     }
 
-    /// The wrong things in it.
+    /// What is wrong with it.
     fn wrong(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         if !self.items.is_sorted_by_key(|(at, _)| at.at) {
@@ -96,7 +96,7 @@ impl Drawn {
         wrong
     }
 
-    /// A port that answers a SYN listens by then.
+    /// A port that answers a SYN must be listening by then.
     fn listens(&self, line: usize, wrong: &mut Vec<String>) {
         let key = &self.sockets[line].key;
         let first = self.changes(line)[0].0;
@@ -120,14 +120,14 @@ impl Drawn {
         looks.next().map_or(0, |(at, _)| *at)
     }
 
-    /// A connection's states are in the order of RFC 9293, 3.3.2, each after the segment that makes it and over by the
-    /// one that ends it. Where a link is cut, a table may show a state whose segment does not pass until later.
+    /// A connection's states follow RFC 9293, 3.3.2: each begins after the TCP segment that causes it and is over by
+    /// the one that ends it. Where a link is cut, a table may show a state before its TCP segment passes.
     fn connects(&self, line: usize, wrong: &mut Vec<String>) {
         let key = &self.sockets[line].key;
         let mine = |p: &Packet| sockets::Key::ends(p).iter().position(|end| end == key);
         let passed: Vec<(usize, bool, Flags)> =
             self.packets().filter_map(|(place, p)| mine(p).map(|end| (place, end == 0, p.flags))).collect();
-        // Ends that meet on the same ports again are several connections, and a SYN that is sent again makes none.
+        // The same two ports may be used by several connections in turn; a retransmitted SYN begins no new one.
         let is_syn = |(_, _, flags): &&(usize, bool, Flags)| flags.has(Flags::SYN) && !flags.has(Flags::ACK);
         let is_one = passed.iter().filter(is_syn).count() <= 1;
         let first = |is_sent: bool, flags: Flags| {
@@ -168,7 +168,7 @@ impl Drawn {
             if makers.iter().flatten().filter(has_passed).any(|maker| maker > place) {
                 object("begins before its segment");
             }
-            // A change stands after its segment, and before the next one.
+            // A change comes after its TCP segment and before the next one.
             let next =
                 |segment: usize| passed.iter().map(|(place, ..)| *place).find(|place| *place > segment);
             if enders.iter().flatten().filter_map(|ender| next(*ender)).any(|after| after < until) {
@@ -177,7 +177,7 @@ impl Drawn {
         }
     }
 
-    /// A process begins before its program prints, and before it is a socket's.
+    /// A process begins before its program prints anything and before it holds a socket.
     fn begins(&self, wrong: &mut Vec<String>) {
         let mut on: BTreeMap<&str, (&str, i32)> = BTreeMap::new();
         let mut printed: BTreeMap<(&str, i32), Nanos> = BTreeMap::new();
@@ -213,7 +213,7 @@ impl Drawn {
     }
 }
 
-/// Whether the one state may come some time after the other.
+/// Whether the second state may follow the first, directly or later.
 fn follows(before: TcpState, after: TcpState) -> bool {
     let order = |state| match state {
         TcpState::Listen => 0,
@@ -254,7 +254,7 @@ fn rows_of_every_recorded_run_ascend() {
     }
 }
 
-/// The same run, had each table of sockets and processes been sampled that much later.
+/// The same run, with each table of sockets and processes sampled that much later.
 fn delayed(evidence: &Evidence, delays: &[Nanos]) -> Evidence {
     let mut latest: BTreeMap<(bool, String), Nanos> = BTreeMap::new();
     let mut delays = delays.iter().cycle();
@@ -265,7 +265,7 @@ fn delayed(evidence: &Evidence, delays: &[Nanos]) -> Evidence {
             What::Processes { host, .. } => Some((false, host.clone())),
             _ => None,
         };
-        // Of a host's tables none overtakes another.
+        // The tables of one host stay in order.
         let at = table.map_or(event.at, |table| {
             let latest = latest.entry(table).or_default();
             *latest = (event.at + delays.next().unwrap()).max(*latest);
@@ -288,7 +288,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn however_late_the_tables_are_sampled_the_order_holds(delays in prop::collection::vec(0_u64..300_000_000, 40)) {
-        // The large ones take long, and show nothing else.
+        // The large ones take long and add nothing.
         for (name, evidence) in small_records() {
             let wrong = Drawn::of(&delayed(evidence, &delays)).wrong();
             prop_assert!(wrong.is_empty(), "{name}: {wrong:#?}");

@@ -1,5 +1,5 @@
-//! One walk over a run's timeline with the judge's own snapshot: what every socket and every process was seen to
-//! be, and what the segments on the wire say about when it became so.
+//! One walk over a run's timeline with the judge's own snapshot: the states in which every socket and process was
+//! seen, and what the TCP segments on the wire say about when those states began.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,11 +23,11 @@ use crate::{
 /// What the figure is drawn from.
 #[derive(Default)]
 pub(super) struct Trace {
-    /// Every socket with a port of the exercise, in the order of first signs.
+    /// Every socket with a port of the exercise, in the order in which they first appeared.
     pub sockets: IndexMap<Key, SocketTrace>,
     /// Every process of a program that was started on a server; parents before their children.
     pub processes: Vec<ProcessTrace>,
-    /// When the SYNs passed that a port of a host answered with SYN,ACK, and those that it answered with RST.
+    /// The times of the SYNs that each port of a host answered with SYN,ACK, and of those that it answered with RST.
     pub answered: HashMap<(String, u16), Vec<Nanos>>,
     pub refused: HashMap<(String, u16), Vec<Nanos>>,
     /// Each start of a program.
@@ -49,14 +49,14 @@ pub(super) struct Begun {
 /// A socket, in the tables and on the wire.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SocketTrace {
-    /// Its first sign and its last.
+    /// When it was first and last seen.
     pub first: Nanos,
     pub last: Nanos,
-    /// What the tables showed, each time that it was in one; none once it was gone.
+    /// What each table showed of it; `None` once it was gone.
     pub looks: Vec<(Nanos, Option<Seen>)>,
-    /// The states that its segments put it into, with the time of each segment (RFC 9293, 3.3.2).
+    /// The states that its TCP segments put it into, with the time of each (RFC 9293, 3.3.2).
     pub made: Vec<(Nanos, TcpState)>,
-    /// The segments of its connection, and whether it sent them.
+    /// The TCP segments of its connection, and whether it sent them.
     pub segments: Vec<(Nanos, Passed)>,
     /// The programs whose processes held it.
     pub programs: BTreeSet<String>,
@@ -70,7 +70,7 @@ pub(super) struct Seen {
     pub queue: u32,
 }
 
-/// A segment of a socket's connection.
+/// A TCP segment of a socket's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Passed {
     pub is_sent: bool,
@@ -78,7 +78,7 @@ pub(super) struct Passed {
     pub again: bool,
 }
 
-/// What a segment does. A bare acknowledgment is not counted: when one is sent is up to timers.
+/// What a TCP segment does. Bare acknowledgments are not counted: timers decide when one is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     Syn,
@@ -100,15 +100,15 @@ impl Kind {
 pub(super) struct ProcessTrace {
     pub host: String,
     pub pid: i32,
-    /// With `pid` it names a process for good.
+    /// Together with `pid`, identifies a process uniquely.
     pub started: u64,
     /// The exercise's name for the program that it belongs to.
     pub program: String,
-    /// Whom it was first seen under, if that is a process of the same program.
+    /// The parent it was first seen with, if that is a process of the same program.
     pub elder: Option<i32>,
     /// Each time that it was seen.
     pub rows: Vec<(Nanos, ProcessRow)>,
-    /// The last table before in which it was not; 0 if there was none.
+    /// The time of the last table before it appeared; 0 if there was none.
     pub absent: Nanos,
     /// When it was seen to be gone.
     pub gone: Option<Nanos>,
@@ -139,7 +139,7 @@ struct Walk<'e> {
     snapshot: Snapshot,
     /// The states of both ends of each conversation.
     states: HashMap<usize, States>,
-    /// When the latest SYN went to a socket, by the socket that would answer.
+    /// When the latest SYN was sent to a socket, by the socket that would answer.
     asked: HashMap<Key, Nanos>,
     /// The sockets in each host's latest table.
     present: BTreeMap<String, Vec<Key>>,
@@ -180,7 +180,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A segment changes the states of both ends.
+    /// A TCP segment changes the states of both ends.
     fn packet(&mut self, at: Nanos, packet: &Packet) {
         let change = packet.segment(at).and_then(|segment| {
             let seen = self.snapshot.push(&segment);
@@ -210,7 +210,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes which SYNs a port answers, and how.
+    /// Records which SYNs a port answers, and how.
     fn answer(&mut self, at: Nanos, packet: &Packet, [from, to]: &[Key; 2]) {
         let port = || (from.host.clone(), from.port);
         if packet.flags.has(Flags::RST) {
@@ -221,7 +221,7 @@ impl Walk<'_> {
             if let Some(asked) = self.asked.remove(from) {
                 self.trace.answered.entry(port()).or_default().push(asked);
             } else if !packet.retransmission {
-                // Its SYN did not pass here.
+                // Its SYN was not captured here.
                 self.trace.answered.entry(port()).or_default().push(at);
             }
         } else if packet.flags.has(Flags::SYN) {
@@ -261,8 +261,8 @@ impl Walk<'_> {
         }
     }
 
-    /// A listening socket is its program's first process's, though its children hold it, too; a connection is the
-    /// youngest's.
+    /// A listening socket belongs to its program's first process, although the children hold it, too; a connection
+    /// belongs to the youngest process that holds it.
     fn look(&self, host: &str, row: &SocketRow) -> Seen {
         let is_listening = row.state == TcpState::Listen;
         let holder = || self.snapshot.tables.holder(host, row).map(|process| process.pid);
@@ -301,7 +301,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Asks the snapshot whose the host's processes are.
+    /// Asks the snapshot which programs the host's processes belong to.
     fn find_members(&mut self, host: &str) {
         for (process, belongs) in self.processes.values_mut() {
             if process.host != host || process.gone.is_some() || *belongs {
@@ -315,7 +315,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What is printed when every process of the program is gone was printed before the last of them went.
+    /// Output that arrives after every process of the program is gone was printed before the last of them ended.
     fn print(&mut self, at: Nanos, program: &str) {
         if let Some(begun) = self.trace.programs.iter_mut().rfind(|begun| begun.program == program) {
             begun.prints.get_or_insert(at);
@@ -344,7 +344,7 @@ impl Walk<'_> {
 }
 
 impl SocketTrace {
-    /// The process that alone held it, but for those through whose hands it only went.
+    /// The only process that held it, ignoring those that held it only in passing.
     pub fn only_owner(&self) -> Option<i32> {
         let looks = settled(&self.looks);
         let mut owners = looks.iter().filter_map(|(_, look)| look.and_then(|look| look.owner));
@@ -352,7 +352,7 @@ impl SocketTrace {
         owners.all(|owner| owner == first).then_some(first)
     }
 
-    /// When it first sent data or a FIN after that.
+    /// When it first sent data or a FIN after that time.
     pub fn first_sent(&self, after: Nanos) -> Option<Nanos> {
         let sent =
             self.segments.iter().filter(|(_, s)| s.is_sent && matches!(s.kind, Kind::Data | Kind::Fin));

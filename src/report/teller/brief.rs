@@ -1,4 +1,4 @@
-//! A short account of a run: what clients do that is like what others did is counted, and summed up in a line.
+//! A short account of a run: repetitions of what others did are counted and summed up in one line.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -8,33 +8,33 @@ use crate::{
     timeline::{Event, Packet, What},
 };
 
-/// So many things that are alike are shown before the rest is counted.
+/// Maximum number of similar things shown; the rest are counted.
 const MOST_ALIKE: usize = 3;
 
-/// So many packets of a connection that neither open nor close anything are shown between two things that are done.
+/// Maximum number of a connection's packets shown between two actions, not counting those that open or close it.
 const MOST_ORDINARY: usize = 8;
 
-/// So much of what comes by itself is shown between two things that are done.
+/// Maximum number of packets and printed lines shown between two actions.
 const MOST_COME: usize = 150;
 
 /// A connection: the client's host and port, and the server's.
 type Connection = (String, u16, String, u16);
 
-/// Decides which events of a run are shown and which are only counted. What is alike within a step counts as alike:
-/// programs of one command on one host with all that becomes of them, lines of one program that differ in their
-/// numbers alone, and signals to one program.
+/// Decides which events of a run are shown and which are only counted. Within a step, these are similar: programs with
+/// the same command on the same host, and all that becomes of them; lines of one program that differ only in their
+/// numbers; and signals to one program.
 #[derive(Default)]
 pub struct Brief {
     focus: Focus,
-    /// How often something of a kind came since the step began.
+    /// How many events of each kind there were since the step began.
     seen: HashMap<String, usize>,
     /// Programs that are only counted.
     counted: HashSet<String>,
-    /// The programs of each host that have not yet made a connection, in the order in which they were started.
+    /// The programs of each host that have not made a connection yet, in the order in which they were started.
     unconnected: HashMap<String, VecDeque<String>>,
     /// Every connection so far, and whether it is only counted.
     connections: HashMap<Connection, bool>,
-    /// Packets of each connection, and everything, since something was last done.
+    /// Packets since the last action, by connection; then packets and printed lines together.
     ordinary: HashMap<Connection, usize>,
     come: usize,
     tally: BTreeMap<Counted, usize>,
@@ -66,7 +66,7 @@ impl Counted {
 }
 
 impl Brief {
-    /// A short account of a run that has not begun; `focus` is what its checks ask about.
+    /// A short account of a run that is about to begin; `focus` is what its checks ask about.
     pub fn new(focus: Focus) -> Self {
         Self { focus, ..Self::default() }
     }
@@ -101,7 +101,7 @@ impl Brief {
             What::Printed { program, text, .. } => {
                 let lines = text.lines().count();
                 self.come += lines;
-                // Each of its lines, so that none of them counts twice.
+                // Counts every line, so that none is counted twice.
                 let new =
                     text.lines().filter(|line| !self.is_alike(format!("{program}: {}", shape(line)))).count();
                 let is_counted = self.counted.contains(program) || new == 0 || self.come > MOST_COME;
@@ -122,7 +122,7 @@ impl Brief {
         counted.is_some()
     }
 
-    /// What was counted so far, summed up for where it stands: before something that is done and shown, and at the end.
+    /// Sums up what was counted so far, before an action that is shown and at the end of the run.
     pub fn sum_up(&mut self, next: Option<&Event>) -> Option<String> {
         if next.is_some_and(|event| !is_done(&event.what)) || self.tally.is_empty() {
             return None;
@@ -150,7 +150,7 @@ impl Brief {
         let is_counted = match self.connections.get(&connection) {
             Some(is_counted) => *is_counted,
             None => {
-                // Programs connect in the order in which they start.
+                // Programs are assumed to connect in the order in which they start.
                 let program = self.unconnected.get_mut(&connection.0).and_then(VecDeque::pop_front);
                 let is_counted = program.is_some_and(|program| self.counted.contains(&program));
                 self.connections.insert(connection.clone(), is_counted);
@@ -167,7 +167,7 @@ impl Brief {
     }
 }
 
-/// Whether somebody did it, or it says something about the run: what was counted before is summed up before it.
+/// Whether the event is an action or says something about the run. What was counted is summed up before it.
 fn is_done(what: &What) -> bool {
     !matches!(
         what,

@@ -1,4 +1,4 @@
-//! What an exercise's checks ask about: a short account keeps it.
+//! What an exercise's checks ask about, which a short account always shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,21 +19,21 @@ use crate::{
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Focus {
     looks: BTreeMap<String, Asked>,
-    /// Programs whose output or end some check asks about.
+    /// Programs whose output or end a check asks about.
     programs: BTreeSet<String>,
 }
 
-/// What is asked about one look.
+/// What checks ask about at one look.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Asked {
-    /// Hosts, each with one of the exercise's ports.
+    /// Hosts, each with one of the exercise's ports, whose sockets are asked about.
     sockets: BTreeSet<(String, u16)>,
-    /// Programs, for their processes.
+    /// Programs whose processes are asked about.
     programs: BTreeSet<String>,
 }
 
 impl Focus {
-    /// The focus of a run of this exercise, with these hosts in its roles and these ports.
+    /// The focus of a run of this exercise, with these hosts as its roles and these ports.
     pub fn of(exercise: &Exercise, roles: &Roles, ports: &IndexMap<String, u16>) -> Self {
         let mut looks: BTreeMap<String, Asked> = BTreeMap::new();
         for check in &exercise.checks {

@@ -10,11 +10,11 @@ use crate::{printable::visible, time::Nanos};
 pub struct Line {
     /// When, in nanoseconds since the epoch.
     pub at: Nanos,
-    /// What kind of thing it is.
+    /// What it is about.
     pub kind: Kind,
-    /// Who did it, or whom it was done to.
+    /// Who did it, or to whom it was done.
     pub who: Who,
-    /// What is said about it. Nothing in it steers a terminal or a page.
+    /// What is said about it. It contains no characters that control a terminal or a page.
     pub text: String,
     /// The command that does the same by hand, in the run's lab.
     pub by_hand: Option<String>,
@@ -25,9 +25,9 @@ pub struct Line {
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The exercise says what comes next; the text may have several lines.
+    /// The exercise announces what comes next; the text may have several lines.
     Step,
-    /// Something was done that a command does by hand; the text is a comment on it.
+    /// An action that a command does by hand; the text is a comment on it.
     Command,
     /// A program was given input.
     Input,
@@ -39,29 +39,29 @@ pub enum Kind {
     Packet,
     /// Every host was looked at; the text is the look's name.
     Look,
-    /// What was waited for did not come.
+    /// The exercise gave up waiting for something.
     TimedOut,
     /// The lab could not see something.
     ObservationLost,
     /// The capture has reached its limit.
     CaptureFull,
-    /// What a report does not show.
+    /// What a report leaves out.
     LeftOut,
 }
 
-/// A program or a host that a line is about, as far as it is about one.
+/// The program or host that a line is about, if any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Who {
     /// The exercise's name for the program.
     pub program: Option<String>,
     /// The host.
     pub host: Option<String>,
-    /// The process, as its host numbers it.
+    /// Its pid on its host.
     pub pid: Option<i32>,
 }
 
 impl Who {
-    /// A program on a host; an empty name is no host.
+    /// A program on a host; an empty host name means none.
     pub(super) fn of(program: &str, host: &str) -> Self {
         let host = (!host.is_empty()).then(|| host.to_owned());
         Self { program: Some(program.to_owned()), host, pid: None }

@@ -1,6 +1,6 @@
-//! What a run says to people, event by event: the one place that decides it, for the terminal, Markdown and HTML.
+//! Puts a run into words, event by event: the one place that does so, for the terminal, Markdown and HTML.
 //!
-//! The teller gives [`Line`]s; a renderer decides only how they look. Words that others use, too, are in [`wording`].
+//! The teller yields [`Line`]s; renderers only decide how they look. Shared phrases are in [`wording`].
 
 mod brief;
 mod focus;
@@ -27,7 +27,7 @@ pub use tables::{HostTables, View};
 
 use tables::Looks;
 
-/// Says what each event of a run means, and keeps what the events so far come to.
+/// Puts each event of a run into words, and keeps the state that the events so far lead to.
 pub struct Teller {
     lab: String,
     hosts: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Teller {
 }
 
 impl Teller {
-    /// Tells of a run on this lab that begins with `snapshot`; `focus` is what its checks ask about.
+    /// Creates a teller for a run on this lab that begins with `snapshot`; `focus` is what its checks ask about.
     pub fn new(plan: &Plan, snapshot: Snapshot, focus: Focus) -> Self {
         let hosts = plan.hosts.iter().map(|host| host.name.clone()).collect();
         Self { lab: plan.lab.clone(), hosts, snapshot, looks: Looks::new(focus), begun: None }
@@ -48,7 +48,7 @@ impl Teller {
         at.saturating_sub(self.begun.unwrap_or(at))
     }
 
-    /// The lines that an event says; a change of a table says nothing until somebody looks.
+    /// The lines for an event. A changed table has none until the next look.
     pub fn tell(&mut self, event: &Event) -> Vec<Line> {
         self.begun.get_or_insert(event.at);
         self.snapshot.apply(event);
@@ -117,7 +117,7 @@ impl Teller {
         vec![one]
     }
 
-    /// A command as one types it for the lab of the run.
+    /// A command as typed for the run's lab.
     fn command(&self, redo: &str) -> Option<String> {
         Some(visible(&in_lab(redo, &self.lab)))
     }
@@ -128,7 +128,7 @@ impl Teller {
     }
 }
 
-/// A packet as tcpdump shows it, after its number in the capture.
+/// A packet as tcpdump shows it, preceded by its number in the capture.
 fn packet_line(packet: &Packet) -> String {
     match packet.number {
         0 => visible(&packet.line),

@@ -1,4 +1,4 @@
-//! What netstat and ps show of a host at a look, and what of it differs from the look before.
+//! What netstat and ps show of a host at a look, and how it differs from the previous look.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,10 +11,10 @@ use crate::{
     observer::{ProcessRow, render},
 };
 
-/// So many sockets in TIME_WAIT are shown of a host: they say little, and last a minute.
+/// Maximum number of sockets in TIME_WAIT shown per host: they say little, and last a minute.
 const MOST_WAITING: usize = 8;
 
-/// So many rows that are alike are shown where a table is shown in brief.
+/// Maximum number of similar rows shown where a table is shown in brief.
 const MOST_ALIKE: usize = 3;
 
 /// What the tools show of one host at a look.
@@ -31,11 +31,11 @@ pub struct HostTables {
 pub struct View {
     /// The command that shows it, in the run's lab.
     pub by_hand: String,
-    /// Whether another view of the same host shows all of this, and more.
+    /// Whether another view of the same host shows all of this and more.
     is_part: bool,
     heading: String,
     rows: Vec<Row>,
-    /// Rows of the look before that are no more, by their keys.
+    /// The keys of rows that have disappeared since the previous look.
     gone: Vec<String>,
 }
 
@@ -43,12 +43,12 @@ pub struct View {
 #[derive(Clone, Debug)]
 struct Row {
     text: String,
-    /// What makes it the same row at the next look, however it has changed.
+    /// Identifies the row at the next look, however it has changed.
     key: String,
-    /// What rows have in common that differ in their numbers alone.
+    /// The same for all rows that differ only in their numbers.
     shape: String,
     is_waiting: bool,
-    /// Whether it differs from the look before.
+    /// Whether it differs from the previous look.
     is_new: bool,
     /// Whether a check asks about it.
     is_asked: bool,
@@ -71,8 +71,8 @@ impl View {
         text
     }
 
-    /// What differs from the look before and what a check asks about; of rows that are alike, the first few. Nothing
-    /// if there is nothing of that kind, or another view shows it.
+    /// What differs from the previous look and what a check asks about; of similar rows, only the first few. `None` if there
+    /// is nothing to show, or another view shows it.
     pub fn brief(&self) -> Option<String> {
         let is_shown = |row: &&Row| row.is_new || row.is_asked;
         if self.is_part || (!self.rows.iter().any(|row| is_shown(&row)) && self.gone.is_empty()) {
@@ -85,7 +85,7 @@ impl View {
         for row in self.rows.iter().filter(is_shown) {
             let (of, n) = (alike[&*row.shape], shown.entry(&row.shape).or_default());
             *n += 1;
-            // One more row takes no more room than saying that there is one.
+            // Showing one more row takes no more room than mentioning it.
             if *n <= MOST_ALIKE || of == MOST_ALIKE + 1 {
                 text += &format!("{}\n", row.text);
             } else if *n == MOST_ALIKE + 1 {
@@ -103,7 +103,7 @@ impl View {
     }
 }
 
-/// The first few of them, and how many more there are.
+/// The first few items, and how many more there are.
 fn some_of(all: &[String]) -> String {
     let shown = if all.len() == MOST_ALIKE + 1 { all.len() } else { all.len().min(MOST_ALIKE) };
     let more = all.len() - shown;
@@ -111,10 +111,10 @@ fn some_of(all: &[String]) -> String {
     if more > 0 { format!("{text} and {more} more") } else { text }
 }
 
-/// Makes the tables of each look, and remembers those of the look before.
+/// Builds the tables of each look, and remembers those of the previous one.
 pub(super) struct Looks {
     focus: Focus,
-    /// By host and command, each row by its key; nothing before the first look.
+    /// By host and command, each row by its key; empty before the first look.
     before: HashMap<(String, &'static str), HashMap<String, String>>,
 }
 
@@ -168,9 +168,9 @@ impl Looks {
         ]
     }
 
-    /// The view with what has changed since the last time that this command showed this host.
+    /// Marks what has changed since this command last showed this host.
     fn compared(&mut self, host: &str, command: &'static str, mut view: View) -> View {
-        // Not as it is laid out: a column may have become wider.
+        // Ignores the layout: a column may have become wider.
         let words = |row: &Row| row.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let now: HashMap<String, String> =
             view.rows.iter().map(|row| (row.key.clone(), words(row))).collect();
@@ -186,7 +186,7 @@ impl Looks {
     }
 }
 
-/// The heading of a table, and its rows with the lines that show them.
+/// The heading of a table, and its rows with their text.
 fn laid_out(table: &str, heading: usize, mut rows: Vec<Row>) -> (String, Vec<Row>) {
     let mut lines = table.lines();
     let heading: Vec<&str> = lines.by_ref().take(heading).collect();
@@ -205,7 +205,7 @@ impl Row {
             TcpState::Listen => format!("{local} (LISTEN)"),
             _ => format!("{local}–{remote}"),
         };
-        // Of a connection's two ports, the higher one tells clients apart.
+        // Clients differ in the higher of a connection's two ports.
         let port = local.port().min(remote.port());
         let place = if socket.state == TcpState::Listen {
             key.clone()

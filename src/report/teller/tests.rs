@@ -12,12 +12,12 @@ use crate::{
     run::Folder,
 };
 
-/// A run that is kept beside the tests.
+/// A run kept beside the tests.
 fn recorded(name: &str) -> Record {
     Record::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records").join(name)).unwrap()
 }
 
-/// What a terminal shows of it.
+/// What a terminal shows of that run.
 fn shown(record: &Record, verbose: bool) -> String {
     let mut narrator = Narrator::live(record, Style::Plain, verbose);
     let told: Vec<String> =
@@ -58,7 +58,7 @@ fn thirty_clients_that_are_alike_are_summed_up() {
 
 #[test]
 fn every_program_that_a_check_reads_is_shown() {
-    // A dozen clients come and go in section 1; a check reads what the twelfth got back.
+    // A dozen clients come and go in section 1; a check reads what the twelfth received.
     let brief = shown(&recorded("namespaces-1"), false);
     assert!(brief.contains("twelfth on client1 → client 12"), "{brief}");
     assert!(!brief.contains("c9 on client1"), "one of those like it");
@@ -72,7 +72,7 @@ fn every_section_fits_a_few_screens() {
     }
 }
 
-/// Tells what happens on a lab of two hosts, one second apart.
+/// Tells what happens on a lab of two hosts, with events one second apart.
 struct Told(Teller, u64);
 
 impl Told {
@@ -225,7 +225,7 @@ fn evidence(record: &Record) -> report::Evidence {
     report::Evidence::new(record, &judge::judge(&record.exercise, record, artifacts))
 }
 
-/// A run of two clients whose exercise wants the server to close first, and a third child.
+/// A run of two clients whose exercise expects the server to close first, and a third child.
 fn failed() -> Record {
     let mut record = recorded("namespaces-2");
     for check in &mut record.exercise.checks {

@@ -1,4 +1,4 @@
-//! How things are said, wherever they are said: in the step-by-step account and in the figure.
+//! Phrases shared by the step-by-step account and the figure.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use crate::{
     printable::visible,
 };
 
-/// A text of a program is shown up to this length, in characters.
+/// Maximum length of a program's text, in characters.
 const LONGEST: usize = 120;
 
-/// The end of a program's input, as the key that makes it.
+/// The end of a program's input, named by the key that causes it.
 pub const END_OF_FILE: &str = "^D (end of file)";
 
 /// Something happened that the lab did not see.
@@ -20,12 +20,12 @@ pub const OBSERVATION_LOST: &str = "observation lost";
 /// The capture has reached its limit.
 pub const CAPTURE_FULL: &str = "the capture is full";
 
-/// What was waited for did not come.
+/// The exercise stopped waiting for something.
 pub fn timed_out(waited_ms: u64) -> String {
     format!("gave up after {}", duration(waited_ms))
 }
 
-/// `350 ms`, `2 s`, `2.5 s`.
+/// A duration, e.g. `350 ms`, `2 s` or `2.5 s`.
 pub fn duration(ms: u64) -> String {
     match (ms / 1000, ms % 1000 / 100) {
         (0, _) => format!("{ms} ms"),
@@ -42,27 +42,27 @@ pub fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// A signal that was sent, and to whom.
+/// A signal that was sent, and its target.
 pub fn signaled(signal: &str, name: &str, pid: i32, host: &str) -> String {
     format!("{signal} → {name} (pid {pid}) on {host}")
 }
 
-/// How much of a full capture there is.
+/// How much a full capture keeps.
 pub fn kept(bytes: u64) -> String {
     format!("it keeps the first {} MiB", bytes >> 20)
 }
 
-/// How many there are of something, e.g. `1 packet` and `2 packets`.
+/// A count with its noun, e.g. `1 packet` or `2 packets`.
 pub fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// A text of a program on one line.
+/// A program's text on one line.
 pub fn excerpt(text: &str) -> String {
     shortened(text, LONGEST)
 }
 
-/// A text on one line, without its line feed; one of more than `most` characters with its length in place of its end.
+/// A text on one line, without its line feed. One of more than `most` characters is cut and followed by its length.
 pub fn shortened(text: &str, most: usize) -> String {
     let line = visible(text.trim_end_matches('\n'));
     match line.char_indices().nth(most) {
@@ -71,12 +71,12 @@ pub fn shortened(text: &str, most: usize) -> String {
     }
 }
 
-/// A place in a run that somebody should look at.
+/// A place in a run to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The look of that name.
     Look(String),
-    /// After everything.
+    /// The end of the run.
     End,
     /// The packet of that number in the capture.
     Packet(u64),
@@ -95,7 +95,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where in a run a check's verdict shows: the look, then a packet or a process.
+/// Where in a run to see the reason for a check's verdict: the look, then a packet or a process.
 pub fn places(moment: &Moment) -> Vec<Place> {
     let look = moment.look.clone().map_or(Place::End, Place::Look);
     let packet = moment.packet.map(Place::Packet);
