@@ -18,17 +18,17 @@ use crate::{
     runtime::{ByteStream, Command, LabState, Process, Runtime},
 };
 
-/// More than this of what a compiler says, in bytes, nobody reads.
+/// Maximum length of the compiler's output that is kept, in bytes; nobody reads more.
 const LONGEST: u64 = 64 << 10;
 
-/// How long what the compiler said may take to come after its end.
+/// How long to wait for the rest of the compiler's output after its end.
 const DRAIN: Duration = Duration::from_millis(100);
 
-/// How much longer than it may take the command is waited for. It shares a host with timeout(1), and can keep that
+/// How much longer to wait for the command than its time limit. It shares a host with timeout(1), and can keep that
 /// from ending it.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What timeout(1) exits with where it had to end the command by SIGKILL, as a shell tells of that.
+/// The exit code of timeout(1) when it had to end the command by SIGKILL, in the shell's convention.
 const KILLED: u8 = 128 + 9;
 
 /// How compiling went.
@@ -40,17 +40,17 @@ pub struct Build {
     pub status: ExitStatus,
     /// What it printed.
     pub output: String,
-    /// The time that it had, in seconds, if it was ended because that was over.
+    /// Its time limit in seconds, if it was ended for exceeding it.
     pub ran_out: Option<f64>,
 }
 
 impl Build {
-    /// Why the programs cannot be judged, with the compiler's words; nothing if they can.
+    /// Why the programs cannot be judged, with the compiler's output; `None` if they can.
     pub fn why_not(&self) -> Option<String> {
         Some(format!("{}:\n{}", self.how_it_failed()?, self.output.trim_end()))
     }
 
-    /// The same without the compiler's words.
+    /// The same without the compiler's output.
     pub fn how_it_failed(&self) -> Option<String> {
         let how = match (self.ran_out, self.status) {
             (Some(within), _) => format!("time ran out: it had {within} s"),
@@ -61,11 +61,11 @@ impl Build {
     }
 }
 
-/// Compiles; ends it with SIGKILL if it takes longer.
+/// Runs the command, and ends it with SIGKILL if it takes longer than `within`.
 pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &LabState) -> Result<Build> {
     let host = &assign_roles(&lab.plan, 0)?["server"];
     let limit = format!("{:.3}", within.as_secs_f64());
-    // Before timeout(1) begins to count, so that its time is over in this one, too.
+    // Taken before timeout(1) starts counting, so that when its time is up, so is this one.
     let started = Instant::now();
     let argv = ["timeout", "--signal=KILL", &limit, "sh", "-c", command];
     let command_line = Command { unprivileged: true, ..Command::new(argv) };
@@ -77,7 +77,7 @@ pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &L
         let listening = async { tokio::try_join!(read(stdout, &mut said), read(stderr, &mut complained)) };
         let listening = pin!(listening);
         let over = tokio::time::Instant::from_std(started) + within + GRACE;
-        // What it leaves in the background may hold its streams open for as long as it likes.
+        // Background processes may hold its streams open indefinitely.
         match timeout_at(over, handle.wait_and_drain(listening, DRAIN)).await {
             Ok((status, read)) => {
                 read.transpose().or_lab(|| "cannot read what the compiler says")?;
@@ -93,7 +93,7 @@ pub async fn run(command: &str, within: Duration, runtime: &dyn Runtime, lab: &L
     Ok(Build { command: command.to_owned(), status, output, ran_out })
 }
 
-/// Hears all of it, or the compiler could not go on, and keeps the beginning.
+/// Keeps the beginning, but reads to the end: otherwise the compiler would block.
 async fn read(stream: ByteStream, kept: &mut Vec<u8>) -> io::Result<()> {
     let mut head = stream.take(LONGEST);
     head.read_to_end(kept).await?;

@@ -1,8 +1,8 @@
-//! Judges a student's own programs: compiles them on the lab's server host, runs the exercises'
-//! checks that are about them, and tells what came of each.
+//! Judges a student's own programs: compiles them on the lab's server host, runs the exercises' checks
+//! that concern them, and reports the results.
 //!
-//! Each program is judged in a run of its own, beside the lab's own programs, so that one that is wrong
-//! costs no other one its marks.
+//! Each program is judged in its own run, beside the lab's own programs, so that a wrong one costs no
+//! other its marks.
 
 mod build;
 pub mod page;
@@ -35,37 +35,37 @@ use crate::{
 /// What is to be judged.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Compiles the programs, in a shell on the server host; nothing to compile if unset.
+    /// Compiles the programs, in a shell on the server host; unset if there is nothing to compile.
     pub build: Option<String>,
-    /// How long that may take.
+    /// The time limit for compiling.
     pub build_within: Duration,
-    /// The student's commands, by the exercises' names for them, as `server`. In each, `{port}` stands
+    /// The student's commands, by the exercises' names for them, e.g. `server`. In each, `{port}` stands
     /// for the port to use and `{server}` for the host that the server runs on.
     pub programs: IndexMap<String, String>,
     /// The sections to judge them by, in this order.
     pub sections: Vec<Template>,
-    /// Where the runs' folders go.
+    /// The folder for the runs' folders.
     pub captures: PathBuf,
     /// Whose programs they are, and what judges them.
     pub origin: Origin,
 }
 
-/// What is told while it runs.
+/// Progress reported while judging.
 #[derive(Debug)]
 pub enum Progress<'n> {
     /// The programs are being compiled with this command.
     Building(&'n str),
     /// A section's run with this program begins.
     Section(&'n Template, &'n str),
-    /// Something was done or seen in it.
+    /// Something was done or seen in that run.
     Event(&'n Record, &'n Event),
 }
 
-/// Judges the programs on a lab that is up and has their files. When `stop` ends, so does this, with
-/// an interrupted error.
+/// Judges the programs on a lab that is up and has their files. Stops with an interrupted error when
+/// `stop` completes.
 ///
-/// What the lab could not tell, because it broke or a program did not compile, is an `error` in the
-/// report, and never a failure.
+/// What could not be determined, because the lab broke or a program did not compile, is an `error` in the
+/// report, never a failure.
 pub async fn run(
     request: &Request,
     runtime: &dyn Runtime,
@@ -108,7 +108,7 @@ pub async fn run(
     Ok(report)
 }
 
-/// One program by one section.
+/// Judges one program by one section.
 async fn judge(
     template: &Template,
     program: &str,
@@ -130,7 +130,7 @@ async fn judge(
     crate::report::conclude(&record, &folder)
 }
 
-/// Checks that each program is one that some exercise judges, and that one of the sections judges one of
+/// Checks that some exercise judges each program, and that at least one of the sections judges one of
 /// them.
 pub fn expect_known(programs: &IndexMap<String, String>, sections: &[Template]) -> Result<()> {
     let all = exercise::all(None)?;

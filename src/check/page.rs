@@ -1,4 +1,4 @@
-//! One page that joins the sections of a check, with a way from each check to its moment in its run's own page.
+//! One page that joins the sections of a check, linking each check to its moment in the run's own page.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::{
     run::Folder,
 };
 
-/// Writes the page into a new folder beside the runs' folders; gives its path.
+/// Writes the page into a new folder beside the runs' folders; returns its path.
 pub fn write(report: &Report, origin: &Origin, captures: &Path) -> Result<PathBuf> {
     let folder = Folder::create(captures, "all")?;
     let file = folder.artifacts().report;
@@ -47,7 +47,7 @@ fn render(report: &Report, origin: &Origin) -> String {
     page(&title, &body)
 }
 
-/// A line of the table that leads to the sections.
+/// A row of the table that links to the sections.
 fn line(section: &Section) -> Markup {
     html! {
         tr {
@@ -94,7 +94,7 @@ fn row(section: &Section, n: usize, check: &CheckResult) -> Markup {
     }
 }
 
-/// The way to a run's report from a folder beside the run's.
+/// The relative link to a run's report from a folder beside the run's.
 fn beside(report: &Path) -> String {
     let name = |path: Option<&Path>| {
         path.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::{exercise, judge::Outcome, report};
 
-    /// A report of the run that is kept beside the tests, as if it had been of two sections.
+    /// A report of the run kept beside the tests, as if it had two sections.
     fn two_sections() -> Report {
         let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/run");
         let mut report = Report::default();

@@ -1,4 +1,4 @@
-//! What came of judging, for people and for graders.
+//! The results of judging, for people and for graders.
 
 use std::path::PathBuf;
 
@@ -11,14 +11,14 @@ use crate::{
     judge::{Artifacts, CheckResult, Outcome, Verdict},
 };
 
-/// Of all sections.
+/// The results of all sections.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Of all checks together.
+    /// The verdict on all checks together.
     pub verdict: Verdict,
     /// How compiling went, if there was something to compile.
     pub build: Option<Build>,
-    /// Each section, in the order asked for; those that judge none of the programs are left out.
+    /// Each section, in the requested order, without those that judge none of the programs.
     pub sections: Vec<Section>,
     /// The page that joins the sections, if there are several.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::paths::as_text_if_any")]
@@ -27,33 +27,34 @@ pub struct Report {
     pub elapsed_ms: u64,
 }
 
-/// What came of one section.
+/// The results of one section.
 #[derive(Clone, Debug, Serialize)]
 pub struct Section {
     /// The exercise's id.
     pub exercise: String,
     /// Its title.
     pub title: String,
-    /// Of its checks together.
+    /// The verdict on its checks together.
     pub verdict: Verdict,
     /// The checks that judge the programs.
     pub checks: Vec<CheckResult>,
-    /// The programs among them that turned out to be copies of netlab's own.
+    /// The programs that turned out to be copies of netlab's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "netlabs")]
     pub reference_programs: Vec<String>,
-    /// The programs that listened and are not below the workspace, by the exercise's names for them.
+    /// The programs that listened but are not in the workspace, by the exercise's names for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "foreign")]
     pub outside_workspace: Vec<(String, String)>,
-    /// The programs whose work netlab's or the system's did, by the exercise's names, and those as `socat`.
+    /// The programs whose work netlab's or the system's programs did, by the exercise's names, and what those were,
+    /// e.g. `socat`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub borrowed: Vec<(String, String)>,
-    /// Whether all that could not be told was not told by the programs' own fault: they ended early, or took more
-    /// than there is.
+    /// Whether every check that could not be decided is the programs' own fault: they ended early, or exceeded what can
+    /// be observed.
     #[serde(skip)]
     pub own_fault: bool,
-    /// What each run of it left; empty where none came to its end.
+    /// The files that each run left; empty if no run completed.
     pub runs: Vec<Artifacts>,
-    /// By check, the place of its run among them.
+    /// For each check, the index of its run in `runs`.
     #[serde(skip)]
     of_run: Vec<Option<usize>>,
     /// How long the runs took.
@@ -61,14 +62,14 @@ pub struct Section {
 }
 
 impl Default for Report {
-    /// Of nothing yet, about which nothing can be told.
+    /// An empty report. Its verdict is an error, since nothing has been judged.
     fn default() -> Self {
         Self { verdict: Verdict::Error, build: None, sections: Vec::new(), page: None, elapsed_ms: 0 }
     }
 }
 
 impl Report {
-    /// How many checks pass, and how many there are.
+    /// Returns how many checks pass, and how many there are.
     pub fn passed(&self) -> (usize, usize) {
         let passed = self.sections.iter().map(Section::passed).sum();
         (passed, self.sections.iter().map(|section| section.checks.len()).sum())
@@ -84,7 +85,7 @@ impl Report {
 }
 
 impl Section {
-    /// Nothing judged yet.
+    /// A section of which nothing has been judged yet.
     pub(crate) fn new<T: ToString, S>(exercise: &Exercise<T, S>) -> Self {
         Self {
             exercise: exercise.id.clone(),
@@ -101,7 +102,7 @@ impl Section {
         }
     }
 
-    /// Adds what came of a run.
+    /// Adds the outcome of a run.
     pub(crate) fn add(&mut self, outcome: Outcome) {
         self.own_fault &= outcome.own_fault;
         self.of_run.extend(vec![Some(self.runs.len()); outcome.checks.len()]);
@@ -113,7 +114,7 @@ impl Section {
         self.extend(outcome.checks);
     }
 
-    /// Adds that a run could not tell anything of this program.
+    /// Records that a run could determine nothing about this program.
     pub(super) fn broke(&mut self, program: &str, exercise: &Exercise, error: &Error) {
         let why = error.with_causes();
         self.own_fault &= error.kind == Kind::Excess;
@@ -128,7 +129,7 @@ impl Section {
         self.checks.iter().filter(|check| check.verdict == Verdict::Pass).count()
     }
 
-    /// What the run of the check at that place left.
+    /// The files left by the run of the check with this index.
     pub(super) fn run_of(&self, check: usize) -> Option<&Artifacts> {
         self.runs.get((*self.of_run.get(check)?)?)
     }
