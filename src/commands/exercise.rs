@@ -60,7 +60,7 @@ pub struct Args {
     lab: LabArgs,
 }
 
-/// A person at a terminal who watches a run.
+/// A person watching a run at a terminal.
 struct Terminal {
     narrator: Option<Narrator>,
     verbose: bool,
@@ -89,7 +89,7 @@ impl Watcher for Terminal {
     async fn pause(&mut self) {
         eprint!("   [Enter: next step · ^D: run to the end · ^C: stop] ");
         let key = aside(|| std::io::stdin().read_line(&mut String::new()));
-        // At the end of input nobody is there to press a key.
+        // At the end of input there is nobody to press a key.
         self.steps = !matches!(key.await, Ok(Ok(0)));
     }
 }
@@ -136,7 +136,7 @@ impl Args {
         })
     }
 
-    /// Of several exercises, or as many as ran before the lab broke.
+    /// Concludes several exercises, or as many as ran before the lab broke.
     fn conclude(&self, verdict: Verdict, outcomes: &[Outcome]) {
         if self.json {
             let all: Vec<_> = outcomes.iter().map(to_json).collect();
@@ -191,9 +191,9 @@ impl Args {
     }
 }
 
-/// Each check's verdict, and with the answer also what carries those that passed.
+/// Prints each check's verdict and, with the answer, the evidence for those that passed.
 ///
-/// Of each check that failed, the first `hints` hints are given.
+/// For each check that failed, gives the first `hints` hints.
 pub(super) fn sum_up(answer: &str, outcome: &Outcome, explain: bool, hints: usize) {
     println!();
     for check in &outcome.checks {
@@ -219,7 +219,7 @@ pub(super) fn sum_up(answer: &str, outcome: &Outcome, explain: bool, hints: usiz
     );
 }
 
-/// The form that graders rely on: evidence rows and hints are in the evidence file.
+/// The format that graders rely on: evidence rows and hints are in the evidence file.
 pub(super) fn to_json(outcome: &Outcome) -> serde_json::Value {
     let absolute = |path: &Path| {
         std::path::absolute(path).unwrap_or_else(|_| path.into()).to_string_lossy().into_owned()
@@ -243,7 +243,7 @@ pub(super) fn to_json(outcome: &Outcome) -> serde_json::Value {
     })
 }
 
-/// A line an exercise.
+/// Prints one row per exercise.
 fn tabulate(outcomes: &[Outcome]) {
     let rows = outcomes.iter().map(|o| {
         let passed = o.checks.iter().filter(|c| c.verdict == Verdict::Pass).count();
@@ -262,7 +262,7 @@ pub(super) fn style() -> Style {
     if ui::colour(&std::io::stdout()) { Style::Colour } else { Style::Plain }
 }
 
-/// So many rows of evidence are shown here; the report has them all.
+/// Maximum number of evidence rows shown here; the report has them all.
 const ROWS: usize = 12;
 
 /// Whose run it is: the user, and the command line as it was typed.
@@ -274,7 +274,7 @@ pub(super) fn origin() -> Origin {
     Origin { by: user, command: Some(line.join(" ")) }
 }
 
-/// The name of whoever runs this, as passwd(5) has it.
+/// The user's name, from passwd(5).
 fn user_of_this_machine() -> Option<String> {
     let uid = nix::unistd::getuid().to_string();
     let users = std::fs::read_to_string("/etc/passwd").ok()?;

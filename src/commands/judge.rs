@@ -1,4 +1,4 @@
-//! `netlab judge`: a run judged again from its record, without a lab.
+//! `netlab judge`: judges a run again from its record, without a lab.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -82,7 +82,8 @@ impl Args {
         Ok(ExitCode::from(outcome.verdict.exit_code()))
     }
 
-    /// Whose own program was judged asks for hints.
+    /// Shows the outcome, and which verdicts have changed. `hints` is 0 where the user's own program was judged, since
+    /// that user asks for hints.
     fn show(&self, exercise: &Exercise, before: &Outcome, outcome: &Outcome, hints: usize) {
         sum_up(&exercise.explain, outcome, self.explain, hints);
         for check in &outcome.checks {

@@ -1,4 +1,4 @@
-//! `netlab report`: a run's report, made anew from its evidence.
+//! `netlab report`: makes a run's report again from its evidence.
 
 use std::{
     path::{Path, PathBuf},

@@ -96,14 +96,14 @@ impl Args {
                 }
                 match self.request(Some(folder)) {
                     Ok(changed) => request = changed,
-                    // Half written, or wrong: the next change may mend it.
+                    // Half written, or wrong: the next change may fix it.
                     Err(error) => drop(ui::fail(&error.into())),
                 }
             }
         })
     }
 
-    /// What the arguments ask for, and where they leave it open, the workspace.
+    /// What the arguments ask for; the workspace supplies the rest.
     fn request(&self, workspace: Option<&Path>) -> netlab::Result<Request> {
         let manifest = workspace.map(Manifest::read).transpose()?.unwrap_or_default();
         let mut programs = manifest.programs();
@@ -149,9 +149,9 @@ impl Args {
     }
 }
 
-/// `NAME=CMD`.
+/// Parses `NAME=CMD`.
 fn named(text: &str) -> Result<(String, String), String> {
     let (name, command) =
-        text.split_once('=').ok_or("expected NAME=CMD, as without_reaper=\"./x {port}\"")?;
+        text.split_once('=').ok_or("expected NAME=CMD, e.g. without_reaper=\"./x {port}\"")?;
     Ok((name.to_owned(), command.to_owned()))
 }

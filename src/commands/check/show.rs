@@ -1,4 +1,4 @@
-//! What came of checking, for a person or a program.
+//! The results of checking, for a person or a program.
 
 use std::fmt::Write;
 
@@ -24,7 +24,7 @@ pub struct Show {
 }
 
 impl Show {
-    /// Tells what is being done, on stderr.
+    /// Reports progress on stderr.
     pub fn news(self, news: &Progress<'_>) {
         match news {
             _ if self.json => {}
@@ -87,7 +87,7 @@ impl Show {
         }
     }
 
-    /// A check; `before` is the one before that did not pass, either.
+    /// Writes a check; `before` is the last one before it that did not pass either.
     fn check(self, check: &CheckResult, before: Option<&CheckResult>, text: &mut String) {
         let _ = writeln!(text, "{} {}: {}", mark(check.verdict), check.id, visible(&check.expected));
         if check.verdict == Verdict::Pass {
@@ -110,7 +110,7 @@ impl Show {
     }
 }
 
-/// The commands that show the same by hand, unless they are the ones that stand above already.
+/// Writes the commands that show the same by hand, or refers to `before` if that has the same ones.
 fn by_hand(check: &CheckResult, before: Option<&CheckResult>, text: &mut String) {
     match before.filter(|before| before.by_hand == check.by_hand && !check.by_hand.is_empty()) {
         Some(before) => {
@@ -125,7 +125,7 @@ fn by_hand(check: &CheckResult, before: Option<&CheckResult>, text: &mut String)
     }
 }
 
-/// A line a section.
+/// One row per section.
 fn rows(report: &Report) -> impl Iterator<Item = [String; 4]> {
     report.sections.iter().map(|section: &Section| {
         [

@@ -1,4 +1,4 @@
-//! Waits for somebody to change a workspace, as the kernel tells it (inotify(7)).
+//! Waits for changes in a workspace, as reported by the kernel (inotify(7)).
 
 use std::{
     collections::HashMap,
@@ -12,16 +12,16 @@ use netlab::{Error, Result, error::Context};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use tokio::sync::mpsc;
 
-/// Folders whose files nobody writes by hand.
+/// Folders whose files are not written by hand.
 const MADE: [&str; 3] = ["target", ".git", "__pycache__"];
 
-/// Files that change in a workspace.
+/// The changes in a workspace.
 pub struct Watch {
     changes: mpsc::UnboundedReceiver<Result<PathBuf>>,
 }
 
 impl Watch {
-    /// Watches `folder` and what is below it, but for the runs' folder. What a compiler makes counts only
+    /// Watches `folder` and everything below it, except the runs' folder. A compiler's output counts only
     /// where checking does not compile.
     pub fn new(folder: &Path, captures: &Path, compiles: bool) -> Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC).or_lab(|| "cannot watch files: inotify")?;
@@ -29,7 +29,7 @@ impl Watch {
         let mut folders = Folders { inotify, watched: HashMap::new(), captures, compiles };
         folders.add(folder)?;
         let (send, changes) = mpsc::unbounded_channel();
-        // A blocking read, on a thread that ends when nobody listens any more, or with the program.
+        // A blocking read, on a thread that ends when the receiver is dropped or with the program.
         let watching = thread::Builder::new().spawn(move || {
             loop {
                 let paths = folders.changed();
@@ -44,10 +44,10 @@ impl Watch {
         Ok(Self { changes })
     }
 
-    /// A file that somebody wrote, and no compiler did. What was written since the last call counts, too.
+    /// Waits for a file written by hand, not by a compiler. Files written since the last call count, too.
     pub async fn changed(&mut self) -> Result<PathBuf> {
         let changed = self.changes.recv().await.unwrap_or_else(|| Err(Error::lab("nothing is watched")))?;
-        // An editor writes a file in several steps, and a user may save several.
+        // An editor writes a file in several steps, and a user may save several at once.
         while self.changes.try_recv().is_ok() {}
         Ok(changed)
     }
@@ -78,7 +78,7 @@ impl Folders {
         Ok(())
     }
 
-    /// Waits for something to happen. What changed may be nothing of interest.
+    /// Waits for events. Returns the files that changed, possibly none of interest.
     fn changed(&mut self) -> Result<Vec<PathBuf>> {
         let events = self.inotify.read_events().or_lab(|| "cannot watch files")?;
         events.into_iter().filter_map(|event| self.take(event).transpose()).collect()
@@ -88,7 +88,7 @@ impl Folders {
         let (Some(folder), Some(name)) = (self.watched.get(&event.wd), event.name) else { return Ok(None) };
         let path = folder.join(name);
         if path.is_dir() {
-            // A new folder: what is in it counts from now on.
+            // A new folder: its files count from now on.
             return self.add(&path).map(|()| None);
         }
         let whole = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO;
@@ -96,7 +96,7 @@ impl Folders {
     }
 }
 
-/// Whether a compiler made the file, or it is gone again, as an editor's own files are.
+/// Whether a compiler made the file, or it is already gone, like an editor's temporary files.
 fn is_made(path: &Path) -> bool {
     let mut magic = [0; 4];
     let read = File::open(path).and_then(|mut file| file.read(&mut magic));

@@ -71,8 +71,8 @@ impl View {
         text
     }
 
-    /// What differs from the previous look and what a check asks about; of similar rows, only the first few. `None` if there
-    /// is nothing to show, or another view shows it.
+    /// What differs from the previous look and what a check asks about; of similar rows, only the first few.
+    /// `None` if there is nothing to show, or another view shows it.
     pub fn brief(&self) -> Option<String> {
         let is_shown = |row: &&Row| row.is_new || row.is_asked;
         if self.is_part || (!self.rows.iter().any(|row| is_shown(&row)) && self.gone.is_empty()) {
