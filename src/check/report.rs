@@ -48,8 +48,8 @@ pub struct Section {
     /// e.g. `socat`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub borrowed: Vec<(String, String)>,
-    /// Whether every check that could not be decided is the programs' own fault: they ended early, or exceeded what can
-    /// be observed.
+    /// Whether every check that could not be decided is the programs' own fault: they ended early, or exceeded what
+    /// can be observed.
     #[serde(skip)]
     pub own_fault: bool,
     /// The files that each run left; empty if no run completed.

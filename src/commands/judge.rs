@@ -82,8 +82,8 @@ impl Args {
         Ok(ExitCode::from(outcome.verdict.exit_code()))
     }
 
-    /// Shows the outcome, and which verdicts have changed. `hints` is 0 where the user's own program was judged, since
-    /// that user asks for hints.
+    /// Shows the outcome, and which verdicts have changed. `hints` is 0 where the user's own program was judged:
+    /// `netlab check --hint` gives those.
     fn show(&self, exercise: &Exercise, before: &Outcome, outcome: &Outcome, hints: usize) {
         sum_up(&exercise.explain, outcome, self.explain, hints);
         for check in &outcome.checks {

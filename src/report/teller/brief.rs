@@ -21,8 +21,8 @@ const MOST_COME: usize = 150;
 type Connection = (String, u16, String, u16);
 
 /// Decides which events of a run are shown and which are only counted. Within a step, these are similar: programs
-/// with the same command on the same host, and all that becomes of them; lines of one program that differ only in their
-/// numbers; and signals to one program.
+/// with the same command on the same host, and all that becomes of them; lines of one program that differ only in
+/// their numbers; and signals to one program.
 #[derive(Default)]
 pub struct Brief {
     focus: Focus,
