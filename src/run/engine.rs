@@ -62,6 +62,8 @@ pub struct Run<'r> {
     bounds: Bounds,
     /// How many of the record's events the watcher has received.
     told: usize,
+    /// Until when everything that the observer saw has been taken in.
+    observed: Nanos,
     recorder: Recorder,
     decoder: Decoder,
     watcher: &'r mut dyn Watcher,
@@ -149,6 +151,7 @@ impl<'r> Run<'r> {
             crowds: Crowds::default(),
             bounds: Bounds::default(),
             told: 0,
+            observed: 0,
             recorder,
             decoder: Decoder::new(),
             watcher,
@@ -218,12 +221,14 @@ impl<'r> Run<'r> {
 
     /// Looks at every host now, and records everything that has happened so far.
     pub(super) async fn look_around(&mut self) -> Result<()> {
+        let begun = now();
         for (n, seen) in self.session.look().await?.into_iter().enumerate() {
             self.see(seen)?;
             if n % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
         }
+        self.observed = self.observed.max(begun);
         while let Some((at, program, news)) = self.programs.try_next() {
             self.news(at, program, news)?;
         }
@@ -232,7 +237,10 @@ impl<'r> Run<'r> {
 
     fn see(&mut self, seen: Seen) -> Result<()> {
         match seen {
-            Seen::Packet(packet) => self.packet(&packet)?,
+            Seen::Packet(packet) => {
+                self.observed = self.observed.max(packet.at);
+                self.packet(&packet)?;
+            }
             Seen::Sockets { at, host, rows } => {
                 if self.bounds.table(rows.len())? {
                     self.add(at, What::Sockets { host, rows });
@@ -341,7 +349,8 @@ impl<'r> Run<'r> {
             self.watcher.event(&self.record, &self.record.timeline.events()[place]);
             self.told += 1;
         }
-        self.tell_settled(now().saturating_sub(SETTLE));
+        // Packets that passed while nobody read them belong before what programs have printed since.
+        self.tell_settled(now().saturating_sub(SETTLE).min(self.observed));
     }
 
     /// Shows everything so far and waits, if the watcher wants to pause before each step.
@@ -368,7 +377,7 @@ impl<'r> Run<'r> {
     /// Restores what the exercise has cut, and kills every process of it that is still alive. Does each even if the
     /// other fails.
     async fn clear(&mut self) -> Result<()> {
-        let mended = self.mend().await;
+        let mended = self.restore().await;
         let ended = self.end_programs().await;
         match (mended, ended) {
             (Err(one), Err(other)) => Err(Error::lab(format!("{one}; {other}")).caused_by(one)),
@@ -393,7 +402,12 @@ impl<'r> Run<'r> {
         let gone = |tables: &crate::observer::Tables| {
             left.iter().all(|(host, pid)| tables.process(host, *pid).is_none_or(ProcessRow::is_zombie))
         };
-        self.session.until(Duration::from_secs(2), gone).await.map(drop)
+        let within = Duration::from_secs(2);
+        if self.session.until(within, gone).await? {
+            return Ok(());
+        }
+        let left: Vec<_> = left.iter().map(|(host, pid)| format!("{pid} on {host}")).collect();
+        Err(Error::lab(format!("processes of the exercise do not end: {}", left.join(", "))))
     }
 }
 

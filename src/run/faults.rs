@@ -71,14 +71,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Restores everything that is cut.
-    pub(super) async fn mend(&mut self) -> Result<()> {
+    /// Restores everything that is cut, also after a failure. Returns the first error.
+    pub(super) async fn restore(&mut self) -> Result<()> {
+        let mut restored = Ok(());
         for host in self.dark.clone() {
-            self.power(&host, Switch::Up).await?;
+            restored = restored.and(self.power(&host, Switch::Up).await);
         }
         for host in self.unplugged.clone() {
-            self.link(&host, Switch::Up).await?;
+            restored = restored.and(self.link(&host, Switch::Up).await);
         }
-        Ok(())
+        restored
     }
 }

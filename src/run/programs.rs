@@ -128,15 +128,73 @@ pub fn words(line: &str) -> Command {
     Command::new(argv(line))
 }
 
+/// Passes on what a stream brings, as text. A character whose bytes come in two pieces waits for the second one.
 async fn listen(mut stream: ByteStream, tell: &impl Fn(ProgramEvent)) {
     let mut buffer = vec![0; 16 * 1024];
-    let mut left = MOST_PRINTED;
+    let (mut waiting, mut left) = (Vec::new(), MOST_PRINTED);
     while let Ok(n @ 1..) = stream.read(&mut buffer).await {
         // Further output is read and dropped, so that the program can go on.
         let kept = n.min(left);
         left -= kept;
-        if kept > 0 {
-            tell(ProgramEvent::Printed(String::from_utf8_lossy(&buffer[..kept]).into_owned()));
+        waiting.extend_from_slice(&buffer[..kept]);
+        let rest = waiting.split_off(waiting.len() - incomplete(&waiting));
+        if !waiting.is_empty() {
+            tell(ProgramEvent::Printed(String::from_utf8_lossy(&waiting).into_owned()));
+        }
+        waiting = rest;
+    }
+    if !waiting.is_empty() {
+        tell(ProgramEvent::Printed(String::from_utf8_lossy(&waiting).into_owned()));
+    }
+}
+
+/// Returns how many bytes at the end begin a character of UTF-8 that is not there yet: at most three.
+fn incomplete(bytes: &[u8]) -> usize {
+    let tail = &bytes[bytes.len().saturating_sub(3)..];
+    (0..tail.len())
+        .find(|start| {
+            std::str::from_utf8(&tail[*start..])
+                .is_err_and(|e| e.valid_up_to() == 0 && e.error_len().is_none())
+        })
+        .map_or(0, |start| tail.len() - start)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_character_may_come_in_pieces() {
+        let (mut program, stream) = tokio::io::duplex(64);
+        let text = Mutex::new(Vec::new());
+        let tell = |event| match event {
+            ProgramEvent::Printed(piece) => text.lock().unwrap().push(piece),
+            other => panic!("{other:?}"),
+        };
+        let write = async {
+            for piece in [&b"\xc2"[..], b"\xbfqu\xc3", b"\xa9? \xff\xe2\x82", b"\xac \xf0\x9f"] {
+                program.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            drop(program);
+        };
+        tokio::join!(write, listen(Box::new(stream), &tell));
+        assert_eq!(text.into_inner().unwrap().concat(), "¿qué? \u{fffd}€ \u{fffd}");
+    }
+
+    #[test]
+    fn only_the_beginning_of_a_character_waits() {
+        for (bytes, expected) in [
+            (&b""[..], 0),
+            (b"ab", 0),
+            ("é".as_bytes(), 0),
+            (b"a\xc3", 1),
+            (b"\xf0\x9f\x98", 3),
+            (b"\xff", 0),
+        ] {
+            assert_eq!(incomplete(bytes), expected, "{bytes:?}");
         }
     }
 }
