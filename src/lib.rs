@@ -1,6 +1,6 @@
 //! netlab: a networking lab on one machine.
 //!
-//! Data flows in one direction through the program, in the order of the modules:
+//! ARCHITECTURE.md shows how data flows through the program, and lists the modules in order of dependence.
 
 mod aside;
 pub mod capture;

@@ -1,6 +1,6 @@
 //! Everything done in a lab and everything seen of it, in one order.
 //!
-//! Everything that judges or shows a run (terminal, JSON, HTML) reads only this.
+//! Everything that judges or shows a run (terminal, JSON, HTML) reads this.
 
 use std::{borrow::Cow, fmt, net::SocketAddr, ops::AddAssign};
 

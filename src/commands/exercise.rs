@@ -33,7 +33,7 @@ use crate::ui;
 /// Without a number, list the sections. With no lab up, one is started first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which section, as 2; `all` runs every one and ends with a table.
+    /// Which section, e.g. 2; `all` runs every one and ends with a table.
     exercise: Option<String>,
     /// The server's port; without it the exercise's own, or the next one that is free.
     #[arg(long)]
@@ -41,13 +41,13 @@ pub struct Args {
     /// Wait for the Enter key before each step, to look around and predict what it will show.
     #[arg(long, conflicts_with = "json")]
     step: bool,
-    /// Also give the answer to what the section asks, and the evidence that carries it.
+    /// Also print the answer to the section's question, and the evidence for it.
     #[arg(long)]
     explain: bool,
-    /// Show everything: all rows of all tables at each look, and what clients do that is like what others did.
+    /// Show everything: all rows of all tables at each look, including clients that behave like earlier ones.
     #[arg(short, long, conflicts_with = "json")]
     verbose: bool,
-    /// A folder with exercises of your own; a file named as a compiled-in one takes its place.
+    /// A folder with your own exercises; a file with the name of a built-in exercise replaces it.
     #[arg(long, value_name = "DIR", env = "NETLAB_EXERCISES")]
     exercises: Option<PathBuf>,
     /// Where the run's folder goes.
@@ -294,7 +294,7 @@ pub(super) fn evidence(check: &CheckResult) -> String {
     if let Some(moment) = check.moment.as_ref().filter(|_| check.verdict != Verdict::Pass) {
         let places: Vec<String> =
             wording::places(moment).into_iter().map(|place| place.to_string()).collect();
-        text += &format!("      see: {}\n", places.join(", "));
+        text += &format!("      in the report: {}\n", places.join(", "));
     }
     text
 }

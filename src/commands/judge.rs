@@ -19,28 +19,28 @@ use netlab::{
 
 use super::exercise::{mark, sum_up, to_json};
 
-/// Judge a run again from its record, without a lab: after a check or its wording has changed.
+/// Judge a recorded run again, without a lab, e.g. after a check has changed.
 ///
-/// The run is judged by the exercise as it is now, and what has become of each check since then is shown.
-/// An exercise that there is no more is taken as it was when it ran.
+/// The run is judged by the exercise as it is now. Checks with a different verdict are listed.
+/// An exercise that no longer exists is used as it was when it ran.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's folder, or its record.json.gz; without it, the newest run.
+    /// The run's folder or its record.json.gz; by default, the newest run.
     #[arg(value_name = "DIR")]
     run: Option<PathBuf>,
-    /// A folder with exercises of your own; a file named as a compiled-in one takes its place.
+    /// A folder with your own exercises; a file with the name of a built-in exercise replaces it.
     #[arg(long, value_name = "DIR", env = "NETLAB_EXERCISES")]
     exercises: Option<PathBuf>,
     /// Judge by this course's exercises, and say what the run is worth in its section.
     #[arg(long, value_name = "FILE", conflicts_with = "exercises")]
     course: Option<PathBuf>,
-    /// Make the run's report and evidence anew, too.
+    /// Also rebuild the run's report and evidence.
     #[arg(long)]
     save: bool,
     /// Where to look for the newest run.
     #[arg(long, value_name = "DIR", default_value = "captures")]
     captures: PathBuf,
-    /// Also give the answer to what the section asks, and the evidence that carries it.
+    /// Also print the answer to the section's question, and the evidence for it.
     #[arg(long)]
     explain: bool,
     /// Print one JSON object on stdout and nothing else there.

@@ -14,7 +14,7 @@ use netlab::{
 
 use crate::ui;
 
-/// Make the report of a run anew, from the evidence in its folder.
+/// Rebuild a run's report from the evidence in its folder.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run's folder, or its evidence.json; without it, the newest run.

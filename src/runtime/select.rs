@@ -14,7 +14,7 @@ pub struct Choice {
 /// Chooses the runtime for a new lab: the one named, else Docker if an engine answers, else namespaces.
 pub async fn choose(named: Option<RuntimeKind>) -> Result<Choice> {
     if let Some(kind) = named {
-        return Ok(Choice { runtime: open(kind).await?, why: format!("{kind}, as asked") });
+        return Ok(Choice { runtime: open(kind).await?, why: format!("{kind}, by request") });
     }
     Ok(match Docker::connect().await {
         Ok(docker) => {

@@ -67,9 +67,9 @@ fn the_starter_is_right_but_for_its_gaps(kind: RuntimeKind) {
     let told = room.check(1, &["5"]);
     let by_hand =
         format!("by hand: netlab exec --lab {} server -- /lab/TCPEchod 8105 </dev/null &", room.lab);
-    let seen = "see: look “with-reaper”, process ";
+    let seen = "in the report: look “with-reaper”, process ";
     for word in
-        ["fail  no-zombies-with-reaper", "<defunct>", seen, &by_hand, "--hint gives", "of 6 checks pass"]
+        ["fail  no-zombies-with-reaper", "<defunct>", seen, &by_hand, "`--hint` gives", "of 6 checks pass"]
     {
         assert!(told.contains(word), "{word} is not in:\n{told}");
     }

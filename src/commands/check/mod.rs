@@ -36,7 +36,7 @@ use crate::ui;
 /// server's host; hosts see the workspace as /lab. With no lab up, one is started first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which section, as 5, or `all`.
+    /// Which section, e.g. 5, or `all`.
     section: String,
     /// Your server, as "/lab/TCPEchod {port}".
     #[arg(long, value_name = "CMD")]
@@ -44,10 +44,10 @@ pub struct Args {
     /// Your client, as "/lab/TCPEcho {server} {port}".
     #[arg(long, value_name = "CMD")]
     client: Option<String>,
-    /// Another build that the section asks for, as without_reaper="/lab/TCPEchod-2 {port}".
+    /// A second version of the program that the section needs, e.g. without_reaper="/lab/TCPEchod-2 {port}".
     #[arg(long, value_name = "NAME=CMD", value_parser = named)]
     build: Vec<(String, String)>,
-    /// Give a hint for each check that failed; twice, the next one, too.
+    /// Give a hint for each check that failed; give it twice for a second hint.
     #[arg(long, action = clap::ArgAction::Count)]
     hint: u8,
     /// Check again whenever a file of the workspace changes.
@@ -56,7 +56,7 @@ pub struct Args {
     /// Print JSON: {"verdict","build","sections":[{"exercise","title","verdict","checks":[…],"runs":[…]}],"page"}.
     #[arg(long)]
     json: bool,
-    /// A folder with exercises of your own; a file named as a compiled-in one takes its place.
+    /// A folder with your own exercises; a file with the name of a built-in exercise replaces it.
     #[arg(long, value_name = "DIR", env = "NETLAB_EXERCISES")]
     exercises: Option<PathBuf>,
     /// Where the runs' folders go.

@@ -103,7 +103,7 @@ impl Show {
         }
         match check.hints.len() {
             n if n > self.hints => {
-                let _ = writeln!(text, "      {} gives a hint", vec!["--hint"; self.hints + 1].join(" "));
+                let _ = writeln!(text, "      `{}` gives a hint", vec!["--hint"; self.hints + 1].join(" "));
             }
             _ => {}
         }

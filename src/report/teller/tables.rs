@@ -94,10 +94,10 @@ impl View {
         }
         let as_before = self.rows.iter().filter(|row| !is_shown(row)).count();
         if as_before > 0 {
-            text += &format!("… {} as before\n", wording::count(as_before, "row", "rows"));
+            text += &format!("… {} unchanged\n", wording::count(as_before, "row", "rows"));
         }
         if !self.gone.is_empty() {
-            text += &format!("… gone since then: {}\n", some_of(&self.gone));
+            text += &format!("… gone since the last look: {}\n", some_of(&self.gone));
         }
         Some(text)
     }

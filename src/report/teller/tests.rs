@@ -183,8 +183,8 @@ fn a_look_shows_what_has_changed_and_what_a_check_asks_about() {
     tcp        0      0 198.18.0.2:8002         198.18.0.3:41001        TIME_WAIT   -
     tcp        0      0 198.18.0.2:8002         198.18.0.3:41002        TIME_WAIT   -
     … and 3 more like this one
-    … 1 row as before
-    … gone since then: 198.18.0.2:8002–198.18.0.3:40000
+    … 1 row unchanged
+    … gone since the last look: 198.18.0.2:8002–198.18.0.3:40000
 
     Active Internet connections (servers and established)
     Proto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name
@@ -192,7 +192,7 @@ fn a_look_shows_what_has_changed_and_what_a_check_asks_about() {
     tcp        0      0 198.18.0.2:8002         198.18.0.3:41001        TIME_WAIT   -
     tcp        0      0 198.18.0.2:8002         198.18.0.3:41002        TIME_WAIT   -
     … and 3 more like this one
-    … 1 row as before
+    … 1 row unchanged
     ");
 }
 
