@@ -7,10 +7,10 @@ use crate::{
     topology::{HostPlan, Plan, Role},
 };
 
-/// The hosts that an exercise's words stand for: `server` and `client1`, `client2`, ….
+/// The hosts that an exercise's names stand for: `server` and `client1`, `client2`, ….
 pub type Roles = BTreeMap<String, String>;
 
-/// Chooses the hosts: the first server, and the clients in the topology's order.
+/// Chooses the hosts: the first server, and the clients in the order of the topology.
 pub fn assign_roles(plan: &Plan, clients: usize) -> Result<Roles> {
     let of = |role| plan.hosts.iter().filter(move |h: &&HostPlan| h.role == role);
     let server = of(Role::Server).next().ok_or_else(|| {
