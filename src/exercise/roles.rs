@@ -23,7 +23,7 @@ pub fn assign_roles(plan: &Plan, clients: usize) -> Result<Roles> {
             "the exercise needs {clients} client hosts, and lab \"{}\" has {found}",
             plan.lab
         ))
-        .hint(format!("let its topology make more, as `client: {{count: {clients}}}`")));
+        .hint(format!("add more to its topology, e.g. `client: {{count: {clients}}}`")));
     }
     let mut roles = Roles::from([("server".to_owned(), server.name.clone())]);
     roles.extend(of(Role::Client).zip(1..).map(|(host, n)| (format!("client{n}"), host.name.clone())));
