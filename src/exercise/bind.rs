@@ -1,4 +1,5 @@
-//! From a template to an exercise that a lab can do: hosts chosen, placeholders filled in, repeated steps written out.
+//! Turns a template into an exercise that a lab can run: chooses hosts, fills in placeholders, and expands repeated
+//! steps.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,8 @@ use crate::{
     yaml::{Bind, Text, Values},
 };
 
-/// The exercise with its placeholders filled in. The user's programs take the place of the exercise's of
-/// the same name; where one is judged, whatever does not judge it is left out.
+/// Returns the exercise with its placeholders filled in. The user's programs replace the exercise's with the same
+/// name. If one is judged, whatever is about another program is left out.
 pub fn bind(
     template: &Template,
     roles: &Roles,
@@ -66,8 +67,8 @@ fn fill(
     }
 }
 
-/// A command of the user's own. A program with a port of its own, as a variant beside the server, may call it `{port}`,
-/// too.
+/// Fills in a command of the user's. A program that has its own port, such as a variant of the server, may also call
+/// that `{port}`.
 fn bind_own(
     name: &str,
     command: &str,
@@ -79,24 +80,24 @@ fn bind_own(
     Text::parse(command).bind(Values::new(&named))
 }
 
-/// The exercise as it would be on a lab where the ports that it prefers are free: for its words where it did not run.
+/// Returns the exercise as it would be on a lab where its preferred ports are free, to show its texts without a run.
 pub fn in_words(template: &Template, plan: &Plan) -> Exercise {
     let exercise = &template.exercise;
     let roles = assign_roles(plan, exercise.clients).unwrap_or_default();
     fill(exercise, &roles, &exercise.ports, None, &IndexMap::new(), None)
 }
 
-/// What decides how steps become actions.
+/// Turns steps into actions.
 struct Binder<'b> {
-    /// The commands of the exercise's programs, or of the user's own in their place.
+    /// The commands of the exercise's programs, or of the user's that replace them.
     programs: &'b IndexMap<String, String>,
-    /// The program that is judged, if one is.
+    /// The program that is judged, if any.
     judged: Option<&'b str>,
 }
 
 impl Binder<'_> {
-    /// What is done, one after the other: repeated steps as often as they are done, and without those about another
-    /// program than the one judged.
+    /// Returns the actions in order. Repeated steps are expanded, and those about a program other than the judged one
+    /// are left out.
     fn actions(&self, parts: &[Part], values: Values<'_>) -> Vec<Action> {
         let mut all = Vec::new();
         for part in parts {
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
     use crate::exercise;
 
-    /// What an exercise of these steps does: each action as JSON.
+    /// What an exercise with these steps does: each action as JSON.
     fn does(steps: &str, judged: Option<&str>, own: &[(&str, &str)]) -> Vec<String> {
         let text = format!(
             "id: x\ntitle: x\nasks: x\nclients: 2\nports: {{port: 8001, b: 8002}}\nprograms: {{a: 'run a {{port}}', b: 'run b {{b}}'}}\n\

@@ -1,4 +1,4 @@
-//! The exercises there are: those compiled in, and those of a folder that takes their place.
+//! The available exercises: those compiled in, and those of a folder, which may replace them.
 
 use std::path::{Path, PathBuf};
 
@@ -32,14 +32,14 @@ pub(super) const BUILT_IN: &[(&str, &str)] = &[
 /// An exercise that can run, before it is bound to a lab.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// What it says; texts still have their placeholders.
+    /// Its content; texts still have their placeholders.
     pub exercise: Exercise<Text, Part>,
-    /// What its file says, in one form whatever its layout and its comments are.
+    /// Its file's content in a form that does not depend on layout and comments.
     text: String,
 }
 
 impl Template {
-    /// The same for the same file.
+    /// A digest of the content: the same for files that differ only in layout and comments.
     pub(crate) fn fingerprint(&self) -> String {
         sha256(&self.text)
     }
@@ -50,8 +50,8 @@ impl Template {
     }
 }
 
-/// Every exercise, in order. Those of `folder` come instead of compiled-in ones of the same file
-/// name, or after them.
+/// Returns every exercise, in order. Those of `folder` replace compiled-in ones with the same file name; others
+/// follow them.
 pub fn all(folder: Option<&Path>) -> Result<Vec<Template>> {
     let built_in = BUILT_IN.iter().map(|(name, text)| {
         let path = PathBuf::from("exercises").join(name);
@@ -67,7 +67,7 @@ pub fn all(folder: Option<&Path>) -> Result<Vec<Template>> {
     Ok(all.into_iter().map(|(_, template)| template).collect())
 }
 
-/// The exercise of that id.
+/// Returns the exercise with that id.
 pub fn find(id: &str, folder: Option<&Path>) -> Result<Template> {
     let mut all = all(folder)?;
     if let Some(at) = all.iter().position(|t| t.exercise.id == id) {
@@ -81,12 +81,12 @@ pub fn find(id: &str, folder: Option<&Path>) -> Result<Template> {
     })
 }
 
-/// Reads one exercise's text. The error carries every problem of it ([`crate::yaml::Problems`]).
+/// Reads one exercise's text. The error carries every problem in it ([`crate::yaml::Problems`]).
 pub fn parse(path: &Path, text: &str) -> Result<Template> {
     from_document(&Document::parse(&path.to_string_lossy(), text.as_bytes())?)
 }
 
-/// What a parsed file says.
+/// Resolves a parsed file.
 pub fn from_document(document: &Document) -> Result<Template> {
     document.resolve(|written: Written, problems| {
         let text = serde_json::to_string(&written).or_usage(|| document.name.clone())?;

@@ -1,4 +1,4 @@
-//! Exercises: sections of an assignment as data, from a file to what a lab can do and show.
+//! Exercises: sections of an assignment as data, from the file to what a lab can do and show.
 
 mod bind;
 pub mod facts;

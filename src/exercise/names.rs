@@ -1,4 +1,4 @@
-//! The names that the parts of an exercise may use, and what is said of others.
+//! The names that the parts of an exercise may use, and the problems reported for others.
 
 use std::{collections::BTreeSet, fmt::Display};
 
@@ -11,33 +11,33 @@ use crate::{
     yaml::{Document, Path, Problems, Text},
 };
 
-/// A file may hold a hundred thousand braces of others, and name a thousand hosts: which of them are nearly a placeholder
-/// is not asked without end.
+/// Maximum number of comparisons made to find the placeholder nearest to a text in braces. A file may have a hundred
+/// thousand such texts, and a thousand hosts.
 const MOST_COMPARED: usize = 100_000;
 
-/// What is there to be named while an exercise is read from its beginning to its end.
+/// The names that are known at a point of an exercise, which is read from beginning to end.
 pub struct Names<'e> {
     exercise: &'e Written,
     document: &'e Document,
     problems: &'e mut Problems,
-    /// The placeholders that stand for something everywhere.
+    /// The placeholders that can be used everywhere.
     placeholders: BTreeSet<String>,
-    /// How often one of them was compared with a name that is none.
+    /// The number of comparisons between one of them and an unknown name.
     compared: usize,
     /// Programs started so far.
     started: BTreeSet<String>,
-    /// Those started in each repetition: what is before and behind the number, and how many there are.
+    /// Programs started in each repetition: what comes before and after the number, and how many there are.
     counted: BTreeSet<(String, String, usize)>,
-    /// Looks taken so far, in this order.
+    /// Looks taken so far, in order.
     looks: IndexSet<String>,
-    /// How many of them what is read now may be compared with.
+    /// The number of them that can be referred to as earlier by what is being read.
     earlier: usize,
-    /// How often what is read now is repeated, if it is.
+    /// How often what is being read is repeated, if it is.
     times: Option<usize>,
 }
 
 impl<'e> Names<'e> {
-    /// Before the first step. What is wrong is added to `problems`.
+    /// The names known before the first step. Whatever is wrong is added to `problems`.
     pub fn new(exercise: &'e Written, document: &'e Document, problems: &'e mut Problems) -> Self {
         let clients = (1..=exercise.clients).map(|n| format!("client{n}"));
         let fixed = ["server".to_owned(), "workspace".to_owned()];
@@ -55,7 +55,7 @@ impl<'e> Names<'e> {
         }
     }
 
-    /// Reads what is repeated that often; in it, `{n}` is a placeholder.
+    /// Reads something that is repeated that often. `{n}` is a placeholder in it.
     pub fn repeated<R>(&mut self, times: Option<usize>, read: impl FnOnce(&mut Self) -> R) -> R {
         let before = self.times;
         self.times = times.or(before);
@@ -64,7 +64,7 @@ impl<'e> Names<'e> {
         read
     }
 
-    /// Takes in that a program is started under that name.
+    /// Notes that a program is started under that name.
     pub fn start(&mut self, path: &Path, name: &Text) {
         self.words(path, name);
         match (self.times, name.around_counter()) {
@@ -77,15 +77,15 @@ impl<'e> Names<'e> {
         }
     }
 
-    /// Takes in that a look is taken under that name.
+    /// Notes that a look is taken under that name.
     pub fn look(&mut self, path: &Path, name: &Text) {
         self.words(path, name);
         self.looks.insert(name.to_string());
         self.earlier = self.looks.len();
     }
 
-    /// A look that has been taken. What is read next is asked of it, and is compared with earlier ones only; without a
-    /// look, it is asked of the end.
+    /// Checks the name of the look that the following facts are about; without a name, they are about the end. They can
+    /// be compared only with earlier looks.
     pub fn at(&mut self, path: &Path, name: Option<&Text>) {
         self.earlier = self.looks.len();
         let Some(name) = name else { return };
@@ -95,7 +95,7 @@ impl<'e> Names<'e> {
         }
     }
 
-    /// A look that has been taken before.
+    /// Checks the name of an earlier look.
     pub fn earlier_look(&mut self, path: &Path, name: &Text) {
         if self.looks.get_index_of(&**name).is_none_or(|taken| taken >= self.earlier) {
             self.none_of(path, "earlier look", name, |names| {
@@ -104,7 +104,7 @@ impl<'e> Names<'e> {
         }
     }
 
-    /// The command of a program that the exercise lists.
+    /// Returns the command of a program that the exercise lists.
     pub fn listed(&mut self, path: &Path, name: &str) -> Option<Text> {
         let command = self.exercise.programs.get(name);
         if command.is_none() {
@@ -113,7 +113,7 @@ impl<'e> Names<'e> {
         command.cloned()
     }
 
-    /// A program that a step before has started.
+    /// Checks the name of a program that an earlier step has started.
     pub fn program(&mut self, path: &Path, name: &str) {
         let is_one = |(head, tail, times): &(String, String, usize)| {
             let n = name.strip_prefix(&**head).and_then(|rest| rest.strip_suffix(&**tail));
@@ -127,7 +127,7 @@ impl<'e> Names<'e> {
         }
     }
 
-    /// A host that an exercise may name; a counted one stands for the last of its kind.
+    /// Checks the name of a host. A name with `{n}` is checked for the last repetition.
     pub fn host(&mut self, path: &Path, name: &Text) {
         let name = self.times.map_or_else(|| (&**name).into(), |times| name.counted(times.max(1)));
         if name != "server" && !self.is_client(&name) {
@@ -138,7 +138,7 @@ impl<'e> Names<'e> {
         }
     }
 
-    /// A port of a fact, by its name; without a name, `port`.
+    /// Checks the name of a fact's port, by default `port`.
     pub fn port(&mut self, fact: &Path, name: Option<&str>) {
         let name = name.unwrap_or("port");
         if !self.exercise.ports.contains_key(name) {
@@ -148,7 +148,7 @@ impl<'e> Names<'e> {
         }
     }
 
-    /// A signal's number, by its name; or one of these words in its place.
+    /// Returns the number of the signal with that name. Any word of `or` is also valid, and has no number.
     pub fn signal(&mut self, path: &Path, name: &str, or: &[&str]) -> Option<i32> {
         let number = signals::parse(name).ok();
         if number.is_none() && !or.contains(&name) {
@@ -159,7 +159,7 @@ impl<'e> Names<'e> {
         number
     }
 
-    /// Words that people read, and names: whatever looks like a placeholder is one.
+    /// Checks a name or a text that people read. Whatever looks like a placeholder must be one.
     pub fn words(&mut self, path: &Path, text: &Text) {
         self.placeholders(path, text, |name| {
             name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -167,12 +167,13 @@ impl<'e> Names<'e> {
         });
     }
 
-    /// A command, or what programs read and print: other braces than ours are the shell's business, or theirs.
+    /// Checks a command, or a text that programs read or print. Braces that are not placeholders belong to the shell or
+    /// the program.
     pub fn command(&mut self, path: &Path, text: &Text) {
         self.placeholders(path, text, |_| false);
     }
 
-    /// Placeholders that stand for nothing: those that must, and those that are nearly one that does.
+    /// Reports unknown placeholders: those for which `must` holds, and those that are nearly a known one.
     fn placeholders(&mut self, path: &Path, text: &Text, must: impl Fn(&str) -> bool) {
         let unknown: BTreeSet<&str> = text.placeholders().filter(|name| !self.is_placeholder(name)).collect();
         for name in unknown {
@@ -202,13 +203,13 @@ impl<'e> Names<'e> {
         name.strip_prefix("client").is_some_and(|n| is_number(n, self.exercise.clients))
     }
 
-    /// Where a fact of that key is: one alone may stand without a list.
+    /// The path of a key's fact; a single one need not be in a list.
     pub fn item(&self, facts: &Path, key: &str, n: usize) -> Path {
         let (alone, listed) = (facts.key(key), facts.key(key).index(n));
         if self.document.holds(&listed) { listed } else { alone }
     }
 
-    /// A name that is none of those known, which are asked for only where the problem is shown.
+    /// Reports a name that is not one of those known. `known` is called only if the problem is shown.
     pub fn none_of(
         &mut self,
         path: &Path,
@@ -221,13 +222,13 @@ impl<'e> Names<'e> {
         self.wrong(path, format!("no {what} is named {name} here"), near);
     }
 
-    /// Something else that is wrong there, and what was probably meant.
+    /// Reports another problem at that path, and what was probably meant.
     pub fn wrong(&mut self, path: &Path, message: impl Display, meant: Option<&str>) {
         self.problems.add(|| self.document.value(path, message).suggest(meant));
     }
 }
 
-/// Whether a text is a number from 1 on, as it is counted.
+/// Whether a text is a number from 1 to `most`, written as it is counted.
 fn is_number(text: &str, most: usize) -> bool {
     text.parse().is_ok_and(|n: usize| (1..=most).contains(&n) && n.to_string() == text)
 }

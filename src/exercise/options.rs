@@ -1,22 +1,22 @@
-//! What may be chosen about a run.
+//! The options of a run.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-/// What may be chosen about a run.
+/// The options of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The port; without it, the exercise's, or the next one that is free.
+    /// The port. By default the exercise's, or the next free one.
     pub port: Option<u16>,
-    /// The user's own programs, by the exercise's names for them.
+    /// The user's programs, by the exercise's names for them.
     pub programs: IndexMap<String, String>,
-    /// The one of them that is judged: nothing is done and nothing asked that is about another one.
+    /// The one of them that is judged. Steps and checks about another program are left out.
     pub judged: Option<String>,
     /// Whose run it is.
     pub origin: Origin,
 }
 
-/// Whose run it is and what made it, as far as that is known.
+/// Whose run it is and what started it, as far as is known.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Origin {
     /// A user of the machine, or a submission.

@@ -1,5 +1,5 @@
-//! From an exercise as written to one whose every step can be done, and everything that is wrong with it: what no schema
-//! can say.
+//! Turns an exercise as written into one whose every step can be performed, and reports everything that is wrong with
+//! it beyond what a schema can express.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::yaml::{Document, Path, Problems, Text};
 
-/// Adds to `problems` whatever is wrong; the result is then of no use.
+/// Resolves an exercise. Adds whatever is wrong to `problems`; the result is then useless.
 pub fn resolve(written: Written, document: &Document, problems: &mut Problems) -> Exercise<Text, Part> {
     let mut names = Names::new(&written, document, problems);
     let root = Path::default();

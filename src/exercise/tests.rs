@@ -1,4 +1,4 @@
-//! The files of exercises, and what is said of those that are wrong.
+//! Tests of exercise files, and of the problems reported for wrong ones.
 
 use std::path::Path;
 
@@ -10,12 +10,12 @@ use crate::{exercise::Roles, yaml::Problems};
 /// The guide to writing exercises.
 const README: &str = include_str!("../../exercises/README.md");
 
-/// The exercise that it shows.
+/// The exercise in the guide.
 fn example() -> &'static str {
     README.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap()
 }
 
-/// What of the example becomes what, and what is said of that.
+/// Changes to the example (from, to), each with the problem that is reported.
 const MISTAKES: &[(&str, &str, &str)] = &[
     ("signal: KILL", "singal: KILL", "26:5 steps[3].singal: unknown key; did you mean signal?"),
     (
@@ -148,7 +148,7 @@ fn mistakes_are_shown_where_they_are() {
     }
 }
 
-/// What is wrong with an exercise, a line each.
+/// The problems of an exercise, one per line.
 fn wrongs(text: &str) -> Vec<String> {
     let error = parse(Path::new("x.yaml"), text).expect_err("this exercise is wrong");
     let problems = Problems::of(&error).unwrap().to_json();
@@ -160,7 +160,7 @@ fn wrongs(text: &str) -> Vec<String> {
     problems.as_array().unwrap().iter().map(line).collect()
 }
 
-/// An exercise of these steps, and of a check that shows these facts.
+/// An exercise with these steps, and with a check that shows these facts.
 fn exercise(steps: &str, show: &str) -> String {
     format!(
         "id: x\ntitle: x\nasks: x\nclients: 2\nports: {{port: 8001}}\nprograms: {{p: 'run {{port}}'}}\nsteps:\n{steps}\

@@ -1,6 +1,6 @@
-//! Holds a tree against a JSON schema.
+//! Checks a tree against a JSON schema.
 //!
-//! `patternErrorMessage` is what editors show for a `pattern` that does not match, and so do we.
+//! For a `pattern` that does not match, messages show `patternErrorMessage`, as editors do.
 
 use std::cmp::Reverse;
 
@@ -15,15 +15,15 @@ use super::{
 };
 use crate::suggest::nearest;
 
-/// What in `node` is right by `schema`, with the problems of the rest; none where nothing is left
-/// that the schema could accept.
+/// Returns what is valid in `node`, and adds the problems of the rest. Returns none if nothing is left that the schema
+/// could accept.
 pub(super) fn check(node: &Node, text: &str, schema: &Json, problems: &mut List) -> Option<Yaml> {
     Checker { root: schema, text, problems }.node(node, schema, &Path::default())
 }
 
 struct Checker<'a> {
     root: &'a Json,
-    /// What the node was made of.
+    /// The text that the node was parsed from.
     text: &'a str,
     problems: &'a mut List,
 }
@@ -139,8 +139,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// How much a value looks like what an alternative is for: by the keys that both have, or by
-/// being right.
+/// How well a value fits an alternative: the number of keys that both have, or whether it is valid.
 fn likeness(value: &Value, schema: &Json) -> usize {
     match value {
         Value::Map(entries) => {

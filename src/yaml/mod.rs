@@ -1,11 +1,13 @@
-//! Files that people write: YAML, read so that every mistake is shown where it stands.
+//! Files that people write: YAML, read so that every mistake is shown where it is.
 //!
-//! A file goes through three steps, and each adds to one list of problems, so that a user sees
-//! everything at once: the text becomes a [`Node`] tree whose every node knows its place
-//! ([`Document::parse`]); the tree is held against the JSON schema of a type, which is also what
-//! editors use, and becomes a value of it ([`Document::resolve`]); and the type's owner adds what no
-//! schema can say ([`Document::value`], [`Document::key`]). Nothing outside this module knows which
-//! libraries do that.
+//! A file goes through three steps. Each adds to one list of problems, so that a user sees everything at once:
+//!
+//! 1. The text becomes a tree of [`Node`]s that know their places ([`Document::parse`]).
+//! 2. The tree is checked against the JSON schema of a type, the one that editors use, and becomes a value of that
+//!    type ([`Document::resolve`]).
+//! 3. The type's owner adds the problems that no schema can express ([`Document::value`], [`Document::key`]).
+//!
+//! Nothing outside this module knows which libraries it uses.
 
 mod check;
 mod path;
@@ -31,10 +33,10 @@ pub(crate) use text::bind;
 pub use text::{Bind, Text, Values};
 pub use tree::{Entry, Node, Value};
 
-/// Files longer than this, in bytes, are not looked at.
+/// Maximum length of a file, in bytes. Longer ones are refused.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// A YAML file with the place of everything in it.
+/// A YAML file, with the place of everything in it.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// The file's name, as messages show it.
@@ -42,7 +44,7 @@ pub struct Document {
     /// Its text, without a byte-order mark.
     pub text: Arc<str>,
     root: Node,
-    /// What is wrong with the YAML itself and yet left a tree, as a key that comes twice.
+    /// Mistakes in the YAML itself that still left a tree, e.g. a duplicate key.
     problems: List,
 }
 
@@ -50,14 +52,14 @@ impl Document {
     /// Reads and parses a file.
     pub fn read(path: &FilePath) -> Result<Self> {
         let mut bytes = Vec::new();
-        // What is longer is refused with a word on how long it may be.
+        // A byte-order mark and one byte more are enough for `parse` to refuse a longer file.
         let limit = MAX_BYTES as u64 + 4;
         let read = own::open_named(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
         read.or_usage(|| format!("cannot read {}", path.display()))?;
         Ok(Self::parse(&path.display().to_string(), &bytes)?)
     }
 
-    /// Parses a file's bytes. Fails only where no tree can be made of them.
+    /// Parses a file's bytes. Fails only if they cannot become a tree.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Problems> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         if bytes.len() > MAX_BYTES {
@@ -76,13 +78,13 @@ impl Document {
         Ok(Self { name: name.to_owned(), text, root, problems })
     }
 
-    /// What the file says as a `W`, and what `resolve` makes of it; or everything that is wrong with the file, which is
-    /// the error's cause.
+    /// Reads the file as a `W`, and returns what `resolve` makes of it. The error's cause is everything that is wrong
+    /// with the file ([`Problems`]).
     ///
-    /// `resolve` adds what no schema can say. What the schema forbids is left out of its `W` as far as the rest makes
-    /// sense without it, so that all mistakes are reported together.
+    /// `resolve` adds the problems that no schema can express. Its `W` omits what the schema forbids, as far as the
+    /// rest makes sense without it, so that all mistakes are reported together.
     ///
-    /// An enum with data is written as a mapping of one key, the variant's name.
+    /// An enum variant with data is written as a mapping with one key, the variant's name.
     pub fn resolve<W: JsonSchema + DeserializeOwned, R>(
         &self,
         resolve: impl FnOnce(W, &mut Problems) -> Result<R>,
@@ -92,7 +94,7 @@ impl Document {
         Ok(problems.into_result(resolved)?)
     }
 
-    /// What of the file is right by its schema, and everything that is wrong with it so far.
+    /// Returns what is valid in the file by its schema, and everything that is wrong with it so far.
     fn typed<T: JsonSchema + DeserializeOwned>(&self) -> (Option<T>, Problems) {
         let schema = schema::<T>();
         let mut list = self.problems.clone();
@@ -100,7 +102,7 @@ impl Document {
         let mut problems = Problems::new(&self.name, Arc::clone(&self.text), list);
         let typed = value.and_then(|value| match singleton_map_recursive::deserialize(value) {
             Ok(typed) => Some(typed),
-            // A type stricter than its schema: reported all the same, if without a place.
+            // The type is stricter than its schema. This is still reported, though without a place.
             Err(error) if problems.is_empty() => {
                 problems.add(|| Problem::new(0..0, Path::default(), error));
                 None
@@ -120,12 +122,12 @@ impl Document {
         self.find(path).is_some()
     }
 
-    /// An empty list for what turns out to be wrong later.
+    /// An empty list, for problems found later.
     pub fn problems(&self) -> Problems {
         Problems::new(&self.name, Arc::clone(&self.text), List::default())
     }
 
-    /// A problem with the value at that path, or with what holds it where it is not there.
+    /// A problem with the value at that path, or with what contains it if it is missing.
     pub fn value(&self, path: &Path, message: impl Display) -> Problem {
         let span = match self.find(path) {
             Some((_, node)) => node.span.clone(),
@@ -134,7 +136,7 @@ impl Document {
         Problem::new(span, path.clone(), message)
     }
 
-    /// A problem with the key at that path, or with the value where it has no key.
+    /// A problem with the key at that path, or with the value if it has no key.
     pub fn key(&self, path: &Path, message: impl Display) -> Problem {
         let span = match self.find(path) {
             Some((Some(entry), _)) => entry.key_span.clone(),
@@ -145,7 +147,7 @@ impl Document {
         Problem::new(span, path.clone(), message)
     }
 
-    /// The node at that path, with its entry if it is a mapping's.
+    /// The node at that path, with its entry if it is in a mapping.
     fn find(&self, path: &Path) -> Option<(Option<&Entry>, &Node)> {
         let mut found = (None, &self.root);
         for step in path.steps() {
@@ -162,7 +164,7 @@ impl Document {
     }
 }
 
-/// The JSON schema of a kind of file, which editors use and files are held against.
+/// The JSON schema of a kind of file. Editors use it, and files are checked against it.
 pub fn schema<W: JsonSchema>() -> serde_json::Value {
     schemars::schema_for!(W).to_value()
 }
@@ -239,7 +241,7 @@ mod tests {
         (0..bytes / 16).map(|n| format!("k{n:06}{behind}")).collect::<Vec<_>>().concat()
     }
 
-    /// Reads so many bytes of mistakes and tells them all. Gives how many there are, and the processor's time for it.
+    /// Reads this many bytes of mistakes and renders them all. Returns their number and the processor time used.
     fn told(make: fn(usize) -> String, bytes: usize) -> (usize, Duration) {
         let text = make(bytes);
         let begun = used();
@@ -253,7 +255,7 @@ mod tests {
         (problems.count(), taken)
     }
 
-    /// The processor's time of this thread.
+    /// The processor time of this thread.
     fn used() -> Duration {
         let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
         let spent = usage.user_time() + usage.system_time();
@@ -275,7 +277,7 @@ mod tests {
             let (few, short) = told(make, MAX_BYTES / 8);
             let (count, long) = told(make, MAX_BYTES / 2);
             assert!(few > 0 && (!many || count > 3 * few), "{nth}: {few}, then {count}");
-            // Four times as much: sixteen times as long, if each mistake were sought from the beginning.
+            // Four times the text would take sixteen times as long if the search for each mistake began at the start.
             assert!(long < short * 9, "{nth}: {short:?}, then {long:?}");
         }
     }

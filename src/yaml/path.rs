@@ -1,37 +1,37 @@
-//! Where in a file's tree a value stands.
+//! Paths to the values in a file's tree.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-/// A longer key is shown by its beginning, in characters.
+/// The longest key shown in full, in characters.
 const LONGEST_KEY: usize = 60;
 
-/// A way from the root of a file to a value, shown as `hosts.client.links[0]`.
+/// A path from the root of a file to a value, shown like `hosts.client.links[0]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Path(Vec<Step>);
 
-/// One step of a [`Path`]. A key is shared by the paths of all that lies below it, which may be the whole file.
+/// One step of a [`Path`]. A key is shared by the paths of everything below it, which may be the whole file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// To a mapping's value by its key.
+    /// To the value of a mapping's key.
     Key(Arc<str>),
-    /// To a list's item by its position, from 0.
+    /// To the item of a list at this position, from 0.
     Index(usize),
 }
 
 impl Path {
-    /// From here to the value of that key.
+    /// Extends the path to the value of that key.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
         self.with(Step::Key(key.into()))
     }
 
-    /// From here to the item at that position, from 0.
+    /// Extends the path to the item at that position, from 0.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
         self.with(Step::Index(index))
     }
 
-    /// One step back; the root stays the root.
+    /// The path without its last step; the root stays the root.
     #[must_use]
     pub fn parent(&self) -> Self {
         Self(self.0[..self.0.len().saturating_sub(1)].to_vec())

@@ -1,4 +1,4 @@
-//! What is wrong with a file, where, and what would be right.
+//! Problems: what is wrong with a file, where, and what would be right.
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::Path;
 use crate::printable::{same_length, visible};
 
-/// More problems than this are counted, not shown: they have one cause, or none will read them.
+/// Maximum number of problems shown; the others are only counted. So many have one cause, or nobody will read them.
 const SHOWN: usize = 20;
-/// More than this are counted, and nothing else of them is kept: a file may hold a hundred thousand.
+/// Maximum number of problems kept; the others are only counted. A file may have a hundred thousand.
 const KEPT: usize = 100;
 
 /// One mistake in a file.
@@ -24,7 +24,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A mistake at `span`, in bytes of the text, of the value at `path`.
+    /// A mistake in the value at `path`; `span` is its place in the text, in bytes.
     pub fn new(span: Range<usize>, path: Path, message: impl fmt::Display) -> Self {
         Self { span, path, message: message.to_string(), expected: None, suggestion: None }
     }
@@ -36,14 +36,14 @@ impl Problem {
         self
     }
 
-    /// Adds what was probably meant, if that is known.
+    /// Adds what was probably meant, if known.
     #[must_use]
     pub fn suggest<S: fmt::Display>(mut self, suggestion: Option<S>) -> Self {
         self.suggestion = suggestion.map(|s| s.to_string());
         self
     }
 
-    /// Says that it is about another path than the place it is shown at.
+    /// Makes it about another path than that of the place where it is shown.
     #[must_use]
     pub fn path(mut self, path: Path) -> Self {
         self.path = path;
@@ -59,13 +59,13 @@ impl Problem {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct List {
     kept: Vec<Problem>,
-    /// How many more there were.
+    /// The number of further problems.
     more: usize,
 }
 
 impl List {
-    /// Adds one. What makes it is called only if it is kept: to find a place in the file, or what was
-    /// probably meant, takes its time.
+    /// Adds a problem. `problem` is called only if the problem is kept, because it takes time to find a place in the
+    /// file, or what was probably meant.
     pub(super) fn add(&mut self, problem: impl FnOnce() -> Problem) {
         if self.kept.len() < KEPT {
             self.kept.push(problem());
@@ -74,7 +74,7 @@ impl List {
         }
     }
 
-    /// Adds one that is kept in any case, as what keeps the rest from being read.
+    /// Adds a problem that is always kept, e.g. one that prevents the rest from being read.
     pub(super) fn keep(&mut self, problem: Problem) {
         self.kept.push(problem);
     }
@@ -86,7 +86,7 @@ impl From<Problem> for List {
     }
 }
 
-/// Everything that is wrong with one file; as text, all of it with the lines it is about.
+/// Everything that is wrong with one file. Displayed with the lines concerned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.render(false))]
 pub struct Problems {
@@ -95,7 +95,7 @@ pub struct Problems {
     list: List,
 }
 
-/// A [`Problem`] as JSON has it. Lines and columns count from 1, columns in characters.
+/// A [`Problem`] as JSON. Lines and columns count from 1, columns in characters.
 #[derive(Debug, Serialize)]
 struct Record<'a> {
     file: &'a str,
@@ -112,12 +112,12 @@ impl Problems {
         Self { file: file.to_owned(), text, list }
     }
 
-    /// The problems that an error carries, if a wrong file is what it is about.
+    /// Returns the problems that an error carries, if it is about a wrong file.
     pub fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         std::iter::successors(Some(error), |e| e.source()).find_map(|e| e.downcast_ref())
     }
 
-    /// Adds one, which is made only if it is kept.
+    /// Adds a problem. `problem` is called only if the problem is kept.
     pub fn add(&mut self, problem: impl FnOnce() -> Problem) {
         self.list.add(problem);
     }
@@ -132,13 +132,13 @@ impl Problems {
         self.list.kept.is_empty()
     }
 
-    /// Whether one is about that value, something in it or something around it. What only follows
-    /// from a mistake is not reported beside it.
+    /// Whether a problem is about that value, something in it or something around it. Use it to avoid reporting
+    /// what only follows from another mistake.
     pub fn any_about(&self, path: &Path) -> bool {
         self.list.kept.iter().any(|p| p.path.is_within(path) || path.is_within(&p.path))
     }
 
-    /// `value` if nothing is wrong.
+    /// Returns `value` if nothing is wrong.
     pub fn into_result<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if self.is_empty() => Ok(value),
@@ -146,18 +146,18 @@ impl Problems {
         }
     }
 
-    /// `lab.yaml: 3 problems`.
+    /// A summary, e.g. `lab.yaml: 3 problems`.
     pub fn summary(&self) -> String {
         let count = self.count();
         format!("{}: {count} problem{}", visible(&self.file), if count == 1 { "" } else { "s" })
     }
 
-    /// How many there are.
+    /// The number of problems.
     pub fn count(&self) -> usize {
         self.list.kept.len() + self.list.more
     }
 
-    /// All of them with the lines they are about, in the file's order.
+    /// Returns the problems with the lines concerned, in the order of the file.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let sorted = self.sorted();
@@ -168,8 +168,8 @@ impl Problems {
         shown.join("\n\n")
     }
 
-    /// All of them as JSON: an array of {"file", "line", "column", "path", "message", "expected",
-    /// "suggestion"}, in the file's order. Of very many the first, and how many more there are.
+    /// Returns the problems as JSON: an array of {"file", "line", "column", "path", "message", "expected",
+    /// "suggestion"}, in the order of the file. Very many are cut short, with the number of the rest.
     pub fn to_json(&self) -> serde_json::Value {
         let mut records: Vec<_> = self.sorted().into_iter().map(|problem| self.record(problem)).collect();
         if self.list.more > 0 {
@@ -218,7 +218,7 @@ impl Problems {
     }
 }
 
-/// The part of `span` that is on its first line, and something to point at in any case.
+/// The part of `span` that is on its first line, without trailing blanks.
 fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
     let line = text[span.clone()].lines().next().unwrap_or_default().trim_end();
     span.start..span.start + line.len()

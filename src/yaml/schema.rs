@@ -1,5 +1,4 @@
-//! Reads a JSON schema: the part of it that our own schemas use. A test sees to it that they use
-//! no more.
+//! Reads the subset of JSON Schema that our own schemas use. A test ensures that they use no more.
 
 use std::{
     collections::HashMap,
@@ -11,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::Value;
 
-/// What a `$ref` leads to.
+/// Follows a `$ref`.
 pub(super) fn resolve<'a>(root: &'a Json, schema: &'a Json) -> &'a Json {
     let target = schema["$ref"].as_str().and_then(|r| r.strip_prefix('#'));
     target.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema)
@@ -21,7 +20,7 @@ pub(super) fn branches(schema: &Json) -> Option<&Vec<Json>> {
     schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array())
 }
 
-/// The words of an enumeration, which schemars writes as `enum`, `const`, or a choice of those.
+/// The words of an enumeration, which schemars writes as `enum`, `const`, or a choice of these.
 pub(super) fn words(schema: &Json) -> Option<Vec<&str>> {
     if let Some(word) = schema["const"].as_str() {
         return Some(vec![word]);
@@ -33,8 +32,7 @@ pub(super) fn words(schema: &Json) -> Option<Vec<&str>> {
     choice.map(|words| words.concat())
 }
 
-/// The alternatives of a schema that are for values of that kind; none where such a value cannot
-/// be right.
+/// The alternatives of a schema that are for values of that kind; none if such a value cannot be valid.
 pub(super) fn accepting<'a>(root: &'a Json, schema: &'a Json, value: &Value) -> Vec<&'a Json> {
     let schema = resolve(root, schema);
     if let Some(branches) = branches(schema).filter(|_| words(schema).is_none()) {
@@ -74,7 +72,7 @@ pub(super) fn matches(text: &str, schema: &Json) -> bool {
         && (schema["format"] != "ipv4" || is_address())
 }
 
-/// A pattern of one of our schemas, compiled once: a file may have a thousand names to match.
+/// Returns a pattern of one of our schemas, compiled once: a file may have a thousand names to match.
 fn pattern(pattern: &str) -> Regex {
     static COMPILED: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +91,7 @@ pub(super) fn at_least(length: usize, schema: &Json, key: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// What the checker acts on or may pass over.
+    /// The keywords that the checker handles or may ignore.
     const KEYWORDS: [&str; 24] = [
         "$defs",
         "$ref",

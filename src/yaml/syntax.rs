@@ -1,11 +1,11 @@
-//! What is not YAML at all, in the words of someone who writes a file, not of a parser.
+//! Explains text that is not YAML in the words of the person who writes a file, not of a parser.
 
 use std::ops::Range;
 
 use super::{Path, Problem};
 use crate::printable::looks_like_space;
 
-/// The parser's words (a part of them), ours, and what would be right. The first that fits counts.
+/// Part of the parser's message, our message, and what would be right. The first match counts.
 const WORDS: [(&str, &str, &str); 18] = [
     (
         "mapping values are not allowed",
@@ -16,17 +16,13 @@ const WORDS: [(&str, &str, &str); 18] = [
     ("':' must be followed", "a tab behind the colon", "a space"),
     ("'-' must be followed", "a tab behind the dash", "a space"),
     ("expected key", "a line out of place", "the indentation of its neighbours"),
-    ("expected '-'", "a line out of place", "`- ` as its neighbours have it"),
+    ("expected '-'", "a line out of place", "`- `, like its neighbours"),
     ("expected <document start>", "a line out of place", "the indentation of its neighbours"),
     ("expected ',' or", "a bracket that is not closed, or a missing comma", "`,` or the closing bracket"),
     ("expected node content", "a value is missing here", "a value, or quotes around the text"),
     ("in quoted scalar", "a quote that is not closed", "the same quote at the end"),
     ("quoted scalar, found unexpected", "a quote that is not closed", "the same quote at the end"),
-    (
-        "trailing content after",
-        "something behind the closing quote",
-        "a quote inside of the text written twice",
-    ),
+    ("trailing content after", "something behind the closing quote", "a quote inside the text written twice"),
     (
         "while parsing a quoted scalar",
         "a backslash that means nothing here",
@@ -44,20 +40,20 @@ pub(super) struct Stop<'a> {
     pub text: &'a str,
     /// The byte it was at.
     pub at: usize,
-    /// Where the last thing ended that it told of.
+    /// The end of the last event it reported.
     pub last: usize,
-    /// Its words for it.
+    /// The parser's message.
     pub info: &'a str,
-    /// The innermost bracket that was open then.
+    /// The innermost bracket that was open there.
     pub bracket: Option<usize>,
 }
 
 impl Stop<'_> {
-    /// The problem, being at `path`.
+    /// Returns the problem, at `path`.
     pub fn explain(&self, path: &Path) -> Problem {
         let text = self.text;
         let problem = |span, message| Problem::new(span, path.clone(), message);
-        // What is missing at the end is missing behind the last word.
+        // Whatever is missing at the end of the file is reported after the last word.
         let at = if text[self.at..].trim().is_empty() { text.trim_end().len() } else { self.at };
         let line = line_at(text, at);
         let indent = indentation(&text[line.clone()]);
@@ -77,12 +73,12 @@ impl Stop<'_> {
             }
             let start = line.start + content(&text[line.clone()]);
             return problem(start..line.end, "no colon")
-                .expected("`key: value`, with a space behind the colon");
+                .expected("`key: value`, with a space after the colon");
         }
         if let Some(bracket) = self.left_open(at, line.start, indent) {
             let closing = if text[bracket..].starts_with('{') { '}' } else { ']' };
             return problem(bracket..bracket + 1, "a bracket that is not closed")
-                .expected(format!("`{closing}` behind what it holds"));
+                .expected(format!("`{closing}` after its content"));
         }
         if self.info.contains("<document start>")
             && let Some(first) = lines_before(text, line.start).last()
@@ -99,8 +95,8 @@ impl Stop<'_> {
         }
     }
 
-    /// The bracket that is to blame for what the parser found at byte `at` of a line with that indentation: one that is
-    /// open, if the line can be none of those within it.
+    /// The unclosed bracket that caused what the parser found at byte `at` of a line with that indentation, if the line
+    /// cannot belong inside the bracket.
     fn left_open(&self, at: usize, line: usize, indent: usize) -> Option<usize> {
         let text = self.text;
         let bracket = open_bracket(text, self.last.min(at)..at).or(self.bracket)?;
@@ -111,8 +107,8 @@ impl Stop<'_> {
         (indented || ended || outside && self.info.contains("expected ',' or")).then_some(bracket)
     }
 
-    /// The line that lacks its colon, which the parser may notice only at a later one; `line` is the one it was at,
-    /// perhaps behind its indentation.
+    /// The line that lacks a colon. The parser may notice it only at a later line: `line` is the one it was at, and
+    /// `behind_indent` says whether it was past the indentation.
     fn without_colon(&self, line: &Range<usize>, behind_indent: bool) -> Option<Range<usize>> {
         let text = self.text;
         let lacks = |line: &Range<usize>| !has_colon(&text[line.clone()]);
@@ -126,8 +122,8 @@ impl Stop<'_> {
         if !self.info.contains("mapping values") || self.bracket.is_some() {
             return None;
         }
-        // Lines without a colon are read as one text together with the key of this one, if they are indented alike.
-        // A text that goes on below its key is none of them.
+        // Lines without a colon are read as one text with this line's key, if they have the same indentation. A text
+        // that continues below its own key is not such a line.
         let column = |line: &Range<usize>| content(&text[line.clone()]);
         let mut found = None;
         for before in lines_before(text, line.start) {
@@ -145,17 +141,17 @@ impl Stop<'_> {
     }
 }
 
-/// What is said of a space that is none, and what would be right.
+/// The message about a character that is not a space, and what would be right.
 const LIKE_A_SPACE: (&str, &str) = ("a character that only looks like a space", "an ordinary space");
 
-/// A space in a line's indentation that is none to YAML.
+/// A character in a line's indentation that looks like a space but is not one in YAML.
 fn odd_indent(text: &str, line: &Range<usize>) -> Option<Range<usize>> {
     let blank = text[line.clone()].char_indices().take_while(|(_, c)| *c == ' ' || looks_like_space(*c));
     let (at, c) = blank.into_iter().find(|(_, c)| *c != ' ')?;
     Some(line.start + at..line.start + at + c.len_utf8())
 }
 
-/// The innermost bracket that is open at the end of a part of the text that begins outside of quotes.
+/// The innermost bracket that is open at the end of a part of the text. The part must begin outside quotes.
 fn open_bracket(text: &str, part: Range<usize>) -> Option<usize> {
     let (mut open, mut quote, mut before) = (Vec::new(), None, ' ');
     let mut chars = text[part.clone()].char_indices();
@@ -175,13 +171,13 @@ fn open_bracket(text: &str, part: Range<usize>) -> Option<usize> {
     open.pop()
 }
 
-/// The first character of a line that is something else than it looks like, in words.
+/// The first character of a line that is not what it looks like, with a message and what would be right.
 fn look_alike(text: &str, line: &Range<usize>) -> Option<(Range<usize>, &'static str, &'static str)> {
     text[line.clone()].char_indices().find_map(|(at, c)| {
         let span = line.start + at..line.start + at + c.len_utf8();
         match c {
             '：' | '﹕' | '∶' | '꞉' => {
-                Some((span, "a character that only looks like a colon", "`:` with a space behind it"))
+                Some((span, "a character that only looks like a colon", "`:` with a space after it"))
             }
             c if looks_like_space(c) => Some((span, LIKE_A_SPACE.0, LIKE_A_SPACE.1)),
             _ => None,
@@ -189,13 +185,13 @@ fn look_alike(text: &str, line: &Range<usize>) -> Option<(Range<usize>, &'static
     })
 }
 
-/// The line that a byte is on, without its end.
+/// The line that a byte is on, without its line break.
 fn line_at(text: &str, at: usize) -> Range<usize> {
     let start = text[..at].rfind('\n').map_or(0, |n| n + 1);
     start..text[at..].find('\n').map_or(text.len(), |n| at + n)
 }
 
-/// The lines before `start` that say something, the nearest first.
+/// The lines before `start` that have content, nearest first.
 fn lines_before(text: &str, start: usize) -> impl Iterator<Item = Range<usize>> {
     let before = |line: &Range<usize>| Some(line_at(text, line.start.checked_sub(1)?));
     let lines = std::iter::successors(before(&(start..start)), before);
@@ -213,7 +209,7 @@ fn indentation(line: &str) -> usize {
     line.len() - line.trim_start_matches([' ', '\t']).len()
 }
 
-/// Where a line's text begins, behind its indentation and the dashes of a list.
+/// Where a line's text begins, after its indentation and the dashes of lists.
 fn content(line: &str) -> usize {
     let mut rest = line.trim_start_matches(' ');
     while let Some(item) = rest.strip_prefix("- ") {

@@ -1,40 +1,41 @@
-//! Texts with placeholders, e.g. `tcpechod {port}`, and what is put in their place.
+//! Texts with placeholders, e.g. `tcpechod {port}`, and the values that replace them.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, ops::Deref, ops::Range};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What stands for the number of the repetition, inside of `times`.
+/// Stands for the number of the repetition, inside `times`.
 const COUNTER: &str = "{n}";
 
-/// A text as written, and where its placeholders are: `{name}`, where the name has no braces but those of `{n}`, as in
-/// `{client{n}}`. What is no placeholder's name is the shell's, or the program's: it stays as it is.
+/// A text as written, and where its placeholders are: `{name}`, where the name has no braces other than those of `{n}`,
+/// as in `{client{n}}`. Other braces belong to the shell or the program, and stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
     source: String,
-    /// With their braces, in bytes of the source.
+    /// Their places with the braces, in bytes of the source.
     placeholders: Vec<Range<usize>>,
 }
 
-/// What placeholders stand for.
+/// The values of placeholders.
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'v> {
     named: &'v BTreeMap<String, String>,
-    /// Which repetition this is, from 1.
+    /// The number of the repetition, from 1.
     n: Option<usize>,
 }
 
-/// Something with placeholders in it, and what it comes to without them.
+/// Something with placeholders, which can be filled in.
 pub trait Bind {
-    /// The same without placeholders.
+    /// The same type without placeholders.
     type Bound;
 
-    /// With the values put in. A placeholder that has none stays as it is written.
+    /// Fills in the values. A placeholder without a value stays as written.
     fn bind(&self, values: Values<'_>) -> Self::Bound;
 }
 
-/// Implements [`Bind`] for a struct that is generic over its texts: before the semicolon, the fields with placeholders.
+/// Implements [`Bind`] for a struct that is generic over its texts. The fields with placeholders come before the
+/// semicolon.
 macro_rules! bind {
     ($type:ident { $($text:ident),* $(; $($rest:ident),*)? }) => {
         impl $crate::yaml::Bind for $type<$crate::yaml::Text> {
@@ -50,7 +51,7 @@ macro_rules! bind {
 pub(crate) use bind;
 
 impl Text {
-    /// A text as a person writes it.
+    /// Parses a text as a person writes it.
     pub fn parse(source: impl Into<String>) -> Self {
         let source = source.into();
         let mut placeholders = Vec::new();
@@ -70,12 +71,12 @@ impl Text {
         self.placeholders.iter().map(|at| &self.source[at.start + 1..at.end - 1])
     }
 
-    /// What is before the counter and what is behind it, if there is one.
+    /// What comes before and after the counter, if there is one.
     pub fn around_counter(&self) -> Option<(&str, &str)> {
         self.source.split_once(COUNTER)
     }
 
-    /// As it is in that repetition.
+    /// The text in that repetition.
     pub fn counted(&self, n: usize) -> Cow<'_, str> {
         if self.source.contains(COUNTER) {
             self.source.replace(COUNTER, &n.to_string()).into()
@@ -85,7 +86,7 @@ impl Text {
     }
 }
 
-/// How long a placeholder's name is that a text begins with, up to its closing brace.
+/// The length in bytes of the placeholder name that a text begins with, up to the closing brace.
 fn name_length(text: &str) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -99,18 +100,18 @@ fn name_length(text: &str) -> Option<usize> {
 }
 
 impl<'v> Values<'v> {
-    /// By the placeholders' names.
+    /// Values by the names of their placeholders.
     pub fn new(named: &'v BTreeMap<String, String>) -> Self {
         Self { named, n: None }
     }
 
-    /// The same in that repetition, from 1.
+    /// The values in that repetition, from 1.
     #[must_use]
     pub fn repetition(self, n: usize) -> Self {
         Self { n: Some(n), ..self }
     }
 
-    /// What is put in the place of `{name}`.
+    /// What replaces `{name}`.
     fn of(self, name: &str) -> String {
         let name = match self.n {
             Some(n) if name == "n" => return n.to_string(),

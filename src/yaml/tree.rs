@@ -1,7 +1,7 @@
-//! YAML text → a tree whose every node knows its place in the text.
+//! Parses YAML into a tree whose nodes know their places in the text.
 //!
-//! The tree is YAML 1.2's core schema without its traps: `no` is text, a key is always a word, an
-//! alias is a copy of what it names, and merge keys and tags are refused.
+//! The tree follows the core schema of YAML 1.2, with few surprises: `no` is text, a key is always a word, an alias
+//! is a copy of what it names, and merge keys and tags (except `!!str`) are refused.
 
 use std::{borrow::Cow, collections::HashMap, ops::Range};
 
@@ -9,23 +9,23 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::{Path, Problem, problem::List, syntax};
 
-/// How many mappings and lists may lie inside each other.
+/// Maximum nesting depth of mappings and lists.
 const MAX_DEPTH: usize = 32;
-/// How many values a file may hold, aliases counted as what they stand for.
+/// Maximum number of values in a file, with aliases counted as what they stand for.
 const MAX_NODES: usize = 200_000;
-/// How many bytes of text those may have: an alias may stand for much of the file.
+/// Maximum length of their text, in bytes. It is limited because an alias may stand for much of the file.
 const MAX_TEXT: usize = 4 << 20;
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where it stands, in bytes of the text.
+    /// Its place, in bytes of the text.
     pub span: Range<usize>,
-    /// What it is.
+    /// The value.
     pub value: Value,
 }
 
-/// What a [`Node`] is.
+/// The value of a [`Node`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing, `~` or `null`.
@@ -40,7 +40,7 @@ pub enum Value {
     Text(String),
     /// `- item` or `[item, …]`.
     List(Vec<Node>),
-    /// `key: value` or `{key: value, …}`, in the file's order, no key twice.
+    /// `key: value` or `{key: value, …}`, in the order of the file, without duplicate keys.
     Map(Vec<Entry>),
 }
 
@@ -49,13 +49,13 @@ pub enum Value {
 pub struct Entry {
     /// The key, as written.
     pub key: String,
-    /// Where the key stands, in bytes of the text.
+    /// The place of the key, in bytes of the text.
     pub key_span: Range<usize>,
     /// Its value.
     pub value: Node,
 }
 
-/// The tree of a text and what is wrong with it, or only what is wrong where there is no tree.
+/// Returns the tree of a text and what is wrong with it. If there is no tree, the error is what is wrong.
 pub(super) fn build(text: &str) -> Result<(Node, List), List> {
     let mut builder = Builder {
         parser: Parser::new_from_str(text),
@@ -77,7 +77,7 @@ pub(super) fn build(text: &str) -> Result<(Node, List), List> {
     }
 }
 
-/// How many values, and how many bytes of text in them and in keys.
+/// A number of values, and of bytes of text in them and their keys.
 #[derive(Clone, Copy, Default)]
 struct Amount {
     nodes: usize,
@@ -90,11 +90,11 @@ struct Builder<'a> {
     offsets: Vec<usize>,
     text: &'a str,
     path: Path,
-    /// What each anchor names, with how much that is.
+    /// What each anchor names, with its amount.
     anchors: HashMap<usize, (Node, Amount)>,
-    /// Where the brackets are that are open, in bytes.
+    /// The places of the open brackets, in bytes.
     brackets: Vec<usize>,
-    /// Where the last event ended, in bytes: what is behind it the parser may have read, and not told.
+    /// Where the last event ended, in bytes. The parser may have read further without reporting an event.
     last: usize,
     amount: Amount,
     problems: List,
@@ -144,7 +144,8 @@ impl<'a> Builder<'a> {
                 (Value::Map(entries), anchor, end)
             }
             Event::Alias(anchor) => {
-                // Unknown names are the parser's error; what is not here yet is around us.
+                // The parser reports unknown names. An anchor that is missing here is still being read: the alias is
+                // inside it.
                 let Some(amount) = self.anchors.get(&anchor).map(|(_, amount)| *amount) else {
                     return Err(self.problem(span, "an alias inside of what it names"));
                 };
@@ -164,7 +165,7 @@ impl<'a> Builder<'a> {
         Ok(node)
     }
 
-    /// Reads what a list or a mapping holds that begins there, perhaps with a bracket.
+    /// Reads the content of a list or a mapping that begins there, perhaps with a bracket.
     fn within<T>(&mut self, span: &Range<usize>, read: impl FnOnce(&mut Self) -> T) -> T {
         let open = self.brackets.len();
         self.brackets.extend(self.text[span.start..].starts_with(['[', '{']).then_some(span.start));
@@ -293,7 +294,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// What an unquoted word is, by the core schema of YAML 1.2.
+/// The value of an unquoted word by the core schema of YAML 1.2.
 pub(super) fn plain(text: &str) -> Value {
     let int = || match text.get(..2) {
         Some("0x") => i64::from_str_radix(&text[2..], 16).ok(),
@@ -306,7 +307,7 @@ pub(super) fn plain(text: &str) -> Value {
         "false" | "False" | "FALSE" => return Value::Bool(false),
         _ => {}
     }
-    // Rust also reads `inf` and `nan`, which are words here.
+    // Rust also parses `inf` and `nan`, which are words here.
     let float = || text.parse().ok().filter(|_| text.bytes().any(|b| b.is_ascii_digit()));
     match (int(), float()) {
         (Some(int), _) => Value::Int(int),

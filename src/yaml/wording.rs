@@ -1,4 +1,4 @@
-//! Schemas and values in words, for messages.
+//! Describes schemas and values in words, for messages.
 
 use serde_json::Value as Json;
 
@@ -8,10 +8,10 @@ use super::{
     tree::plain,
 };
 
-/// A number or a word of YAML that is longer is not quoted.
+/// A YAML number or word this long, in bytes, or longer is not quoted.
 const LONGEST_WORD: usize = 40;
 
-/// The problem of a value that its schema does not accept.
+/// Returns the problem of a value that its schema does not accept.
 pub(super) fn wrong(root: &Json, text: &str, node: &Node, schema: &Json, path: &Path) -> Problem {
     let written = written(text, node);
     Problem::new(node.span.clone(), path.clone(), format!("wrong value: {}", found(&node.value, written)))
@@ -19,7 +19,7 @@ pub(super) fn wrong(root: &Json, text: &str, node: &Node, schema: &Json, path: &
         .suggest(meant(root, &node.value, written, schema))
 }
 
-/// What a schema accepts, in words.
+/// Describes what a schema accepts.
 pub(super) fn describe(root: &Json, schema: &Json) -> String {
     let schema = resolve(root, schema);
     if let Some(message) = schema["patternErrorMessage"].as_str() {
@@ -61,12 +61,12 @@ pub(super) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     if words.len() == 1 { words.concat() } else { format!("one of {}", words.join(", ")) }
 }
 
-/// A value as the file spells it; none if it stands elsewhere, as an alias does.
+/// A value as the file spells it; none if the value is written elsewhere, as for an alias.
 fn written<'t>(text: &'t str, node: &Node) -> Option<&'t str> {
     text.get(node.span.clone()).filter(|word| word.len() < LONGEST_WORD && plain(word) == node.value)
 }
 
-/// What a file has instead, in words.
+/// Describes what a file has instead.
 fn found(value: &Value, written: Option<&str>) -> String {
     match (value, written) {
         (Value::Bool(_), Some(word)) => return format!("`{word}`"),
@@ -92,7 +92,7 @@ fn shorten(text: &str) -> String {
     if text.chars().count() > 40 { short + "…" } else { short }
 }
 
-/// The usual slips between text and the other kinds.
+/// What was probably meant by a value that confuses text with another kind.
 fn meant(root: &Json, value: &Value, written: Option<&str>, schema: &Json) -> Option<String> {
     let wants = |kind: &Value| accepting(root, schema, kind).first().copied();
     let quoted = |text: String| {

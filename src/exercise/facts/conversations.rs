@@ -14,13 +14,13 @@ use crate::{
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationFact<T = String> {
-    /// The client's host; any if unset.
+    /// The client's host; by default, any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<T>,
     /// Which of the exercise's ports; `port` if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// How many there are that are as the following keys say.
+    /// How many conversations match the other keys.
     pub count: Count,
     /// Whether it began with SYN, SYN+ACK, ACK.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,16 +31,16 @@ pub struct ConversationFact<T = String> {
     /// Who sent the first FIN, or the RST.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_by: Option<Side>,
-    /// How many segments the close took, from the first FIN to the last ACK.
+    /// How many TCP segments the close took, from the first FIN to the last ACK.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing_segments: Option<Count>,
     /// Bytes that the client sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_bytes: Option<Count>,
-    /// How many segments were sent again.
+    /// How many TCP segments were retransmitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retransmissions: Option<Count>,
-    /// Whether the server sent back as many bytes as the client sent, and some at all.
+    /// Whether the server sent back as many bytes as the client sent, and at least one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub echoed: Option<bool>,
 }

@@ -1,4 +1,4 @@
-//! How many there are of something.
+//! Counts: how many there are of something.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use crate::{exercise::names::Names, yaml::Path};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Count {
-    /// Exactly so many.
+    /// Exactly this number.
     Exactly(u64),
-    /// From `min` to `max`, both included.
+    /// From `min` to `max`, inclusive.
     Range(Range),
 }
 
-/// A range of numbers, both ends included.
+/// A range of numbers, inclusive at both ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
@@ -33,7 +33,7 @@ impl Count {
     /// At least one.
     pub const SOME: Self = Self::Range(Range { min: Some(1), max: None });
 
-    /// Whether `n` is one of the numbers meant.
+    /// Whether `n` is one of these numbers.
     pub fn admits(self, n: u64) -> bool {
         match self {
             Self::Exactly(wanted) => n == wanted,
@@ -41,7 +41,7 @@ impl Count {
         }
     }
 
-    /// A count that admits every number asks nothing.
+    /// Reports a count that admits every number, because it tests nothing.
     pub(super) fn check(self, names: &mut Names<'_>, path: &Path) {
         if let Self::Range(Range { min: None | Some(0), max: None }) = self {
             names.wrong(path, "any number would do", None);

@@ -1,5 +1,5 @@
-//! Facts that an exercise can ask about a lab at one moment: what a file says of each, and what is wrong with it. A step
-//! waits until they hold, and a check asks whether they did. `crate::judge::facts` answers.
+//! Facts that an exercise can ask about a lab at one moment: how a file writes them, and what can be wrong with that. A
+//! step waits until they hold, and a check asks whether they did. `crate::judge::facts` answers.
 
 mod conversations;
 mod count;
@@ -64,7 +64,7 @@ pub struct Facts<T = String> {
     pub descriptors: Vec<Descriptors<T>>,
 }
 
-/// One of them.
+/// One fact.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "as in Facts")]
 pub enum Fact<'f, T = String> {
@@ -80,12 +80,12 @@ pub enum Fact<'f, T = String> {
 }
 
 impl<T> Facts<T> {
-    /// Each of them, in the order in which they are asked.
+    /// Returns each fact, in the order in which they are asked.
     pub fn each(&self) -> impl Iterator<Item = Fact<'_, T>> {
         self.placed().map(|(_, _, fact)| fact)
     }
 
-    /// Each of them with its key, and which of that key's facts it is.
+    /// Returns each fact with its key and its index among that key's facts.
     fn placed(&self) -> impl Iterator<Item = (&'static str, usize, Fact<'_, T>)> {
         let Self { listens, sockets, processes, conversations, program, signaled, outputs, cpu, descriptors } =
             self;
@@ -110,7 +110,7 @@ fn all<'f, F: 'f, T: 'f>(
 }
 
 impl Facts<Text> {
-    /// Finds what is wrong with them: above all, what would let them hold whatever happens.
+    /// Reports what is wrong with them, above all whatever would let them hold no matter what happens.
     pub(super) fn check(&self, names: &mut Names<'_>, path: &Path) {
         if self.each().next().is_none() {
             names.wrong(path, "no fact", None);

@@ -15,16 +15,16 @@ use crate::{
 pub struct Outcome<T = String> {
     /// The name it was started under.
     pub name: T,
-    /// A text in a line of its standard output or standard error; `…` in it stands for any text.
+    /// A text in a line of its standard output or standard error. `…` stands for any text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prints: Option<T>,
-    /// In how many lines; at least one if unset.
+    /// In how many lines; by default, at least one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Count>,
     /// How many of these lines differ from each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub different: Option<Count>,
-    /// How it ended: an exit code, or the name of the signal that ended it; `running` if it has not.
+    /// How it ended: an exit code or the name of a signal; `running` if it has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
 }
@@ -35,7 +35,7 @@ pub struct Outcome<T = String> {
 pub struct Outputs<T = String> {
     /// The programs, by the names they were started under.
     pub of: Vec<T>,
-    /// How many different texts they printed; 1 where all printed the same.
+    /// How many different texts they printed; 1 if all printed the same.
     pub different: Count,
 }
 
@@ -45,7 +45,7 @@ pub struct Outputs<T = String> {
 pub enum Ended {
     /// With this exit code.
     Code(u8),
-    /// `running`, `any`, or a signal's name as `INT`.
+    /// `running`, `any`, or a signal's name, e.g. `INT`.
     Word(String),
 }
 

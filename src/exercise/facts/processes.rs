@@ -15,13 +15,13 @@ use crate::{
 pub struct Processes<T = String> {
     /// The program, by the name it was started under.
     pub of: T,
-    /// Which of its processes; all if unset.
+    /// Which of its processes; by default, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub who: Option<Who>,
-    /// Their state letters as in `ps`, any of them, as `S` or `SR`; any but zombies if unset.
+    /// Any of these state letters, as in `ps`, e.g. `S` or `SR`; by default, any but zombies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Zombies that ended so: an exit code, or the name of a signal.
+    /// Zombies that ended like this: an exit code, or the name of a signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub died: Option<Ended>,
     /// They have handlers for these signals.
@@ -40,13 +40,13 @@ pub struct Processes<T = String> {
 pub enum Who {
     /// The one that listens.
     Parent,
-    /// Those that the parent forked, or that descend from it, but for orphans.
+    /// Those that the parent forked or that descend from it, except orphans.
     Child,
-    /// Children whose parent has died, so that PID 1 is their parent now.
+    /// Children whose parent has died, so that PID 1 is now their parent.
     Orphan,
 }
 
-/// State letters of a process, as `ps` shows them.
+/// The state letters of processes, as `ps` shows them.
 const STATES: &str = "RSDTtZXI";
 
 impl Processes<Text> {

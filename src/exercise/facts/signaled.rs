@@ -15,9 +15,9 @@ use crate::{
 pub struct Signaled<T = String> {
     /// The program, by the name it was started under.
     pub of: T,
-    /// Which signal, as `KILL`.
+    /// Which signal, e.g. `KILL`.
     pub signal: String,
-    /// How many processes have got it, each as often as it was sent.
+    /// How many times it was sent, counted once for each process.
     pub count: Count,
 }
 

@@ -19,16 +19,16 @@ pub struct Sockets<T = String> {
     /// Which of the exercise's ports; `port` if unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// Their state, as netstat spells it; any if unset.
+    /// Their state, as netstat spells it; by default, any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<TcpState>,
-    /// Who holds them; anyone if unset.
+    /// Who holds them; by default, anyone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
-    /// Whether the kernel chose the number of their own port: it is none of the exercise's.
+    /// Whether their local port is ephemeral: chosen by the kernel, and none of the exercise's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral: Option<bool>,
-    /// Received and not yet read: bytes, or for a listening socket connections not yet accepted.
+    /// Recv-Q: bytes received and not yet read; for a listening socket, connections not yet accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recv_q: Option<Count>,
     /// How many there are.
@@ -41,11 +41,11 @@ pub struct Sockets<T = String> {
 pub enum Owner {
     /// No process (netstat's `-`).
     Nobody,
-    /// The process that listens, and no other.
+    /// Only the process that listens.
     Parent,
-    /// Children of the process that listens, and no other.
+    /// Only children of the process that listens.
     Child,
-    /// Exactly one child, and each socket another one.
+    /// Exactly one child, a different one for each socket.
     OwnChild,
 }
 

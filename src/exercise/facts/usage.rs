@@ -29,7 +29,7 @@ pub struct Descriptors<T = String> {
     pub of: T,
     /// Since which look.
     pub since: T,
-    /// How many more there are; none where there are fewer.
+    /// How many more there are; 0 if there are fewer.
     pub more: Count,
 }
 

@@ -1,4 +1,4 @@
-//! What steps come to: one thing at a time, with all that it needs.
+//! The actions that steps consist of: each does one thing, and has all that it needs.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,23 +11,23 @@ use crate::{
 /// A step of a template, or a group of them.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Which of the exercise's programs it is about. Where another one is judged, it is left out.
+    /// Which of the exercise's programs it is about. If another one is judged, it is left out.
     pub about: Option<String>,
-    /// What is done, one after the other.
+    /// What is done, in order.
     pub actions: Vec<Action<Text>>,
     /// What is done after that.
     pub parts: Vec<Part>,
-    /// How often those are done, where `{n}` counts them from 1; once and uncounted if unset.
+    /// How often the parts are done, with `{n}` counting from 1; by default once, without `{n}`.
     pub times: Option<usize>,
 }
 
-/// One thing that is done. Its names are the exercise's: `server` is a host, whatever it is called in the lab.
+/// One thing that is done. Its names are the exercise's: `server` is a host, whatever the lab calls it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Action<T = String> {
-    /// Says something, before it is done.
+    /// Announces what comes next.
     Say(T),
-    /// Starts a command on a host, as the program of that name.
+    /// Starts a command on a host, as the program with that name.
     Start {
         /// The program's name from now on.
         name: T,
@@ -35,17 +35,17 @@ pub enum Action<T = String> {
         on: T,
         /// The command.
         command: T,
-        /// Which of the exercise's programs that is, if it is one.
+        /// Which of the exercise's programs it is, if any.
         program: Option<String>,
     },
     /// Types a line into a program.
     Type {
         /// The program.
         to: T,
-        /// The line, without its line feed.
+        /// The line, without the line feed.
         line: T,
     },
-    /// Sends so many bytes to a program, without a line feed.
+    /// Sends this many bytes to a program, without a line feed.
     Send {
         /// The program.
         to: T,
@@ -56,44 +56,44 @@ pub enum Action<T = String> {
     Eof(T),
     /// Sends a signal.
     Signal {
-        /// To these processes.
+        /// The receiving processes.
         to: Recipient<T>,
         /// Its number.
         signal: i32,
     },
-    /// Cuts a host's link, or mends it.
+    /// Cuts or restores a host's link.
     Link {
         /// The host.
         host: T,
         /// What becomes of it.
         state: Switch,
     },
-    /// Cuts a host's power, or gives it back.
+    /// Cuts or restores a host's power.
     Power {
         /// The host.
         host: T,
         /// What becomes of it.
         state: Switch,
     },
-    /// Goes on when these hold, or when the time is up.
+    /// Continues when these facts hold, or when the time is up.
     Wait {
         /// What is waited for.
         facts: Facts<T>,
         /// For how long at most, in milliseconds.
         within_ms: u64,
     },
-    /// Goes on when these hold. If the time runs out first, nothing later can be told.
+    /// Continues when these facts hold. If the time runs out first, nothing later can be decided.
     Require {
         /// What is waited for.
         facts: Facts<T>,
         /// For how long at most, in milliseconds.
         within_ms: u64,
     },
-    /// Looks at every host, and keeps what is seen under this name.
+    /// Looks at every host, and keeps what it sees under this name.
     Look(T),
 }
 
-/// Whom a signal goes to, e.g. `server.child`.
+/// The processes that a signal goes to, e.g. `server.child`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Recipient<T = String> {
     /// A started program.
@@ -114,14 +114,14 @@ pub enum Which {
     Child,
     /// Each child.
     Children,
-    /// Each process that has ended and was not waited for.
+    /// Each process that has ended and has not been waited for.
     Zombies,
     /// The process group of the one that listens.
     Group,
 }
 
 impl Which {
-    /// Those that have a word, e.g. `child` in `server.child`.
+    /// Those that an exercise file can name, e.g. `child` in `server.child`.
     pub const NAMED: [(&str, Self); 5] = [
         ("parent", Self::Parent),
         ("child", Self::Child),

@@ -1,4 +1,4 @@
-//! Steps: what a file says of one, and what it comes to.
+//! Steps: how a file writes them, and the actions they consist of.
 
 mod action;
 mod resolve;
@@ -12,16 +12,16 @@ pub(super) use resolve::resolve;
 use super::facts::Facts;
 use crate::yaml::Text;
 
-/// One thing that is done. It has at most one action (`start`, `type`, `send`, `eof`, `signal`,
-/// `link`, `power`), and may say something before, and wait for something and look after. Or it is a
-/// group of `steps`, which may say something before.
+/// One step. It has at most one action (`start`, `type`, `send`, `eof`, `signal`, `link`, `power`).
+/// It may `say` something before, and `wait` and `look` afterwards. Or it is a group of `steps`, which
+/// may `say` something before.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Which of the exercise's `programs` this is about. Where another one is judged, it is left out.
+    /// Which of the exercise's `programs` this is about. If another one is judged, it is left out.
     #[serde(default)]
     pub about: Option<String>,
-    /// Told before it is done.
+    /// A text shown before the step is done.
     #[serde(default)]
     pub say: Option<Text>,
     /// Starts a program under this name. Needs `on`, and `program` or `run`.
@@ -33,16 +33,16 @@ pub struct Step {
     /// Which of the exercise's `programs` to start.
     #[serde(default)]
     pub program: Option<String>,
-    /// A command to start that is no program under examination.
+    /// A command to start that is not a program under examination.
     #[serde(default)]
     pub run: Option<Text>,
     /// Types a line into the program that `to` names.
     #[serde(default, rename = "type")]
     pub type_line: Option<Text>,
-    /// Sends that many bytes, without a line feed, to the program that `to` names.
+    /// Sends this many bytes, without a line feed, to the program that `to` names.
     #[serde(default)]
     pub send: Option<usize>,
-    /// Whom `type`, `send` and `signal` go to: a started program, as `a`; for a signal also
+    /// What `type`, `send` and `signal` go to: a started program, e.g. `a`. A signal can also go to
     /// `server.parent` (the process that listens), `server.child` (its newest child),
     /// `server.children` (each of them), `server.zombies` or `server.group` (its process group).
     #[serde(default)]
@@ -50,38 +50,38 @@ pub struct Step {
     /// Ends the standard input of this program, as ^D does.
     #[serde(default)]
     pub eof: Option<Text>,
-    /// Sends this signal to whom `to` names, as `INT` (^C does that).
+    /// Sends this signal to what `to` names, e.g. `INT`, as ^C does.
     #[serde(default)]
     pub signal: Option<String>,
-    /// Looks at every host and keeps what is seen under this name, for checks to ask about.
+    /// Looks at every host and keeps what it sees under this name, for checks to refer to.
     #[serde(default)]
     pub look: Option<Text>,
-    /// Does `steps` that many times; `{n}` counts from 1.
+    /// Does `steps` this many times; `{n}` counts from 1.
     #[serde(default)]
     #[schemars(range(max = 1000))]
     pub times: Option<usize>,
-    /// A group of steps: what `times` repeats, or what belongs together.
+    /// A group of steps: those that `times` repeats, or that belong together.
     #[serde(default)]
     pub steps: Vec<Step>,
-    /// Cuts this host's link, or mends it.
+    /// Cuts or restores this host's link.
     #[serde(default)]
     pub link: Option<LinkStep>,
     /// Stops this host, as if its power were cut, or starts it again.
     #[serde(default)]
     pub power: Option<PowerStep>,
-    /// Goes on when these hold, or when the time is up: then the checks will tell.
+    /// Continues when these facts hold, or when the time is up. The checks then decide.
     #[serde(default)]
     pub wait: Option<Facts<Text>>,
-    /// Goes on when these hold. If the time runs out first, nothing can be told: every check that
-    /// looks at a later moment is an error.
+    /// Continues when these facts hold. If the time runs out first, every check about a later moment
+    /// is an error.
     #[serde(default)]
     pub require: Option<Facts<Text>>,
-    /// How long `wait` and `require` wait at most, in milliseconds.
+    /// Maximum time that `wait` and `require` wait, in milliseconds.
     #[serde(default = "five_seconds")]
     pub within_ms: u64,
 }
 
-/// Cuts or mends a host's link.
+/// Cuts or restores a host's link.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkStep {
@@ -91,7 +91,7 @@ pub struct LinkStep {
     pub state: Switch,
 }
 
-/// Cuts a host's power, or gives it back.
+/// Cuts or restores a host's power.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PowerStep {
@@ -105,9 +105,9 @@ pub struct PowerStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
-    /// Works.
+    /// It works.
     Up,
-    /// Does not.
+    /// It does not work.
     Down,
 }
 

@@ -1,4 +1,4 @@
-//! From a step as written to what is done, and what is wrong with it.
+//! Turns a step as written into actions, and reports what is wrong with it.
 
 use super::{Action, LinkStep, Part, PowerStep, Recipient, Step, Which};
 use crate::{
@@ -6,14 +6,14 @@ use crate::{
     yaml::{Path, Text},
 };
 
-/// What each step of a list comes to.
+/// Resolves each step of a list.
 pub fn resolve(steps: &[Step], names: &mut Names<'_>, path: &Path) -> Vec<Part> {
     let steps = steps.iter().enumerate();
     steps.map(|(n, step)| step.resolve(names, &path.index(n))).collect()
 }
 
 impl Step {
-    /// What it comes to: where something is wrong, the rest of it, so that the steps after it can be read.
+    /// Resolves the step. If something is wrong, returns the rest of it, so that the steps after it can be read.
     fn resolve(&self, names: &mut Names<'_>, path: &Path) -> Part {
         if let Some(name) = &self.about {
             names.listed(&path.key("about"), name);
@@ -37,9 +37,9 @@ impl Step {
         Part { about: self.about.clone(), actions, parts, times: self.times }
     }
 
-    /// The one thing that it does, with the word for it; an action only where it can be done.
+    /// Returns the one thing that it does, with its key, and with an action if it can be done.
     fn act(&self, names: &mut Names<'_>, path: &Path) -> Vec<(&'static str, Option<Action<Text>>)> {
-        // Every word, so that a new one cannot be forgotten; those that do nothing are read elsewhere.
+        // All keys are listed, so that a new one cannot be forgotten. Those without an action are read elsewhere.
         let Self {
             start,
             type_line,
@@ -120,7 +120,7 @@ impl Step {
         Some(Action::Start { name: name.clone(), on, command: command?, program })
     }
 
-    /// Whom it types to, sends to or signals: of a program that reads, only the first process.
+    /// What it types to, sends to or signals. Input goes only to a program, never to one of its processes.
     fn recipient(&self, names: &mut Names<'_>, path: &Path) -> Option<Recipient<Text>> {
         let reads = self.type_line.as_ref().map(|_| "type").or(self.send.map(|_| "send"));
         let verb = reads.or(self.signal.as_ref().map(|_| "signal"))?;
@@ -147,7 +147,7 @@ impl Step {
         found.map(|(_, which)| Recipient { program, which: *which })
     }
 
-    /// What it waits for and looks at, when it has done its thing. A group has its steps and nothing beside them.
+    /// Returns the waits and the look that follow its action. A group may have none of them.
     fn observe(&self, names: &mut Names<'_>, path: &Path) -> Vec<Action<Text>> {
         let Self { wait, require, look, within_ms, .. } = self;
         let within_ms = *within_ms;
@@ -171,7 +171,7 @@ impl Step {
         actions.into_iter().map(|(_, action)| action).collect()
     }
 
-    /// Words that say nothing without the one that they belong to.
+    /// Reports keys that mean nothing without the key they belong to.
     fn belongs(&self, names: &mut Names<'_>, path: &Path) {
         let starts = self.start.is_some();
         let sends = self.type_line.is_some() || self.send.is_some() || self.signal.is_some();
