@@ -100,9 +100,9 @@ fn what_a_module_uses_is_found() {
     assert_eq!(used(code), BTreeSet::from(["Error", "own", "run", "yaml"].map(str::to_owned)));
 }
 
-/// Returns the modules in the page's list, which follows the words "In full".
+/// Returns the modules in the page's list, which follows the words "in this list".
 fn order(page: &str) -> Vec<String> {
-    let list = page.split("In full").nth(1).and_then(|rest| rest.split("```").nth(1)).unwrap();
+    let list = page.split("before it in this list").nth(1).and_then(|rest| rest.split("```").nth(1)).unwrap();
     list.split_whitespace().map(str::to_owned).collect()
 }
 
