@@ -22,7 +22,7 @@ use nix::{
         signal::{Signal, kill},
         wait::{WaitStatus, waitpid},
     },
-    unistd::{Gid, Pid, Uid, getegid, geteuid, getpid, pause},
+    unistd::{Gid, Pid, Uid, getegid, geteuid, getpid},
 };
 
 use crate::{
@@ -130,8 +130,13 @@ fn mapped(map: &str) -> u32 {
 
 /// Creates an empty user namespace with these maps (user_namespaces(7)). For root.
 fn user_namespace(uids: &str, gids: &str) -> Result<File> {
+    let (mut ends, keeper) = pipe().or_lab(|| "cannot make a pipe")?;
+    let mut keeper = Some(keeper);
     let child = sys::clone(CloneFlags::CLONE_NEWUSER, || {
-        pause();
+        // Lives until it is killed below, or until the keeper's end of the pipe closes with the keeper: a child that
+        // outlives a killed keeper would hold its lock.
+        keeper = None;
+        let _ = ends.read(&mut [0]);
         0
     })
     .map_err(|e| no_namespaces(e, false))?;
@@ -140,6 +145,7 @@ fn user_namespace(uids: &str, gids: &str) -> Result<File> {
         .and_then(|()| File::open(format!("/proc/{child}/ns/user")));
     // It is an unreaped child of this process, so the pid cannot have been reused.
     let _ = kill(child, Signal::SIGKILL).and_then(|()| waitpid(child, None).map(drop));
+    drop(keeper);
     made.or_lab(|| "cannot map the hosts' users to others of the machine")
 }
 
