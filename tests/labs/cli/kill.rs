@@ -47,7 +47,8 @@ pub fn a_processs_name_steers_no_terminal(bench: &Bench) {
 }
 
 pub fn what_became_of_the_process_is_told(bench: &Bench) {
-    let script = "trap '' USR1; echo pid $$; exec sleep 1002";
+    // Not `sleep`: another test sends signals to the newest process of that name.
+    let script = "trap '' USR1; echo pid $$; exec tail -f /dev/null";
     let mut running = bench.start(&["exec", "client2", "--", "sh", "-c", script]);
     let pid = running.read_until("pid ");
     let pid = pid.trim_start_matches("pid ");
