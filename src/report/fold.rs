@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     Evidence,
-    ladder::{Density, Detail, Ladder},
+    ladder::{Density, Detail, Followed, Ladder},
 };
 use crate::{
     Result,
@@ -60,22 +60,24 @@ pub(super) fn fitting(evidence: &Evidence, render: impl Fn(&Evidence) -> Result<
     Ok(text)
 }
 
-/// As much of the evidence as still makes a readable picture.
-pub(super) fn drawable(evidence: &Evidence, detail: Detail) -> Cow<'_, Evidence> {
-    let is_drawable = |evidence: &Evidence| {
-        let ladder = Ladder::new(evidence, Density::Single, detail);
+/// Lays out as much of a run as still makes a readable picture, with every event in its own row. Returns that picture,
+/// and what of the run is in it if that is not all.
+pub(super) fn drawable<'e>(run: &Followed<'e>, detail: Detail) -> (Option<Followed<'e>>, Ladder) {
+    let is_drawable = |ladder: &Ladder| {
         let lanes = ladder.lifeline_lanes + ladder.hosts.iter().map(|host| host.lanes).sum::<usize>();
         ladder.rows.len() <= MOST_ROWS_DRAWN && lanes <= MOST_LANES_DRAWN
     };
-    let mut drawn = Cow::Borrowed(evidence);
+    let (mut part, mut ladder) = (None, run.ladder(Density::Single, detail));
     for times in 0..=HALVINGS {
-        if is_drawable(&drawn) {
+        if is_drawable(&ladder) {
             break;
         }
-        let Ok(folded) = folded(evidence, Room::halved(times)) else { break };
-        drawn = Cow::Owned(folded);
+        let Ok(folded) = folded(&run.evidence, Room::halved(times)) else { break };
+        let folded = Followed::new(Cow::Owned(folded));
+        ladder = folded.ladder(Density::Single, detail);
+        part = Some(folded);
     }
-    drawn
+    (part, ladder)
 }
 
 /// The evidence, cut to the given room.
@@ -342,7 +344,7 @@ mod tests {
                 assert!(text.len() < 5 << 20, "{} bytes of {}", text.len(), &text[..300]);
             }
             assert!(texts.iter().any(|text| text.contains(said)), "{said}");
-            let drawn = Ladder::new(&drawable(&evidence, Detail::Clients), Density::Single, Detail::Clients);
+            let (_, drawn) = drawable(&Followed::new(Cow::Borrowed(&evidence)), Detail::Clients);
             assert!(drawn.rows.len() <= MOST_ROWS_DRAWN && !drawn.is_empty(), "{} rows", drawn.rows.len());
             let lanes: usize = drawn.hosts.iter().map(|host| host.lanes).sum();
             assert!(lanes <= MOST_LANES_DRAWN, "{lanes} lanes");

@@ -1,6 +1,6 @@
 //! The figure of a run with its legend, followed by a table with the same contents.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use maud::{Markup, html};
 
@@ -13,24 +13,28 @@ use super::{
 use crate::report::{
     Evidence,
     fold::drawable,
-    ladder::{Activity, Detail, Holder, Item, Ladder},
+    ladder::{Activity, Density, Detail, Followed, Holder, Item, Ladder},
 };
 
 /// The figure, drawn in two widths; the page shows the one that fits. Where many clients did the same, a third
 /// figure shows all of them and is folded away.
 pub fn section(evidence: &Evidence) -> Markup {
-    let everything = &*drawable(evidence, Detail::Clients);
-    let evidence = &*drawable(evidence, Detail::Few);
-    let wide = Ladder::new(evidence, WIDE.density, Detail::Few);
+    let run = Followed::new(Cow::Borrowed(evidence));
+    // What is laid out to find out how much can be drawn is the narrow figure already.
+    const { assert!(matches!(NARROW.density, Density::Single)) }
+    let ((few, narrow), (everything, listed)) =
+        (drawable(&run, Detail::Few), drawable(&run, Detail::Clients));
+    let [few, everything] = [&few, &everything].map(|part| part.as_ref().unwrap_or(&run));
+    let evidence = &*few.evidence;
+    let wide = few.ladder(WIDE.density, Detail::Few);
     if wide.is_empty() {
         return html! {};
     }
-    let narrow = Ladder::new(evidence, NARROW.density, Detail::Few);
     let title = format!("Sequence diagram of exercise {}", evidence.outcome.exercise);
     let description = description(&wide);
     let mut ids = HashSet::new();
     let [on_a_screen, on_a_phone] = [Geometry::new(&wide, WIDE), Geometry::new(&narrow, NARROW)];
-    let all = (wide.more > 0).then(|| Ladder::new(everything, WIDE.density, Detail::Clients));
+    let all = (wide.more > 0).then(|| everything.ladder(WIDE.density, Detail::Clients));
     html! {
         section aria-labelledby="ladder" {
             h2 #ladder { "What happened" }
@@ -52,14 +56,14 @@ pub fn section(evidence: &Evidence) -> Markup {
                     div.scroll {
                         div.frame #(EVERYTHING) {
                             (svg::draw(&geometry, "all", "", &title, &description))
-                            (anchors(everything, &geometry, None, &mut ids))
+                            (anchors(&everything.evidence, &geometry, None, &mut ids))
                         }
                     }
                 }
             }
             details {
                 summary { "The same as a table" }
-                (table(&Ladder::new(everything, NARROW.density, Detail::Clients)))
+                (table(&listed))
             }
         }
     }

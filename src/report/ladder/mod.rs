@@ -16,6 +16,8 @@ mod sockets;
 pub(crate) mod tests;
 mod trace;
 
+use std::borrow::Cow;
+
 use crate::{
     capture::TcpState,
     judge::Verdict,
@@ -227,22 +229,34 @@ pub enum Detail {
     Clients,
 }
 
-impl Ladder {
-    /// The figure of a run.
-    pub fn new(evidence: &Evidence, density: Density, detail: Detail) -> Self {
-        let hosts = columns(evidence);
-        let trace = Trace::of(evidence);
+/// A run whose timeline has been followed once, to be laid out as often as figures are drawn of it.
+pub struct Followed<'e> {
+    /// The run.
+    pub evidence: Cow<'e, Evidence>,
+    hosts: Vec<String>,
+    trace: Trace,
+}
+
+impl<'e> Followed<'e> {
+    /// Follows a run.
+    pub fn new(evidence: Cow<'e, Evidence>) -> Self {
+        let (hosts, trace) = (columns(&evidence), Trace::of(&evidence));
+        Self { evidence, hosts, trace }
+    }
+
+    /// Lays out the figure of the run.
+    pub fn ladder(&self, density: Density, detail: Detail) -> Ladder {
+        let Self { evidence, hosts, trace } = self;
         let alike = match detail {
-            Detail::Few => Alike::of(evidence, &trace),
+            Detail::Few => Alike::of(evidence, trace),
             Detail::Clients => Alike::default(),
         };
-        let mut sockets = sockets::lines(&trace, &hosts, |key| alike.hides(key));
+        let mut sockets = sockets::lines(trace, hosts, |key| alike.hides(key));
         let hides = |process: &trace::ProcessTrace| alike.hides_process(&process.host, process.pid);
-        let mut lifelines = lifelines::lines(evidence, &trace, &sockets, hides);
-        sockets::find_holders(&mut sockets, &hosts, &lifelines);
-        let lifeline_lanes = give_lanes(&trace, hosts.len(), &mut sockets, &mut lifelines);
-        let shown =
-            Shown { evidence, hosts: &hosts, sockets: &sockets, lifelines: &lifelines, alike: &alike };
+        let mut lifelines = lifelines::lines(evidence, trace, &sockets, hides);
+        sockets::find_holders(&mut sockets, hosts, &lifelines);
+        let lifeline_lanes = give_lanes(trace, hosts.len(), &mut sockets, &mut lifelines);
+        let shown = Shown { evidence, hosts, sockets: &sockets, lifelines: &lifelines, alike: &alike };
         let is_wanted = |packet: &Packet| {
             let failed = evidence.outcome.checks.iter().filter(|check| check.verdict != Verdict::Pass);
             failed.filter_map(|check| check.moment.as_ref()).any(|m| m.packet == Some(packet.number))
@@ -256,7 +270,15 @@ impl Ladder {
             lanes: sockets.iter().filter(|s| s.host == i).map(|s| s.lane + 1).max().unwrap_or(1),
         });
         let more = alike.more.iter().map(|more| more.count).sum();
-        Self { hosts: columns.collect(), sockets, lifelines, lifeline_lanes, rows, more }
+        Ladder { hosts: columns.collect(), sockets, lifelines, lifeline_lanes, rows, more }
+    }
+}
+
+impl Ladder {
+    /// The figure of a run that is drawn once.
+    #[cfg(test)]
+    pub fn new(evidence: &Evidence, density: Density, detail: Detail) -> Self {
+        Followed::new(Cow::Borrowed(evidence)).ladder(density, detail)
     }
 
     /// Whether there is nothing to draw.
