@@ -63,15 +63,29 @@ impl Netlink {
     }
 
     fn apply_at_once(&self, changes: &[Change]) -> Result<()> {
-        let requests = changes
-            .iter()
-            .map(|change| (NLM_F_REQUEST | NLM_F_ACK | flags(&change.message), change.message.clone()));
-        let first = self.send(requests).or_lab(|| "cannot set up the network")?;
-        let mut waiting = changes.len();
-        self.answers(first, changes.len(), |request, answer| {
+        let requests = changes.iter().map(|change| (flags(&change.message), change.message.clone()));
+        self.acknowledged("cannot set up the network", requests, |request, error| {
+            Err(error).or_lab(|| format!("cannot {}", changes[request].what))
+        })
+    }
+
+    /// Sends requests, given with what their flags have besides, and waits until each is acknowledged. `unsent` says
+    /// what could not be done if they cannot be sent, and `failed` what comes of one that is refused, given by its index.
+    fn acknowledged(
+        &self,
+        unsent: &str,
+        requests: impl ExactSizeIterator<Item = (u16, RouteNetlinkMessage)>,
+        failed: impl Fn(usize, io::Error) -> Result<()>,
+    ) -> Result<()> {
+        let count = requests.len();
+        let requests = requests.map(|(flags, message)| (NLM_F_REQUEST | NLM_F_ACK | flags, message));
+        let first = self.send(requests).or_lab(|| unsent)?;
+        let mut waiting = count;
+        self.answers(first, count, |request, answer| {
             let NetlinkPayload::Error(answer) = answer else { return Ok(ControlFlow::Continue(())) };
+            // An acknowledgement is an error without a code.
             if answer.code.is_some() {
-                return Err(answer.to_io()).or_lab(|| format!("cannot {}", changes[request].what));
+                failed(request, answer.to_io())?;
             }
             waiting -= 1;
             Ok(if waiting == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -88,13 +102,9 @@ impl Netlink {
 
     /// Removes something. It is not an error if it does not exist, for which the kernel returns `absent`.
     pub fn delete(&self, what: &str, message: RouteNetlinkMessage, absent: Errno) -> Result<()> {
-        let what = || format!("cannot {what}");
-        let first = self.send([(NLM_F_REQUEST | NLM_F_ACK, message)].into_iter()).or_lab(what)?;
-        self.answers(first, 1, |_, answer| {
-            let NetlinkPayload::Error(answer) = answer else { return Ok(ControlFlow::Continue(())) };
-            let error = answer.to_io();
-            let is_gone = answer.code.is_none() || error.raw_os_error() == Some(absent as i32);
-            if is_gone { Ok(ControlFlow::Break(())) } else { Err(error).or_lab(what) }
+        let what = format!("cannot {what}");
+        self.acknowledged(&what, [(0, message)].into_iter(), |_, error| {
+            if error.raw_os_error() == Some(absent as i32) { Ok(()) } else { Err(error).or_lab(|| &what) }
         })
     }
 
