@@ -24,7 +24,7 @@ use super::{
     next, now,
     output::Output,
     report,
-    wire::{Manner, open, readable, time},
+    wire::{Manner, open, readable},
 };
 use crate::{
     Error, Result,
@@ -172,26 +172,19 @@ impl Tap {
 
     /// Reads up to one piece. Returns whether there may be more.
     fn read(&mut self, merger: &mut Merger, output: &Output) -> bool {
-        let most = merger.len() + PIECE;
-        while merger.len() < most {
-            match self.capture.next_packet() {
-                Ok(pcap::Packet { header, data }) => {
-                    let (segment, at, original_len) = (self.index, time(header), header.len);
-                    let packet = Packet { segment, at, original_len, data };
-                    merger.push(at, |out| enhanced_packet(out, &packet, None));
-                    self.latest = at;
-                    self.passed += 1;
-                }
-                Err(pcap::Error::TimeoutExpired) => return false,
-                Err(error) => {
-                    self.over = true;
-                    let why = format!("segment {} can no longer be seen: {error}", self.name);
-                    report(output, &Message::ObservationLost { at: now(), why });
-                    return false;
-                }
-            }
-        }
-        true
+        let Self { index, capture, latest, passed, .. } = self;
+        let read = merger.read(capture, PIECE, |at, packet, out| {
+            let (segment, original_len, data) = (*index, packet.header.len, packet.data);
+            enhanced_packet(out, &Packet { segment, at, original_len, data }, None);
+            *latest = at;
+            *passed += 1;
+        });
+        read.unwrap_or_else(|error| {
+            self.over = true;
+            let why = format!("segment {} can no longer be seen: {error}", self.name);
+            report(output, &Message::ObservationLost { at: now(), why });
+            false
+        })
     }
 
     /// Reports the numbers of packets that arrived and were dropped, if more were dropped than reported or if

@@ -62,19 +62,11 @@ impl Tap {
 
     /// Reads up to a batch of packets. Returns whether there may be more.
     fn drain(&mut self, merger: &mut Merger) -> Result<bool, pcap::Error> {
-        let most = merger.len() + BATCH;
-        while merger.len() < most {
-            match self.capture.next_packet() {
-                Ok(pcap::Packet { header, data }) => {
-                    let (index, at) = (self.index, time(header));
-                    merger.push(at, |out| encode_packet(index, at, header.len, data, out));
-                    self.latest = at;
-                }
-                Err(pcap::Error::TimeoutExpired) => return Ok(false),
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(true)
+        let Self { index, capture, latest, .. } = self;
+        merger.read(capture, BATCH, |at, packet, out| {
+            *latest = at;
+            encode_packet(*index, at, packet.header.len, packet.data, out);
+        })
     }
 
     /// Reports packets that passed while the reader was too slow for the kernel's ring.
@@ -112,13 +104,6 @@ pub fn readable(capture: &Capture<Active>) -> PollFd<'_> {
     // SAFETY: the capture owns the descriptor and keeps it open while it is borrowed.
     let fd = unsafe { BorrowedFd::borrow_raw(capture.as_raw_fd()) };
     PollFd::new(fd, PollFlags::POLLIN)
-}
-
-/// Returns the time in nanoseconds: at that precision libpcap stores them in the field for microseconds.
-pub fn time(header: &pcap::PacketHeader) -> Nanos {
-    let (seconds, nanos) = (header.ts.tv_sec, header.ts.tv_usec);
-    let seconds = Nanos::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000);
-    seconds.saturating_add(Nanos::try_from(nanos).unwrap_or(0))
 }
 
 /// Requests to be answered once everything that has passed was sent.
