@@ -76,6 +76,22 @@ pub(crate) fn looks_like_space(c: char) -> bool {
     )
 }
 
+/// Cuts a text after that many characters, and marks the cut by `…`.
+pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]).into(),
+        None => text.into(),
+    }
+}
+
+/// Does the same, and says how long the text was, in bytes; `bytes` is that length.
+pub fn shortened_from(text: &str, most: usize, bytes: usize) -> Cow<'_, str> {
+    match shortened(text, most) {
+        Cow::Owned(cut) => format!("{cut} ({bytes} bytes)").into(),
+        whole @ Cow::Borrowed(_) => whole,
+    }
+}
+
 /// Makes a text of several lines safe. Tabs become spaces.
 pub fn printable(text: &str) -> String {
     text.lines().map(|line| visible(&line.replace('\t', "    "))).collect::<Vec<_>>().join("\n")

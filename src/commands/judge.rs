@@ -59,7 +59,6 @@ impl Args {
             Some(rule) => record.bind(&rule.template)?,
             None => record.exercise_now(self.exercises.as_deref())?,
         };
-        let before = judge::judge(&record.exercise, &record, folder.artifacts());
         let outcome = judge::judge(&exercise, &record, folder.artifacts());
         let share = course.as_ref().zip(rule);
         let share = share.map(|(course, rule)| share_of_run(rule, outcome.clone(), course.borrowed));
@@ -70,6 +69,7 @@ impl Args {
             }
             println!("{json}");
         } else {
+            let before = judge::judge(&record.exercise, &record, folder.artifacts());
             self.show(&exercise, &before, &outcome, usize::from(record.judged.is_none()));
             if let Some(share) = share {
                 println!("\n{:.0} % of section {} in this course", share * 100.0, visible(&exercise.id));

@@ -83,12 +83,7 @@ fn shows(facts: &Facts, snapshot: &Snapshot, lab: &str) -> IndexSet<String> {
 
 /// Returns the programs that the facts are about, and those that use the same ports.
 fn concerned<'s>(facts: &Facts, snapshot: &'s Snapshot) -> IndexMap<&'s str, Role<'s>> {
-    let named = facts.processes.iter().map(|p| &p.of).chain(facts.cpu.iter().map(|c| &c.of));
-    let named = named.chain(facts.descriptors.iter().map(|d| &d.of)).chain(&facts.listens);
-    let named =
-        named.chain(facts.program.iter().map(|p| &p.name)).chain(facts.signaled.iter().map(|s| &s.of));
-    let named: BTreeSet<&str> =
-        named.chain(facts.outputs.iter().flat_map(|o| &o.of)).map(String::as_str).collect();
+    let named: BTreeSet<&str> = facts.each().flat_map(|fact| fact.programs()).map(String::as_str).collect();
     let mut ports: BTreeSet<u16> = facts.sockets.iter().map(|s| snapshot.port(s.port.as_deref())).collect();
     ports.extend(facts.conversations.iter().map(|talk| snapshot.port(talk.port.as_deref())));
     for program in named.iter().filter_map(|name| snapshot.programs.get(*name)) {
@@ -321,12 +316,7 @@ mod tests {
     fn lines_of(run: &str, check: &str) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records").join(run);
         let record = Record::read(&path).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let artifacts = crate::judge::Artifacts {
-            capture: "capture.pcapng".into(),
-            evidence: folder.path().join("evidence.json"),
-            report: folder.path().join("report.html"),
-        };
+        let artifacts = crate::judge::Artifacts::in_folder(Path::new(""));
         let outcome = crate::judge::judge(&record.exercise, &record, artifacts);
         let check = outcome.checks.into_iter().find(|result| result.id == check).unwrap();
         check.by_hand.join("\n").replace(&format!(" --lab {}", record.plan.lab), "")

@@ -1,6 +1,6 @@
 //! The outcome of a whole run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,20 @@ pub struct Artifacts {
     /// The same as a report for people.
     #[serde(serialize_with = "crate::paths::as_text")]
     pub report: PathBuf,
+}
+
+impl Artifacts {
+    /// The name of the file with the evidence.
+    pub const EVIDENCE: &str = "evidence.json";
+
+    /// The files of a run in its folder.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            capture: folder.join("capture.pcapng"),
+            evidence: folder.join(Self::EVIDENCE),
+            report: folder.join("report.html"),
+        }
+    }
 }
 
 /// Judges a run by the checks of an exercise: the one that was run, or a later version of it.

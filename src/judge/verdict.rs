@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     exercise::model::Check,
+    printable::shortened,
     timeline::{Event, Timeline},
 };
 
@@ -177,24 +178,17 @@ impl CheckResult {
 }
 
 fn words(findings: &[Finding]) -> String {
-    shortened(findings.iter().map(|f| f.observed.as_str()).collect::<Vec<_>>().join("; "), LONGEST_WORDS)
+    let observed: Vec<_> = findings.iter().map(|f| f.observed.as_str()).collect();
+    shortened(&observed.join("; "), LONGEST_WORDS).into_owned()
 }
 
 /// Returns each row once, up to a limit: a program may have caused a hundred thousand of them.
 fn rows(findings: &[Finding]) -> Vec<String> {
     let all: IndexSet<&str> = findings.iter().flat_map(|f| &f.evidence).map(String::as_str).collect();
     let mut rows: Vec<String> =
-        all.iter().take(MOST_ROWS).map(|row| shortened((*row).to_owned(), LONGEST_ROW)).collect();
+        all.iter().take(MOST_ROWS).map(|row| shortened(row, LONGEST_ROW).into_owned()).collect();
     if all.len() > MOST_ROWS {
         rows.push(format!("… and {} more", all.len() - MOST_ROWS));
     }
     rows
-}
-
-fn shortened(mut text: String, most: usize) -> String {
-    if let Some((at, _)) = text.char_indices().nth(most) {
-        text.truncate(at);
-        text.push('…');
-    }
-    text
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Result,
     error::Context,
+    printable::shortened_from,
     timeline::{Event, LeftOut, Timeline, What},
 };
 
@@ -114,8 +115,8 @@ fn with_short_texts<T: Serialize + DeserializeOwned>(of: &T, most: usize) -> Res
 
 /// Cuts a longer text, and says how long it was.
 fn cut(text: &mut String, most: usize) {
-    if let Some((at, _)) = text.char_indices().nth(most) {
-        *text = format!("{}… ({} bytes)", &text[..at], text.len());
+    if let Cow::Owned(cut) = shortened_from(text, most, text.len()) {
+        *text = cut;
     }
 }
 

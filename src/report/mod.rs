@@ -19,10 +19,10 @@ use crate::{
     capture::Conversation,
     error::{Context, FileContext},
     exercise::Origin,
-    judge::{self, CheckResult, Outcome, Snapshot, Verdict},
+    judge::{self, Artifacts, CheckResult, Outcome, Snapshot, Verdict},
     own,
     record::Record,
-    run::{EVIDENCE, Folder},
+    run::Folder,
     timeline::Timeline,
     topology::Plan,
 };
@@ -160,7 +160,7 @@ pub fn save(file: &Path, text: &str) -> Result<()> {
 /// Reads a run's evidence, from its folder or from the file itself. The run's other files are expected next to
 /// the evidence, wherever the folder was when they were written.
 pub fn read(path: &Path) -> Result<Evidence> {
-    let file = if path.is_dir() { path.join(EVIDENCE) } else { path.to_owned() };
+    let file = if path.is_dir() { path.join(Artifacts::EVIDENCE) } else { path.to_owned() };
     let hint = "a run's folder holds evidence.json; `netlab exercise` makes one";
     let text = own::read_anybodys(&file, MOST_READ)
         .map_err(|e| Error::usage(format!("cannot read {}", file.display())).caused_by(e).hint(hint))?;

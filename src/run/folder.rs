@@ -16,9 +16,6 @@ use crate::{
     record::{self, Record},
 };
 
-/// The file that holds a run's evidence.
-pub const EVIDENCE: &str = "evidence.json";
-
 /// Where a run leaves its files. It may be in a workspace, where programs on the hosts can change anything. So it is
 /// kept open: files are written to this very folder and never through a symbolic link.
 #[derive(Clone, Debug)]
@@ -61,11 +58,7 @@ impl Folder {
 
     /// The folder's files.
     pub fn artifacts(&self) -> Artifacts {
-        Artifacts {
-            capture: self.path.join("capture.pcapng"),
-            evidence: self.path.join(EVIDENCE),
-            report: self.path.join("report.html"),
-        }
+        Artifacts::in_folder(&self.path)
     }
 
     /// Writes a run's record.
@@ -84,7 +77,7 @@ impl Folder {
 /// The folder of the latest run under `parent`.
 pub fn newest(parent: &Path) -> Result<PathBuf> {
     let written = |folder: PathBuf| {
-        let written = fs::metadata(folder.join(EVIDENCE)).and_then(|m| m.modified()).ok()?;
+        let written = fs::metadata(folder.join(Artifacts::EVIDENCE)).and_then(|m| m.modified()).ok()?;
         Some((written, folder))
     };
     let runs = fs::read_dir(parent).into_iter().flatten().flatten().filter_map(|entry| written(entry.path()));

@@ -13,5 +13,5 @@ mod steps;
 mod watcher;
 
 pub use engine::run;
-pub use folder::{EVIDENCE, Folder, newest};
+pub use folder::{Folder, newest};
 pub use watcher::Watcher;

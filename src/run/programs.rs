@@ -11,7 +11,6 @@ use tokio::{
 
 use crate::{
     Error, Result,
-    commandline::argv,
     kernel::ExitStatus,
     runtime::{ByteStream, Command, Process, Runtime},
     time::{Nanos, now},
@@ -121,11 +120,6 @@ impl Programs {
             Error::usage(format!("a step names the program \"{name}\", which was not started"))
         })
     }
-}
-
-/// A command line, ready to be started.
-pub fn words(line: &str) -> Command {
-    Command::new(argv(line))
 }
 
 /// Passes on what a stream brings, as text. A character whose bytes come in two pieces waits for the second one.

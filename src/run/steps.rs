@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{engine::Run, programs::words};
+use super::engine::Run;
 use crate::{
     Error, Result,
+    commandline::{argv, on_host},
     exercise::model::{Action, Facts, Recipient, Which},
     observer::ProcessRow,
+    runtime::Command,
     signals,
     time::{millis, now},
     timeline::What,
@@ -51,12 +53,12 @@ impl Run<'_> {
     async fn start(&mut self, name: &str, on: &str, command: &str, is_own: bool) -> Result<()> {
         let host = self.snapshot.host(on).to_owned();
         let at = now();
-        let mut launched = words(command);
+        let mut launched = Command::new(argv(command));
         launched.unprivileged = is_own;
         let outer = self.programs.start(name, self.runtime, &self.plan.lab, &host, &launched).await?;
         // A program that has already ended no longer has a PID.
         let pid = self.session.observer.resolve(outer).await.ok();
-        let redo = crate::commandline::on_host(&host, command);
+        let redo = on_host(&host, command);
         let (program, command) = (name.to_owned(), command.to_owned());
         self.add(at, What::Started { program, host, command, pid, redo, own: is_own });
         Ok(())

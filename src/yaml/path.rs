@@ -1,6 +1,8 @@
 //! Paths to the values in a file's tree.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
+
+use crate::printable::shortened;
 
 /// The longest key shown in full, in characters.
 const LONGEST_KEY: usize = 60;
@@ -61,17 +63,12 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) => write!(f, "{}{}", if i == 0 { "" } else { "." }, shortened(key))?,
+                Step::Key(key) => {
+                    write!(f, "{}{}", if i == 0 { "" } else { "." }, shortened(key, LONGEST_KEY))?;
+                }
                 Step::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
-    }
-}
-
-fn shortened(key: &str) -> Cow<'_, str> {
-    match key.char_indices().nth(LONGEST_KEY) {
-        Some((at, _)) => format!("{}…", &key[..at]).into(),
-        None => key.into(),
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     judge::Verdict,
     observer::Session,
     own,
-    printable::{printable, visible},
+    printable::{printable, shortened, visible},
     runtime::{self, LabState, Lack, Runtime, Step},
     timeline::{Event, What},
     topology::{Mount, Topology},
@@ -82,14 +82,10 @@ impl BuildFailure {
     fn of(build: &Build) -> Option<Self> {
         let how = format!("{DID_NOT_COMPILE}: {}", build.how_it_failed()?);
         let words = printable(build.output.trim_end());
-        Some(Self { how: cut(&visible(&how), MOST_HOW), words: cut(&words, MOST_WORDS) })
-    }
-}
-
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
+        Some(Self {
+            how: shortened(&visible(&how), MOST_HOW).into_owned(),
+            words: shortened(&words, MOST_WORDS).into_owned(),
+        })
     }
 }
 

@@ -134,12 +134,7 @@ mod tests {
         let mut record = Record::read(&folder).unwrap();
         let events = record.timeline.events().iter().filter(|event| alter(&event.what)).cloned();
         record.timeline = Timeline::of(events.collect());
-        let file = |name: &str| Path::new("grades/doe/2").join(name);
-        let artifacts = Artifacts {
-            capture: file("capture.pcapng"),
-            evidence: file("evidence.json"),
-            report: file("report.html"),
-        };
+        let artifacts = Artifacts::in_folder(Path::new("grades/doe/2"));
         let mut section = check::Section::new(&record.exercise);
         section.add(judge(&record.exercise, &record, artifacts));
         (course, section)

@@ -101,6 +101,33 @@ impl<T> Facts<T> {
     }
 }
 
+impl<'f, T> Fact<'f, T> {
+    /// Returns the program whose processes it is about, if it is about processes.
+    pub fn process_of(&self) -> Option<&'f T> {
+        match *self {
+            Self::Listens(program) => Some(program),
+            Self::Processes(fact) => Some(&fact.of),
+            Self::Cpu(fact) => Some(&fact.of),
+            Self::Descriptors(fact) => Some(&fact.of),
+            Self::Sockets(_)
+            | Self::Conversations(_)
+            | Self::Program(_)
+            | Self::Signaled(_)
+            | Self::Outputs(_) => None,
+        }
+    }
+
+    /// Returns every program that it names.
+    pub fn programs(&self) -> Vec<&'f T> {
+        match *self {
+            Self::Program(fact) => vec![&fact.name],
+            Self::Signaled(fact) => vec![&fact.of],
+            Self::Outputs(fact) => fact.of.iter().collect(),
+            _ => self.process_of().into_iter().collect(),
+        }
+    }
+}
+
 fn all<'f, F: 'f, T: 'f>(
     key: &'static str,
     facts: impl IntoIterator<Item = &'f F>,

@@ -79,8 +79,6 @@ impl Asked {
             let port = ports.get(socket.port.as_deref().unwrap_or("port"));
             self.sockets.extend(port.map(|port| (host.clone(), *port)));
         }
-        let programs = facts.processes.iter().map(|p| &p.of).chain(facts.cpu.iter().map(|c| &c.of));
-        let programs = programs.chain(facts.descriptors.iter().map(|d| &d.of)).chain(&facts.listens);
-        self.programs.extend(programs.cloned());
+        self.programs.extend(facts.each().filter_map(|fact| fact.process_of()).cloned());
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{
     judge::{Moment, ProcessId},
     kernel::ExitStatus,
-    printable::visible,
+    printable::{shortened_from, visible},
 };
 
 /// Maximum length of a program's text, in characters.
@@ -64,11 +64,7 @@ pub fn excerpt(text: &str) -> String {
 
 /// A text on one line, without its line feed. One of more than `most` characters is cut and followed by its length.
 pub fn shortened(text: &str, most: usize) -> String {
-    let line = visible(text.trim_end_matches('\n'));
-    match line.char_indices().nth(most) {
-        Some((at, _)) => format!("{}… ({} bytes)", &line[..at], text.len()),
-        None => line,
-    }
+    shortened_from(&visible(text.trim_end_matches('\n')), most, text.len()).into_owned()
 }
 
 /// A place in a run to look at.
