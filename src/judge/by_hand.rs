@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use indexmap::{IndexMap, IndexSet};
 
-use super::snapshot::{Program, Snapshot};
+use super::{program::Program, snapshot::Snapshot};
 use crate::{
     commandline::{in_lab, on_host, quoted, word},
     exercise::facts::Facts,

@@ -3,6 +3,7 @@
 pub mod by_hand;
 mod facts;
 mod outcome;
+pub mod program;
 pub mod snapshot;
 mod submitted;
 mod verdict;

@@ -3,7 +3,7 @@
 
 use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
 
-use crate::{judge::snapshot::Program, kernel::ExitStatus, signals};
+use crate::{judge::program::Program, kernel::ExitStatus, signals};
 
 /// The signals that people and machines end programs with, and that none of netlab's own programs sends itself.
 const FROM_OUTSIDE: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM];

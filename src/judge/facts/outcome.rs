@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::Finding;
 use crate::{
     exercise::facts::{Count, Ended, Outcome, Outputs},
-    judge::snapshot::{Program, Snapshot},
+    judge::{program::Program, snapshot::Snapshot},
     kernel::ExitStatus,
     signals,
 };

@@ -3,7 +3,7 @@
 use super::{Finding, Subject, outcome::has_ended_so, process_line};
 use crate::{
     exercise::facts::{Ended, Processes, Who},
-    judge::snapshot::{Program, Snapshot},
+    judge::{program::Program, snapshot::Snapshot},
     observer::ProcessRow,
     signals,
 };

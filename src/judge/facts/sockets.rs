@@ -6,7 +6,7 @@ use super::{Finding, Subject, socket_line};
 use crate::{
     capture::TcpState,
     exercise::facts::{Owner, Sockets},
-    judge::snapshot::{Program, Snapshot},
+    judge::{program::Program, snapshot::Snapshot},
     kernel::{ExitStatus, SocketRow},
 };
 

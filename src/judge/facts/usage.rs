@@ -3,7 +3,10 @@
 use super::{Finding, process_line};
 use crate::{
     exercise::facts::{Cpu, Descriptors},
-    judge::snapshot::{Program, Snapshot, Used},
+    judge::{
+        program::Program,
+        snapshot::{Snapshot, Used},
+    },
 };
 
 impl Cpu {
